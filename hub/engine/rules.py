@@ -1,0 +1,259 @@
+"""`decide`: the only code that says what a signal does to a run. One constructor per transition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from hub.engine.run import (
+    Begin,
+    Cancel,
+    Claim,
+    Complete,
+    Dispatch,
+    Fail,
+    Lose,
+    MarkLate,
+    Pause,
+    Redispatch,
+    Refusal,
+    Reject,
+    Release,
+    Resume,
+    Run,
+    Signal,
+    Stopped,
+    Transition,
+)
+from hub.states import MOVES, TERMINAL, State, StateType
+from hub.types import SECOND, Micros
+
+S = StateType
+
+
+def decide(run: Run, signal: Signal, *, now: Micros) -> Transition | Refusal:
+    """Say what `signal` does to `run` at `now`: the transition to commit, or why not."""
+    if run.state.type in TERMINAL:
+        return _refuse(run, "already_final", f"the run is already {run.state.name}")
+    stale = _stale(run, signal)
+    if stale is not None:
+        return stale
+    answer = _RULES[type(signal)](run, signal, now)
+    if isinstance(answer, Transition) and answer.state.type not in MOVES[run.state.type]:
+        raise AssertionError(f"rule {type(signal).__name__} left the table: {run.state.type} -> {answer.state.type}")
+    return answer
+
+
+# --- one constructor per transition ------------------------------------------------------------------------------
+
+
+def dispatched(run: Run, signal: Dispatch, _now: Micros) -> Transition | Refusal:
+    """SCHEDULED -> PENDING: an attempt is opened for a worker with a free slot."""
+    if run.home == "inline":
+        return _refuse(run, "not_here", "the run lives in the process that called it")
+    if run.state.type is not S.SCHEDULED:
+        return _wrong(run, signal)
+    return Transition(
+        run,
+        State(S.PENDING, "Pending"),
+        "dispatched",
+        run.attempt + 1,
+        1,
+        attempt_move="open",
+        worker_id=signal.worker_id,
+    )
+
+
+def redispatched(run: Run, signal: Redispatch, _now: Micros) -> Transition | Refusal:
+    """PENDING -> PENDING: the same attempt with the next epoch; an answer to the old doorbell is stale."""
+    if run.state.type is not S.PENDING:
+        return _wrong(run, signal)
+    return Transition(
+        run,
+        State(S.PENDING, "Pending", "published again: the first message was not claimed"),
+        "dispatched",
+        run.attempt,
+        run.epoch + 1,
+        attempt_move="reopen",
+        worker_id=signal.worker_id,
+    )
+
+
+def claimed(run: Run, signal: Claim, _now: Micros) -> Transition | Refusal:
+    """PENDING -> RUNNING: exactly one child wins this."""
+    if run.state.type is not S.PENDING:
+        return _wrong(run, signal)
+    name = "Retrying" if run.retries_used else "Running"
+    return _move(run, State(S.RUNNING, name), "started", attempt_move="claim", started=True)
+
+
+def begun(run: Run, signal: Begin, _now: Micros) -> Transition | Refusal:
+    """SCHEDULED or PENDING -> RUNNING in the caller's own process; opens the next attempt."""
+    if run.kind == "flow" and run.home != "inline":
+        return _refuse(run, "not_here", "the run is executed by a worker")
+    if run.state.type not in (S.SCHEDULED, S.PENDING):
+        return _wrong(run, signal)
+    name = "Retrying" if run.retries_used else "Running"
+    return Transition(run, State(S.RUNNING, name), "started", run.attempt + 1, run.epoch, started=True)
+
+
+def completed(run: Run, signal: Complete, _now: Micros) -> Transition | Refusal:
+    """RUNNING -> COMPLETED. An accepted cancel holds: while cancelling, finishing means CANCELLED."""
+    if run.state.type is S.CANCELLING:
+        return _cancelled(run, "finished after the cancel was accepted")
+    if run.state.type is not S.RUNNING and not (run.kind == "task" and run.state.type is S.PENDING):
+        return _wrong(run, signal)
+    return _end(run, State(S.COMPLETED, signal.name, signal.message), "completed")
+
+
+def failed(run: Run, signal: Fail, now: Micros) -> Transition | Refusal:
+    """RUNNING -> SCHEDULED/AwaitingRetry while a retry is left, else -> FAILED (TimedOut when over time)."""
+    if run.state.type is S.CANCELLING:
+        return _cancelled(run, "ended after the cancel was accepted")
+    if run.state.type is not S.RUNNING:
+        return _wrong(run, signal)
+    if signal.retryable and run.retry.left(run.retries_used):
+        return awaiting_retry(run, signal, now)
+    name, event = ("TimedOut", "timed_out") if signal.timed_out else ("Failed", "failed")
+    return _end(run, State(S.FAILED, name, signal.message), event)
+
+
+def awaiting_retry(run: Run, signal: Fail, now: Micros) -> Transition:
+    """RUNNING -> SCHEDULED: the slot is given back, the run is due again after the policy's delay."""
+    due = now + int(run.retry.delay(run.retries_used, spread=signal.spread) * SECOND)
+    return _move(
+        run,
+        State(S.SCHEDULED, "AwaitingRetry", signal.message),
+        "awaiting_retry",
+        attempt_move="end",
+        due_at=due,
+        changes={"retries_used": run.retries_used + 1},
+    )
+
+
+def lost(run: Run, signal: Lose, now: Micros) -> Transition | Refusal:
+    """The attempt ends as LOST: back to SCHEDULED/Recovering until the crash retries are spent, then CRASHED."""
+    if run.state.type is S.CANCELLING:
+        return _cancelled(run, "its process ended", attempt_move="lose")
+    if run.state.type not in (S.RUNNING, S.PENDING):
+        return _wrong(run, signal)
+    if run.home == "inline" or run.crashes >= run.crash_retries:
+        return _move(run, State(S.CRASHED, "Crashed", signal.message), "crashed", attempt_move="lose", ended=True)
+    return _move(
+        run,
+        State(S.SCHEDULED, "Recovering", signal.message),
+        "lost",
+        attempt_move="lose",
+        due_at=now,
+        changes={"crashes": run.crashes + 1},
+    )
+
+
+def released(run: Run, signal: Release, now: Micros) -> Transition | Refusal:
+    """RUNNING or PENDING -> SCHEDULED/Recovering without a crash counted: the worker is going home."""
+    if run.state.type is S.CANCELLING:
+        return _cancelled(run, "its worker stopped", attempt_move="release")
+    if run.home == "inline" or run.state.type not in (S.RUNNING, S.PENDING):
+        return _wrong(run, signal)
+    return _move(
+        run, State(S.SCHEDULED, "Recovering", signal.message), "released", attempt_move="release", due_at=now
+    )
+
+
+def cancel_requested(run: Run, signal: Cancel, _now: Micros) -> Transition | Refusal:
+    """Waiting -> CANCELLED at once; RUNNING -> CANCELLING until what runs it has ended."""
+    if run.state.type is S.CANCELLING:
+        return _refuse(run, "wrong_state", "the run is already being cancelled")
+    if run.state.type is S.RUNNING and run.kind == "flow":
+        return _move(run, State(S.CANCELLING, "Cancelling", signal.message), "cancel_requested")
+    return _cancelled(run, signal.message)
+
+
+def stopped(run: Run, signal: Stopped, _now: Micros) -> Transition | Refusal:
+    """CANCELLING -> CANCELLED: confirmed, not hoped for. A task stops with its flow, from RUNNING."""
+    if run.state.type is not S.CANCELLING and not (run.kind == "task" and run.state.type is S.RUNNING):
+        return _wrong(run, signal)
+    return _cancelled(run, signal.message)
+
+
+def rejected(run: Run, signal: Reject, _now: Micros) -> Transition | Refusal:
+    """SCHEDULED, PENDING, PAUSED or RUNNING -> FAILED before user code: retrying cannot mend it."""
+    if run.state.type is S.CANCELLING:
+        return _cancelled(run, signal.message)
+    return _end(run, State(S.FAILED, "Failed", signal.message), "failed")
+
+
+def marked_late(run: Run, signal: MarkLate, _now: Micros) -> Transition | Refusal:
+    """PENDING -> SCHEDULED/Late: nobody could take it; it waits for a slot in the open."""
+    if run.state.type is not S.PENDING:
+        return _wrong(run, signal)
+    return _move(
+        run, State(S.SCHEDULED, "Late", signal.message), "late", attempt_move="release", due_at=run.due_at
+    )
+
+
+def paused(run: Run, signal: Pause, _now: Micros) -> Transition | Refusal:
+    """SCHEDULED -> PAUSED."""
+    if run.state.type is not S.SCHEDULED:
+        return _wrong(run, signal)
+    return _move(run, State(S.PAUSED, "Paused", signal.message), "paused")
+
+
+def resumed(run: Run, signal: Resume, now: Micros) -> Transition | Refusal:
+    """PAUSED -> SCHEDULED, due at once."""
+    if run.state.type is not S.PAUSED:
+        return _wrong(run, signal)
+    return _move(run, State(S.SCHEDULED, "Scheduled"), "resumed", due_at=now)
+
+
+_RULES: dict[type, Callable[[Run, Any, Micros], Transition | Refusal]] = {
+    Dispatch: dispatched,
+    Redispatch: redispatched,
+    Claim: claimed,
+    Begin: begun,
+    Complete: completed,
+    Fail: failed,
+    Lose: lost,
+    Release: released,
+    Cancel: cancel_requested,
+    Stopped: stopped,
+    Reject: rejected,
+    MarkLate: marked_late,
+    Pause: paused,
+    Resume: resumed,
+}
+
+
+# --- shared pieces -----------------------------------------------------------------------------------------------
+
+
+def _move(run: Run, state: State, event: str, **more: Any) -> Transition:
+    return Transition(run, state, event, run.attempt, run.epoch, **more)
+
+
+def _end(run: Run, state: State, event: str) -> Transition:
+    return _move(run, state, event, attempt_move="end", ended=True)
+
+
+def _cancelled(run: Run, message: str, *, attempt_move: str = "end") -> Transition:
+    state = State(S.CANCELLED, "Cancelled", message or run.state.message)
+    return replace(_end(run, state, "cancelled"), attempt_move=attempt_move)  # type: ignore[arg-type]
+
+
+def _stale(run: Run, signal: Signal) -> Refusal | None:
+    """A report of another attempt or an older doorbell says nothing about this one."""
+    attempt = getattr(signal, "attempt", None)
+    epoch = getattr(signal, "epoch", run.epoch)
+    if attempt is None or (attempt == run.attempt and epoch == run.epoch):
+        return None
+    told, held = f"{attempt}.{epoch}", f"{run.attempt}.{run.epoch}"
+    return _refuse(run, "stale", f"the report is about attempt {told}, the run is at {held}")
+
+
+def _wrong(run: Run, signal: Signal) -> Refusal:
+    return _refuse(run, "wrong_state", f"{type(signal).__name__} does not apply to a run that is {run.state.name}")
+
+
+def _refuse(run: Run, code: Any, reason: str) -> Refusal:
+    return Refusal(code, reason, run.state.type)

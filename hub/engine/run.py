@@ -1,0 +1,206 @@
+"""What the rules know of a run, what can happen to it, and what they answer. Frozen values only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from hub.engine.retry import NEVER, RetryPolicy
+from hub.states import State, StateType
+from hub.types import Id, Micros
+
+Home: TypeAlias = Literal["worker", "inline"]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A flow run or a task run, as far as the rules care.
+
+    `attempt` counts executions from 1 (0: none yet); `epoch` counts doorbells of that attempt. A report from a
+    worker carries both, and an older pair is refused. `home` inline: it lives in the caller's process and is
+    never dispatched.
+    """
+
+    id: Id
+    workspace_id: Id
+    state: State
+    version: int = 0
+    attempt: int = 0
+    epoch: int = 0
+    home: Home = "worker"
+    kind: Literal["flow", "task"] = "flow"
+    retries_used: int = 0
+    crashes: int = 0
+    crash_retries: int = 2
+    retry: RetryPolicy = NEVER
+    due_at: Micros = 0
+
+
+# --- signals: what happened, said by whoever saw it ------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """The dispatcher found a free slot: an attempt is opened and its doorbell will be rung."""
+
+    worker_id: Id
+
+
+@dataclass(frozen=True, slots=True)
+class Redispatch:
+    """The doorbell was rung and nobody came: ring again, elsewhere if need be. Stale epochs die."""
+
+    worker_id: Id
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A worker child answered the doorbell of this attempt and epoch."""
+
+    attempt: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """It starts in the process that asks (a plain call of a flow, or a task inside its flow)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """User code returned. `name` is Completed or Cached."""
+
+    attempt: int
+    epoch: int = 0
+    name: str = "Completed"
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """User code raised, or was over its timeout (`timed_out`). `retryable` False: a retry is not wanted."""
+
+    attempt: int
+    epoch: int = 0
+    message: str = ""
+    timed_out: bool = False
+    retryable: bool = True
+    spread: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Lose:
+    """The lease of this attempt ran out, or its process is known to be dead."""
+
+    attempt: int
+    epoch: int = 0
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A worker that stops hands the attempt back unharmed; it costs no crash retry."""
+
+    attempt: int
+    epoch: int = 0
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Somebody wants it to stop."""
+
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """What ran a cancelling attempt has ended."""
+
+    attempt: int
+    epoch: int = 0
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """It can never run (its parameters or its code are wrong); known before user code started."""
+
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MarkLate:
+    """It should have started by now and has not."""
+
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Hold a run that has not started, until somebody resumes it."""
+
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Let a paused run go on."""
+
+
+Signal: TypeAlias = (
+    Dispatch
+    | Redispatch
+    | Claim
+    | Begin
+    | Complete
+    | Fail
+    | Lose
+    | Release
+    | Cancel
+    | Stopped
+    | Reject
+    | MarkLate
+    | Pause
+    | Resume
+)
+
+# --- answers ---------------------------------------------------------------------------------------------------
+
+AttemptMove: TypeAlias = Literal["open", "reopen", "claim", "end", "lose", "release"]
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One state change, as data. The store commits it only if the run is still what `before` says.
+
+    `event` is the past verb of the one event that goes with it (`hub.run.<verb>`); `attempt_move` says what
+    becomes of the attempt row; `changes` are further columns of the run.
+    """
+
+    before: Run
+    state: State
+    event: str
+    attempt: int
+    epoch: int
+    attempt_move: AttemptMove | None = None
+    worker_id: Id | None = None
+    due_at: Micros | None = None
+    started: bool = False
+    ended: bool = False
+    changes: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def run_id(self) -> Id:
+        """The run this belongs to."""
+        return self.before.id
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The rules say no, and why. `code` is stable: already_final, stale, wrong_state, not_here."""
+
+    code: Literal["already_final", "stale", "wrong_state", "not_here"]
+    reason: str
+    state: StateType

@@ -1,0 +1,164 @@
+"""The one error tree.
+
+    HubError                       anything the hub says no to, with a code, a hint and an exit code
+    ├── UsageError                 the caller asked in a wrong way            exit 2, HTTP 422
+    │   ├── ParameterError         a flow parameter has the wrong type or is missing
+    │   ├── SettingError           a setting is unknown or has a wrong value
+    │   └── ExpressionError        a CEL expression does not parse or evaluate
+    ├── NotFoundError              no such thing in this workspace            exit 3, HTTP 404
+    ├── RefusedError               the rules or the permissions say no        exit 4, HTTP 403/409
+    │   ├── AuthenticationError    who is asking is not known                 HTTP 401
+    │   ├── PermissionError_       known, but not allowed                     HTTP 403
+    │   └── ConflictError          the thing is not in a state for this       HTTP 409
+    ├── UnavailableError           try again later (broker, database, disk)   exit 75, HTTP 503
+    │   └── ContentionError        another process was faster three times
+    ├── FlowLoadError              a flow file does not import                exit 1, HTTP 422
+    └── RunError                   how a run ended, as its caller sees it     exit 1
+        ├── RunFailed              user code raised
+        ├── RunTimedOut            over its timeout
+        ├── RunCancelled           cancelled while it ran
+        └── RunCrashed             what ran it was lost
+
+    TransientError, PermanentError   raised by transports: may a retry help?
+"""
+
+from __future__ import annotations
+
+
+class HubError(Exception):
+    """Base of every error the hub raises on purpose; never shown with a traceback."""
+
+    code = "error"
+    status = 500
+    exit_code = 1
+
+    def __init__(self, detail: str, *, hint: str = "", code: str | None = None, **fields: object) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.hint = hint
+        self.fields = fields
+        if code is not None:
+            self.code = code
+
+
+class UsageError(HubError):
+    """The request is not one the hub understands; nothing was done."""
+
+    code = "invalid"
+    status = 422
+    exit_code = 2
+
+
+class ParameterError(UsageError):
+    """A flow parameter is missing, unknown or of the wrong type."""
+
+    code = "invalid-parameters"
+
+
+class SettingError(UsageError):
+    """A setting is unknown or its value is not allowed."""
+
+    code = "invalid-setting"
+
+
+class ExpressionError(UsageError):
+    """A filter or mapping expression does not parse, or failed on its input."""
+
+    code = "invalid-expression"
+
+
+class NotFoundError(HubError):
+    """No such thing in this workspace."""
+
+    code = "not-found"
+    status = 404
+    exit_code = 3
+
+
+class RefusedError(HubError):
+    """The rules say no."""
+
+    code = "refused"
+    status = 403
+    exit_code = 4
+
+
+class AuthenticationError(RefusedError):
+    """Who is asking is not known."""
+
+    code = "unauthenticated"
+    status = 401
+
+
+class PermissionError_(RefusedError):
+    """The asker is known but lacks the scope."""
+
+    code = "forbidden"
+
+
+class ConflictError(RefusedError):
+    """The thing is not in a state that allows this."""
+
+    code = "conflict"
+    status = 409
+
+
+class UnavailableError(HubError):
+    """Something the hub needs is away; the same request may work later."""
+
+    code = "unavailable"
+    status = 503
+    exit_code = 75
+
+
+class ContentionError(UnavailableError):
+    """Other processes changed the same row faster than this one, three times in a row."""
+
+    code = "contention"
+
+
+class FlowLoadError(HubError):
+    """A flow file could not be imported or holds no such flow."""
+
+    code = "flow-load"
+    status = 422
+
+
+class RunError(HubError):
+    """How a run ended, as the caller of its result sees it."""
+
+    code = "run-failed"
+
+
+class RunFailed(RunError):
+    """User code raised and no retry was left."""
+
+
+class RunTimedOut(RunError):
+    """The run or task was over its timeout and was ended."""
+
+    code = "run-timed-out"
+
+
+class RunCancelled(RunError):
+    """The run was cancelled."""
+
+    code = "run-cancelled"
+
+
+class RunCrashed(RunError):
+    """The process that ran it was lost and no attempt was left."""
+
+    code = "run-crashed"
+
+
+class TransientError(Exception):
+    """A transport failed in a way that a later try may not; `retry_after` in seconds if the peer said so."""
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class PermanentError(Exception):
+    """A transport failed in a way that no retry mends (bad address, 401, 404, 410)."""

@@ -1,0 +1,133 @@
+"""Both ends of hub-sync: the site's links and command outcomes, the plane's replica and command log."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from sqlalchemy import BigInteger, Index, Integer, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from hub.store.tables.columns import (
+    blob,
+    document,
+    id_key,
+    maybe_moment,
+    maybe_text,
+    moment,
+    integer,
+    ref,
+    text,
+)
+
+
+class Link(SQLModel, table=True):
+    """Site side: one plane we report to. `acked_seq` null: nothing yet, start with a snapshot."""
+
+    __tablename__: ClassVar[str] = "links"
+    __table_args__: ClassVar[Any] = (UniqueConstraint("workspace_id", "name"),)
+    id: str = id_key()
+    workspace_id: str = ref()
+    name: str = text()
+    url: str = text()
+    sealed_token: bytes | None = blob()
+    key_id: str = text()
+    site_id: str = text()
+    plane_epoch: str = text()
+    primary: bool = Field(default=True, nullable=False)
+    authority_id: str = text()
+    level: str = text("metadata")
+    acked_seq: int | None = Field(default=None, sa_type=BigInteger, nullable=True)
+    command_cursor: int = integer()
+    status: str = text("connecting")
+    last_contact_at: int | None = maybe_moment()
+    last_error: str = text()
+    created_at: int = moment()
+    disconnected_at: int | None = maybe_moment()
+
+
+class CommandOutcome(SQLModel, table=True):
+    """A command that was applied here, with what came of it: the second delivery is answered from this row."""
+
+    __tablename__: ClassVar[str] = "command_outcomes"
+    __table_args__: ClassVar[Any] = (Index("ix_command_outcomes_at", "at"),)
+    command_id: str = id_key()
+    workspace_id: str = ref()
+    op: str = text()
+    target: str = text()
+    via: str = text("api")
+    actor: str = text()
+    status: str = text("accepted")
+    code: str = text()
+    result: dict[str, Any] = document({})
+    at: int = moment()
+
+
+class PlaneSite(SQLModel, table=True):
+    """Plane side: a site that reports here."""
+
+    __tablename__: ClassVar[str] = "plane_sites"
+    __table_args__: ClassVar[Any] = (UniqueConstraint("workspace_id", "site_id"),)
+    id: str = id_key()
+    workspace_id: str = ref()
+    site_id: str = text()
+    name: str = text()
+    token_id: str = text()
+    stream_epoch: str = text()
+    acked_seq: int = integer()
+    chain_hash: str = text()
+    fence: int = integer()
+    authority_id: str = text()
+    command_head: int = integer()
+    command_delivered: int = integer()
+    last_seen_at: int | None = maybe_moment()
+    created_at: int = moment()
+    removed_at: int | None = maybe_moment()
+
+
+class PlaneEvent(SQLModel, table=True):
+    """Plane side: an event as the site stamped it."""
+
+    __tablename__: ClassVar[str] = "plane_events"
+    site_row: str = id_key()
+    stream_epoch: str = Field(primary_key=True)
+    seq: int = Field(primary_key=True, sa_type=BigInteger().with_variant(Integer, "sqlite"))  # type: ignore[call-overload]
+    workspace_id: str = ref()
+    event: dict[str, Any] = document({})
+    hash: str = text()
+    received_at: int = moment()
+
+
+class PlaneRun(SQLModel, table=True):
+    """Plane side: the replica of a site's run, written from its events only."""
+
+    __tablename__: ClassVar[str] = "plane_runs"
+    __table_args__: ClassVar[Any] = (Index("ix_plane_runs_ws", "workspace_id", "run_id"),)
+    site_row: str = id_key()
+    run_id: str = id_key()
+    workspace_id: str = ref()
+    run: dict[str, Any] = document({})
+    state_type: str = text()
+    version: int = integer()
+    updated_at: int = moment()
+    cancel_requested_at: int | None = maybe_moment()
+
+
+class PlaneCommand(SQLModel, table=True):
+    """Plane side: a command for a site. Dense `seq` per site; `outcome` arrives as the site's event."""
+
+    __tablename__: ClassVar[str] = "plane_commands"
+    __table_args__: ClassVar[Any] = (UniqueConstraint("site_row", "seq"),)
+    id: str = id_key()
+    workspace_id: str = ref()
+    site_row: str = ref()
+    seq: int = integer()
+    op: str = text()
+    target: str = text()
+    args: dict[str, Any] = document({})
+    authority_id: str = text()
+    issued_at: int = moment()
+    issued_by: str = text()
+    expires_at: int | None = maybe_moment()
+    withdrawn_at: int | None = maybe_moment()
+    outcome: str | None = maybe_text()
+    outcome_at: int | None = maybe_moment()

@@ -1,0 +1,185 @@
+"""Runs, their attempts, their tasks, their history."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from sqlalchemy import BigInteger, Index, Integer, UniqueConstraint, text as sql
+from sqlmodel import Field, SQLModel
+
+from hub.store.tables.columns import (
+    blob,
+    document,
+    id_key,
+    maybe_moment,
+    maybe_ref,
+    maybe_text,
+    moment,
+    integer,
+    ref,
+    text,
+)
+
+
+class RunRow(SQLModel, table=True):
+    """A flow run: what was asked for, what it is now. Export classes of its fields: `hub/events.py`."""
+
+    __tablename__: ClassVar[str] = "runs"
+    __table_args__: ClassVar[Any] = (
+        UniqueConstraint("workspace_id", "idempotency_key"),
+        Index("ix_runs_ws", "workspace_id", "id"),
+        Index("ix_runs_ws_state", "workspace_id", "state_type", "id"),
+        Index("ix_runs_deployment", "deployment_id", "id"),
+        Index("ix_runs_parent", "parent_run_id"),
+        # The dispatcher's question, answered from an index that only holds what waits.
+        Index("ix_runs_due", "queue", "due_at", sqlite_where=sql("state_type = 'SCHEDULED'"),
+              postgresql_where=sql("state_type = 'SCHEDULED'")),
+        Index("ix_runs_ended", "ended_at"),
+    )
+    id: str = id_key()
+    workspace_id: str = ref()
+    name: str = text()
+    flow_name: str = text()
+    deployment_id: str | None = maybe_ref()
+    deployment_name: str | None = maybe_text()
+    entrypoint: str | None = maybe_text()
+    parent_run_id: str | None = maybe_ref()
+    parent_task_run_id: str | None = maybe_ref()
+    restart_of: str | None = maybe_ref()
+    home: str = text("worker")
+    queue: str = text("default")
+    origin: str = text("api")
+    origin_id: str | None = maybe_ref()
+    created_by: str = text()
+    idempotency_key: str | None = maybe_text()
+    tags: list[str] = document([])
+    parameters: dict[str, Any] = document({})
+    state_type: str = text()
+    state_name: str = text()
+    state_message: str = text()
+    version: int = integer()
+    attempt: int = integer()
+    epoch: int = integer()
+    retries_used: int = integer()
+    crashes: int = integer()
+    crash_retries: int = integer(2)
+    retry_policy: dict[str, Any] = document({})
+    timeout_s: float | None = Field(default=None, nullable=True)
+    created_at: int = moment()
+    due_at: int = moment()
+    started_at: int | None = maybe_moment()
+    ended_at: int | None = maybe_moment()
+    updated_at: int = moment()
+    error_type: str | None = maybe_text()
+    error_message: str | None = maybe_text()
+    error_trace: str | None = maybe_text()
+    result: bytes | None = blob()
+    result_format: str | None = maybe_text()
+
+
+class Attempt(SQLModel, table=True):
+    """One execution of a run. Live rows (PUBLISHED, CLAIMED) are the slots; leases are counted, never a counter.
+
+    Inline runs have one too, with the worker's columns naming host, boot and pid of the caller.
+    """
+
+    __tablename__: ClassVar[str] = "attempts"
+    __table_args__: ClassVar[Any] = (
+        UniqueConstraint("run_id", "number"),
+        Index("ix_attempts_live", "worker_id", "lease_until", sqlite_where=sql("state in ('PUBLISHED','CLAIMED')"),
+              postgresql_where=sql("state in ('PUBLISHED','CLAIMED')")),
+    )
+    id: str = id_key()
+    workspace_id: str = ref()
+    run_id: str = ref()
+    number: int = integer()
+    epoch: int = integer()
+    queue: str = text("default")
+    state: str = text("PUBLISHED")  # PUBLISHED, CLAIMED, ENDED, LOST, RELEASED
+    worker_id: str | None = maybe_ref()
+    host: str = text()
+    boot_id: str = text()
+    pid: int | None = Field(default=None, nullable=True)
+    pid_started: str = text()
+    published_at: int | None = maybe_moment()
+    claimed_at: int | None = maybe_moment()
+    lease_until: int | None = maybe_moment()
+    ended_at: int | None = maybe_moment()
+
+
+class TaskRunRow(SQLModel, table=True):
+    """A task run. `journal_key` names the step across attempts, so a finished one is skipped by the next."""
+
+    __tablename__: ClassVar[str] = "task_runs"
+    __table_args__: ClassVar[Any] = (
+        UniqueConstraint("run_id", "journal_key"),
+        Index("ix_task_runs_run", "run_id", "id"),
+        Index("ix_task_runs_ended", "ended_at"),
+    )
+    id: str = id_key()
+    workspace_id: str = ref()
+    run_id: str = ref()
+    journal_key: str = text()
+    task_name: str = text()
+    name: str = text()
+    parent_task_run_id: str | None = maybe_ref()
+    upstream: list[str] = document([])
+    state_type: str = text()
+    state_name: str = text()
+    state_message: str = text()
+    version: int = integer()
+    run_attempt: int = integer()
+    attempt: int = integer()
+    retries_used: int = integer()
+    created_at: int = moment()
+    due_at: int | None = maybe_moment()
+    started_at: int | None = maybe_moment()
+    ended_at: int | None = maybe_moment()
+    error_type: str | None = maybe_text()
+    error_message: str | None = maybe_text()
+    error_trace: str | None = maybe_text()
+    result: bytes | None = blob()
+    result_format: str | None = maybe_text()
+
+
+class StateRow(SQLModel, table=True):
+    """One row for every state a run or task run was in."""
+
+    __tablename__: ClassVar[str] = "states"
+    __table_args__: ClassVar[Any] = (
+        Index("ix_states_run", "run_id", "id"),
+        Index("ix_states_at", "at"),
+    )
+    id: int | None = Field(
+        default=None, primary_key=True, sa_type=BigInteger().with_variant(Integer, "sqlite")  # type: ignore[call-overload]
+    )
+    workspace_id: str = ref()
+    run_id: str = ref()
+    task_run_id: str | None = maybe_ref()
+    type: str = text()
+    name: str = text()
+    message: str = text()
+    attempt: int = integer()
+    at: int = moment()
+    actor: str = text("system")
+
+
+class Log(SQLModel, table=True):
+    """One line a run wrote. `level` as in Python's logging; prints are INFO."""
+
+    __tablename__: ClassVar[str] = "logs"
+    __table_args__: ClassVar[Any] = (
+        Index("ix_logs_run", "run_id", "id"),
+        Index("ix_logs_at", "at"),
+    )
+    id: int | None = Field(
+        default=None, primary_key=True, sa_type=BigInteger().with_variant(Integer, "sqlite")  # type: ignore[call-overload]
+    )
+    workspace_id: str = ref()
+    run_id: str = ref()
+    task_run_id: str | None = maybe_ref()
+    attempt: int = integer()
+    at: int = moment()
+    level: int = integer(20)
+    logger: str = text()
+    message: str = text()

@@ -1,0 +1,84 @@
+"""Names for the plain values that travel between floors, and the makers of ids and times."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TypeAlias
+
+Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+JsonObject: TypeAlias = "dict[str, Json]"
+Micros: TypeAlias = int
+"""A point in time: integer microseconds since 1970-01-01 UTC."""
+Id: TypeAlias = str
+"""A UUID in its canonical 36 characters; version 7 unless the thing must be made once (then version 5)."""
+
+DEFAULT_WORKSPACE: Id = "00000000-0000-7000-8000-000000000001"
+SECOND: Micros = 1_000_000
+
+
+def now_us() -> Micros:
+    """Read the wall clock, in microseconds."""
+    return time.time_ns() // 1000
+
+
+def from_rfc3339(text: str) -> Micros:
+    """Parse an RFC 3339 time; raises ValueError on one without an offset."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone; write it as 2026-01-31T08:00:00Z")
+    return int(moment.timestamp() * SECOND)
+
+
+def rfc3339(at: Micros) -> str:
+    """Write a time the way every JSON answer of the hub does: RFC 3339 with a Z."""
+    return datetime.fromtimestamp(at / SECOND, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+_last = 0
+_lock = threading.Lock()
+
+
+def new_id() -> Id:
+    """Make a UUIDv7 (RFC 9562): time-ordered across processes, strictly increasing within this one."""
+    global _last
+    with _lock:
+        # 48 bits of milliseconds, then 12 bits of the millisecond's fraction as the monotonic part.
+        nanos = time.time_ns()
+        stamp = (nanos // 1_000_000) << 12 | (nanos % 1_000_000) * 4096 // 1_000_000
+        stamp = _last = max(stamp, _last + 1)
+    value = (stamp >> 12) << 80 | 0x7 << 76 | (stamp & 0xFFF) << 64
+    value |= 0b10 << 62 | int.from_bytes(os.urandom(8), "big") >> 2
+    return str(uuid.UUID(int=value))
+
+
+def derived_id(base: Id, *parts: str) -> Id:
+    """Make the id of a thing that must be made once: the same inputs give the same UUIDv5."""
+    return str(uuid.uuid5(uuid.UUID(base), "\x1f".join(parts)))
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who does something. `kind` is user, token, local, system, schedule, automation or link."""
+
+    kind: str
+    id: str = ""
+    scopes: frozenset[str] = field(default_factory=frozenset)
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.id}" if self.id else self.kind
+
+
+SYSTEM = Actor("system")
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Where something is done, and by whom. Every query takes one; no query crosses workspaces."""
+
+    workspace_id: Id = DEFAULT_WORKSPACE
+    actor: Actor = SYSTEM

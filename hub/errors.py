@@ -1,25 +1,25 @@
 """The one error tree.
 
-    HubError                       anything the hub says no to, with a code, a hint and an exit code
-    ├── UsageError                 the caller asked in a wrong way            exit 2, HTTP 422
-    │   ├── ParameterError         a flow parameter has the wrong type or is missing
-    │   ├── SettingError           a setting is unknown or has a wrong value
-    │   └── ExpressionError        a CEL expression does not parse or evaluate
-    ├── NotFoundError              no such thing in this workspace            exit 3, HTTP 404
-    ├── RefusedError               the rules or the permissions say no        exit 4, HTTP 403/409
-    │   ├── AuthenticationError    who is asking is not known                 HTTP 401
-    │   ├── PermissionError_       known, but not allowed                     HTTP 403
-    │   └── ConflictError          the thing is not in a state for this       HTTP 409
-    ├── UnavailableError           try again later (broker, database, disk)   exit 75, HTTP 503
-    │   └── ContentionError        another process was faster three times
-    ├── FlowLoadError              a flow file does not import                exit 1, HTTP 422
-    └── RunError                   how a run ended, as its caller sees it     exit 1
-        ├── RunFailed              user code raised
-        ├── RunTimedOut            over its timeout
-        ├── RunCancelled           cancelled while it ran
-        └── RunCrashed             what ran it was lost
+HubError                       anything the hub says no to, with a code, a hint and an exit code
+├── UsageError                 the caller asked in a wrong way            exit 2, HTTP 422
+│   ├── ParameterError         a flow parameter has the wrong type or is missing
+│   ├── SettingError           a setting is unknown or has a wrong value
+│   └── ExpressionError        a CEL expression does not parse or evaluate
+├── NotFoundError              no such thing in this workspace            exit 3, HTTP 404
+├── RefusedError               the rules or the permissions say no        exit 4, HTTP 403/409
+│   ├── AuthenticationError    who is asking is not known                 HTTP 401
+│   ├── PermissionError_       known, but not allowed                     HTTP 403
+│   └── ConflictError          the thing is not in a state for this       HTTP 409
+├── UnavailableError           try again later (broker, database, disk)   exit 75, HTTP 503
+│   └── ContentionError        another process was faster three times
+├── FlowLoadError              a flow file does not import                exit 1, HTTP 422
+└── RunError                   how a run ended, as its caller sees it     exit 1
+    ├── RunFailed              user code raised
+    ├── RunTimedOut            over its timeout
+    ├── RunCancelled           cancelled while it ran
+    └── RunCrashed             what ran it was lost
 
-    TransientError, PermanentError   raised by transports: may a retry help?
+TransientError, PermanentError   raised by transports: may a retry help?
 """
 
 from __future__ import annotations

@@ -33,9 +33,7 @@ MOVES: MappingProxyType[StateType, frozenset[StateType]] = MappingProxyType(
     {
         S.SCHEDULED: frozenset({S.PENDING, S.RUNNING, S.PAUSED, S.CANCELLED, S.FAILED}),
         S.PENDING: frozenset({S.PENDING, S.RUNNING, S.SCHEDULED, S.CANCELLED, S.COMPLETED, S.FAILED, S.CRASHED}),
-        S.RUNNING: frozenset(
-            {S.COMPLETED, S.FAILED, S.CRASHED, S.CANCELLING, S.CANCELLED, S.SCHEDULED}
-        ),
+        S.RUNNING: frozenset({S.COMPLETED, S.FAILED, S.CRASHED, S.CANCELLING, S.CANCELLED, S.SCHEDULED}),
         S.PAUSED: frozenset({S.SCHEDULED, S.CANCELLED, S.FAILED}),
         S.CANCELLING: frozenset({S.CANCELLED}),
         S.COMPLETED: frozenset(),

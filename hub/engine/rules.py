@@ -156,9 +156,7 @@ def released(run: Run, signal: Release, now: Micros) -> Transition | Refusal:
         return _cancelled(run, "its worker stopped", attempt_move="release")
     if run.home == "inline" or run.state.type not in (S.RUNNING, S.PENDING):
         return _wrong(run, signal)
-    return _move(
-        run, State(S.SCHEDULED, "Recovering", signal.message), "released", attempt_move="release", due_at=now
-    )
+    return _move(run, State(S.SCHEDULED, "Recovering", signal.message), "released", attempt_move="release", due_at=now)
 
 
 def cancel_requested(run: Run, signal: Cancel, _now: Micros) -> Transition | Refusal:
@@ -188,9 +186,7 @@ def marked_late(run: Run, signal: MarkLate, _now: Micros) -> Transition | Refusa
     """PENDING -> SCHEDULED/Late: nobody could take it; it waits for a slot in the open."""
     if run.state.type is not S.PENDING:
         return _wrong(run, signal)
-    return _move(
-        run, State(S.SCHEDULED, "Late", signal.message), "late", attempt_move="release", due_at=run.due_at
-    )
+    return _move(run, State(S.SCHEDULED, "Late", signal.message), "late", attempt_move="release", due_at=run.due_at)
 
 
 def paused(run: Run, signal: Pause, _now: Micros) -> Transition | Refusal:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from sqlalchemy import Index, UniqueConstraint, text as sql
+from sqlalchemy import Index, UniqueConstraint
+from sqlalchemy import text as sql
 from sqlmodel import Field, SQLModel
 
 from hub.store.tables.columns import (
     blob,
     document,
     id_key,
+    integer,
     maybe_moment,
     maybe_ref,
     maybe_text,
     moment,
-    integer,
     ref,
     text,
 )
@@ -63,13 +64,20 @@ class Alert(SQLModel, table=True):
 
 
 class Delivery(SQLModel, table=True):
-    """One attempt to bring one alert to one channel. `status` pending, sending, sent, failed (a later row follows) or dead."""
+    """One attempt to bring one alert to one channel.
+
+    `status` is pending, sending, sent, failed (a later row follows) or dead.
+    """
 
     __tablename__: ClassVar[str] = "deliveries"
     __table_args__: ClassVar[Any] = (
         UniqueConstraint("alert_id", "channel_id", "attempt"),
-        Index("ix_deliveries_due", "due_at", sqlite_where=sql("status IN ('pending','sending')"),
-              postgresql_where=sql("status IN ('pending','sending')")),
+        Index(
+            "ix_deliveries_due",
+            "due_at",
+            sqlite_where=sql("status IN ('pending','sending')"),
+            postgresql_where=sql("status IN ('pending','sending')"),
+        ),
         Index("ix_deliveries_ws", "workspace_id", "id"),
     )
     id: str = id_key()

@@ -7,11 +7,13 @@ from typing import Any, ClassVar
 from sqlalchemy import Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from hub.store.tables.columns import document, id_key, maybe_ref, maybe_text, moment, integer, ref, text
+from hub.store.tables.columns import document, id_key, integer, maybe_ref, maybe_text, moment, ref, text
 
 
 class Automation(SQLModel, table=True):
-    """`trigger` {"kind": "event", "match": CEL, "types": [...]}; `actions` [{"run_deployment": ..., "parameters": mapping}]."""
+    """When `trigger` {"kind": "event", "match": CEL, "types": [...]}, then each of `actions`
+    {"run_deployment": name, "parameters": mapping}.
+    """
 
     __tablename__: ClassVar[str] = "automations"
     __table_args__: ClassVar[Any] = (

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from sqlalchemy import BigInteger, Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from hub.store.tables.columns import document, id_key, maybe_moment, maybe_ref, maybe_text, moment, integer, ref, text
+from hub.store.tables.columns import document, id_key, integer, maybe_moment, maybe_ref, maybe_text, moment, ref, text
 
 
 class WorkPool(SQLModel, table=True):

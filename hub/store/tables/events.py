@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, Index, UniqueConstraint, text as sql
+from sqlalchemy import BigInteger, Index, UniqueConstraint
+from sqlalchemy import text as sql
 from sqlmodel import Field, SQLModel
 
-from hub.store.tables.columns import document, id_key, maybe_moment, maybe_ref, maybe_text, moment, integer, ref, text
+from hub.store.tables.columns import document, id_key, integer, maybe_moment, maybe_ref, maybe_text, moment, ref, text
 
 
 class Event(SQLModel, table=True):
@@ -49,8 +50,13 @@ class Effect(SQLModel, table=True):
     __tablename__: ClassVar[str] = "effects"
     __table_args__: ClassVar[Any] = (
         UniqueConstraint("kind", "key"),
-        Index("ix_effects_due", "kind", "due_at", sqlite_where=sql("done_at IS NULL AND dead_at IS NULL"),
-              postgresql_where=sql("done_at IS NULL AND dead_at IS NULL")),
+        Index(
+            "ix_effects_due",
+            "kind",
+            "due_at",
+            sqlite_where=sql("done_at IS NULL AND dead_at IS NULL"),
+            postgresql_where=sql("done_at IS NULL AND dead_at IS NULL"),
+        ),
         Index("ix_effects_done", "done_at"),
     )
     id: str = id_key()

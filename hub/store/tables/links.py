@@ -11,10 +11,10 @@ from hub.store.tables.columns import (
     blob,
     document,
     id_key,
+    integer,
     maybe_moment,
     maybe_text,
     moment,
-    integer,
     ref,
     text,
 )
@@ -90,7 +90,7 @@ class PlaneEvent(SQLModel, table=True):
     __tablename__: ClassVar[str] = "plane_events"
     site_row: str = id_key()
     stream_epoch: str = Field(primary_key=True)
-    seq: int = Field(primary_key=True, sa_type=BigInteger().with_variant(Integer, "sqlite"))  # type: ignore[call-overload]
+    seq: int = Field(primary_key=True, sa_type=BigInteger().with_variant(Integer, "sqlite"))
     workspace_id: str = ref()
     event: dict[str, Any] = document({})
     hash: str = text()

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, Index, Integer, UniqueConstraint, text as sql
+from sqlalchemy import BigInteger, Index, Integer, UniqueConstraint
+from sqlalchemy import text as sql
 from sqlmodel import Field, SQLModel
 
 from hub.store.tables.columns import (
     blob,
     document,
     id_key,
+    integer,
     maybe_moment,
     maybe_ref,
     maybe_text,
     moment,
-    integer,
     ref,
     text,
 )
@@ -32,8 +33,13 @@ class RunRow(SQLModel, table=True):
         Index("ix_runs_deployment", "deployment_id", "id"),
         Index("ix_runs_parent", "parent_run_id"),
         # The dispatcher's question, answered from an index that only holds what waits.
-        Index("ix_runs_due", "queue", "due_at", sqlite_where=sql("state_type = 'SCHEDULED'"),
-              postgresql_where=sql("state_type = 'SCHEDULED'")),
+        Index(
+            "ix_runs_due",
+            "queue",
+            "due_at",
+            sqlite_where=sql("state_type = 'SCHEDULED'"),
+            postgresql_where=sql("state_type = 'SCHEDULED'"),
+        ),
         Index("ix_runs_ended", "ended_at"),
     )
     id: str = id_key()
@@ -86,8 +92,13 @@ class Attempt(SQLModel, table=True):
     __tablename__: ClassVar[str] = "attempts"
     __table_args__: ClassVar[Any] = (
         UniqueConstraint("run_id", "number"),
-        Index("ix_attempts_live", "worker_id", "lease_until", sqlite_where=sql("state in ('PUBLISHED','CLAIMED')"),
-              postgresql_where=sql("state in ('PUBLISHED','CLAIMED')")),
+        Index(
+            "ix_attempts_live",
+            "worker_id",
+            "lease_until",
+            sqlite_where=sql("state in ('PUBLISHED','CLAIMED')"),
+            postgresql_where=sql("state in ('PUBLISHED','CLAIMED')"),
+        ),
     )
     id: str = id_key()
     workspace_id: str = ref()
@@ -150,9 +161,7 @@ class StateRow(SQLModel, table=True):
         Index("ix_states_run", "run_id", "id"),
         Index("ix_states_at", "at"),
     )
-    id: int | None = Field(
-        default=None, primary_key=True, sa_type=BigInteger().with_variant(Integer, "sqlite")  # type: ignore[call-overload]
-    )
+    id: int | None = Field(default=None, primary_key=True, sa_type=BigInteger().with_variant(Integer, "sqlite"))
     workspace_id: str = ref()
     run_id: str = ref()
     task_run_id: str | None = maybe_ref()
@@ -172,9 +181,7 @@ class Log(SQLModel, table=True):
         Index("ix_logs_run", "run_id", "id"),
         Index("ix_logs_at", "at"),
     )
-    id: int | None = Field(
-        default=None, primary_key=True, sa_type=BigInteger().with_variant(Integer, "sqlite")  # type: ignore[call-overload]
-    )
+    id: int | None = Field(default=None, primary_key=True, sa_type=BigInteger().with_variant(Integer, "sqlite"))
     workspace_id: str = ref()
     run_id: str = ref()
     task_run_id: str | None = maybe_ref()

@@ -11,11 +11,11 @@ from hub.store.tables.columns import (
     blob,
     document,
     id_key,
+    integer,
     maybe_moment,
     maybe_ref,
     maybe_text,
     moment,
-    integer,
     ref,
     text,
 )

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from sqlmodel import SQLModel
 
-from hub.store.tables.columns import document, id_key, maybe_moment, moment, integer, ref, text
+from hub.store.tables.columns import document, id_key, integer, maybe_moment, moment, ref, text
 
 
 class Worker(SQLModel, table=True):

@@ -1,0 +1,150 @@
+"""The catalogue of events: every type the hub writes, and the export class of every field.
+
+Classes, from what always may leave a site to what never does: metadata, errors, logs, params, results, never.
+A field that is not declared is an error when it is written, so nothing leaves unclassed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, Literal, TypeAlias
+
+from hub.types import JsonObject
+
+Level: TypeAlias = Literal["metadata", "errors", "logs", "params", "results", "never"]
+
+_RUN: dict[str, Level] = {
+    "flow_name": "metadata",
+    "run_name": "metadata",
+    "deployment_id": "metadata",
+    "deployment_name": "metadata",
+    "parent_run_id": "metadata",
+    "restart_of": "metadata",
+    "origin": "metadata",
+    "origin_id": "metadata",
+    "queue": "metadata",
+    "home": "metadata",
+    "tags": "metadata",
+    "state_type": "metadata",
+    "state_name": "metadata",
+    "version": "metadata",
+    "attempt": "metadata",
+    "epoch": "metadata",
+    "retries_used": "metadata",
+    "crashes": "metadata",
+    "created_at": "metadata",
+    "due_at": "metadata",
+    "started_at": "metadata",
+    "ended_at": "metadata",
+    "error_type": "metadata",
+    "state_message": "errors",
+    "error_message": "errors",
+    "parameters": "params",
+}
+
+_NAMED: dict[str, Level] = {"name": "metadata", "version": "metadata"}
+
+RUN_VERBS = (
+    "created",
+    "dispatched",
+    "started",
+    "completed",
+    "failed",
+    "timed_out",
+    "awaiting_retry",
+    "crashed",
+    "lost",
+    "released",
+    "late",
+    "paused",
+    "resumed",
+    "cancel_requested",
+    "cancelled",
+)
+
+CATALOG: dict[str, dict[str, Level]] = {
+    **{f"hub.run.{verb}": _RUN for verb in RUN_VERBS},
+    **{f"hub.deployment.{verb}": _NAMED for verb in ("created", "updated", "deleted", "paused", "resumed")},
+    **{f"hub.source.{verb}": _NAMED for verb in ("created", "updated", "rotated", "deleted")},
+    **{f"hub.automation.{verb}": _NAMED for verb in ("created", "updated", "deleted")},
+    **{f"hub.channel.{verb}": _NAMED for verb in ("created", "updated", "disabled", "deleted")},
+    **{
+        f"hub.schedule.{verb}": {"deployment_id": "metadata", "kind": "metadata"}
+        for verb in ("created", "updated", "deleted")
+    },
+    "hub.automation.failed": {"name": "metadata", "event_id": "metadata", "error": "errors"},
+    "hub.receipt.failed": {"receipt_id": "metadata", "source_id": "metadata", "error": "errors"},
+    "hub.alert.raised": {
+        "alert_id": "metadata",
+        "kind": "metadata",
+        "severity": "metadata",
+        "title": "errors",
+    },
+    "hub.delivery.sent": {"alert_id": "metadata", "channel": "metadata", "attempt": "metadata"},
+    "hub.delivery.failed": {
+        "alert_id": "metadata",
+        "channel": "metadata",
+        "attempt": "metadata",
+        "error": "errors",
+    },
+    "hub.command.answered": {
+        "command_id": "metadata",
+        "op": "metadata",
+        "status": "metadata",
+        "code": "metadata",
+    },
+    "hub.worker.started": {"name": "metadata", "slots": "metadata", "queues": "metadata"},
+    "hub.worker.lost": {"name": "metadata"},
+    "hub.worker.stopped": {"name": "metadata"},
+    "hub.link.connected": {"name": "metadata"},
+    "hub.link.disconnected": {"name": "metadata", "reason": "metadata"},
+}
+
+WEBHOOK_FIELDS: dict[str, Level] = {
+    "receipt_id": "metadata",
+    "source_id": "metadata",
+    "source": "metadata",
+    "preset": "metadata",
+    "provider_type": "metadata",
+    "delivery_id": "metadata",
+    "index": "metadata",
+}
+"""Fields of an event that came in by a webhook, of type `<preset>.<provider's type>`; its body stays with the receipt."""
+
+
+def split(type_: str, fields: Mapping[str, Any]) -> tuple[JsonObject, JsonObject]:
+    """Split the fields of an event into its metadata and, by class, what stays private.
+
+    Raises KeyError for a type or a field that nobody classed: that is a defect of the hub, not of its user.
+    """
+    classes = WEBHOOK_FIELDS if not type_.startswith("hub.") else CATALOG[type_]
+    body: JsonObject = {}
+    private: dict[str, dict[str, Any]] = {}
+    for name, value in fields.items():
+        level = classes[name]
+        if level == "metadata":
+            body[name] = value
+        elif level != "never" and value not in (None, "", {}):
+            private.setdefault(level, {})[name] = value
+    return body, private  # type: ignore[return-value]
+
+
+def canonical(value: Any) -> bytes:
+    """The hashed form of JSON: sorted keys, no spaces, ASCII, no floats. Raises TypeError on a float."""
+    _refuse_floats(value)
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
+
+
+def chain(previous: str, event: Mapping[str, Any]) -> str:
+    """The hash of an event in its stream: sha256 of the previous hash and the event's canonical form."""
+    names = ("id", "type", "subject", "run_id", "at", "schema_version", "body")
+    return hashlib.sha256(previous.encode() + canonical({name: event[name] for name in names})).hexdigest()
+
+
+def _refuse_floats(value: Any) -> None:
+    if isinstance(value, float):
+        raise TypeError("a hashed event must not hold floats: write seconds as integer microseconds")
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ():
+        _refuse_floats(item)

@@ -1,0 +1,1 @@
+"""What carries the rules out: commands, the orchestrator, executors, dispatch, upkeep. Sync only."""

@@ -1,0 +1,75 @@
+"""Which operations there are: a name, the shape of its arguments, the scope it needs, and what carries it out."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from pydantic import BaseModel
+
+from hub.errors import UsageError
+from hub.store.base import Tx
+
+if TYPE_CHECKING:
+    from hub.runtime.commands.apply import Command
+
+Handler: TypeAlias = Callable[[Tx, "Command", Any], dict[str, Any]]
+"""(open transaction, command, checked arguments) -> the outcome's result. Raises HubError to refuse."""
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """One operation. `needs` is the scope an actor must hold; `secret` args are left out of the audit row."""
+
+    name: str
+    args: type[BaseModel]
+    handler: Handler
+    needs: str
+    secret: frozenset[str] = frozenset()
+
+
+_HOMES = {
+    "run": "runs",
+    "deployment": "deployments",
+    "schedule": "schedules",
+    "queue": "queues",
+    "source": "sources",
+    "receipt": "sources",
+    "automation": "automations",
+    "secret": "secrets",
+    "user": "identity",
+    "token": "identity",
+}
+"""The module that holds the operations of a noun; plugins register theirs through the hook `hub_commands`."""
+_ops: dict[str, Op] = {}
+
+
+def register(*ops: Op) -> None:
+    """Add operations; the same name twice is refused."""
+    for op in ops:
+        if op.name in _ops and _ops[op.name] is not op:
+            raise ValueError(f"operation {op.name} is registered twice")
+        _ops[op.name] = op
+
+
+def find(name: str) -> Op:
+    """The operation of that name. Raises UsageError (code unsupported) when there is none."""
+    if name not in _ops:
+        _load(_HOMES.get(name.partition(".")[0]))
+    if name not in _ops:
+        raise UsageError(f"this hub knows no operation {name!r}", code="unsupported")
+    return _ops[name]
+
+
+def names() -> list[str]:
+    """Every operation's name."""
+    for module in dict.fromkeys(_HOMES.values()):
+        _load(module)
+    return sorted(_ops)
+
+
+def _load(module: str | None) -> None:
+    if module is not None:
+        register(*importlib.import_module(f"hub.runtime.commands.{module}").OPS)

@@ -1,0 +1,183 @@
+"""One frozen settings object, read once at start: flag > environment > profile > hub.toml > default.
+
+Environment names are `HUB_` and the field in capitals (`HUB_DATABASE_URL`). A secret may also be given as a file,
+`HUB_<NAME>_FILE`. Unknown `HUB_` names are refused with the nearest known one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+import tempfile
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from hub.errors import SettingError
+
+_PATH_LIMIT = 70
+"""Unix socket paths end at 104 to 108 bytes; a longer home gets a short directory in the temporary folder."""
+
+
+class Settings(BaseModel):
+    """Everything that can be set. Durations are seconds, sizes bytes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    home: Path = Field(Path("~/.hub"), description="Where this installation keeps its files.")
+    database_url: str = Field("", description="PostgreSQL or SQLite URL; empty: `hub.db` in the home.")
+    broker_url: str = Field("", description="Redis or RabbitMQ URL; empty: the embedded broker of `hub up`.")
+    api_url: str = Field("", description="The hub that the command line talks to; empty: this machine's store.")
+    api_key: SecretStr = Field(SecretStr(""), description="API token sent to `api_url`.")
+    public_url: str = Field("", description="How the world reaches this hub; webhook addresses are built from it.")
+    profile: str = Field("", description="Name of the profile in hub.toml to use.")
+    journal: Literal["on", "off"] = Field("on", description="off: flows called as functions leave no record.")
+    encryption_key: SecretStr = Field(SecretStr(""), description="Key for secrets at rest; empty: `key` in the home.")
+
+    web_host: str = Field("127.0.0.1", description="Address the web process listens on.")
+    web_port: int = Field(4300, ge=0, le=65535, description="Port the web process listens on; 0: any free one.")
+    web_hosts: tuple[str, ...] = Field((), description="Further Host names the console answers to.")
+    web_trusted_proxies: int = Field(0, ge=0, le=8, description="Reverse proxies in front whose client address counts.")
+    web_max_body: int = Field(1_048_576, ge=1, description="Largest API request body.")
+
+    door_max_body: int = Field(26_214_400, ge=1, description="Largest webhook body any source may allow.")
+    door_read_timeout: float = Field(10.0, gt=0, description="Time a sender has for its whole body.")
+    door_queue: int = Field(2048, ge=1, description="Receipts that may wait for the writer before 503.")
+    door_rejected_per_minute: int = Field(60, ge=0, description="Rejected requests kept per source and minute.")
+
+    worker_slots: int = Field(2, ge=1, le=256, description="Runs a worker executes at once.")
+    worker_queues: tuple[str, ...] = Field(("default",), description="Work queues a worker serves.")
+    worker_name: str = Field("", description="Name of the worker; empty: host and process.")
+    worker_cancel_grace: float = Field(10.0, ge=0, description="Time a cancelled run has to end by itself.")
+    worker_stop_grace: float = Field(30.0, ge=0, description="Time running flows have when a worker is stopped.")
+
+    lease: float = Field(30.0, ge=1, description="How long an attempt or a worker lives without renewal.")
+    lease_renew: float = Field(10.0, gt=0, description="How often leases are renewed.")
+    claim_timeout: float = Field(5.0, gt=0, description="A published run not claimed by then is published again.")
+    canary_interval: float = Field(30.0, gt=0, description="How often a worker's canary travels through the broker.")
+    poll_interval: float = Field(1.0, gt=0, description="Safety net beside wake-ups.")
+
+    sdk_threads: int = Field(16, ge=1, le=512, description="Threads of one run for submitted and mapped tasks.")
+
+    alerts_from: str = Field("Hubspoke", description="Name alerts are sent under.")
+    alerts_retry_delays: tuple[float, ...] = Field(
+        (10, 60, 300, 1800, 7200),
+        description="Delays between tries of one delivery; after the last it is dead.",
+    )
+
+    sync_interval: float = Field(30.0, gt=0, description="Heartbeat of a link to a plane.")
+    sync_poll: float = Field(50.0, ge=0, description="Long poll of a link for commands.")
+
+    retention_runs: float = Field(2_592_000, ge=0, description="How long ended runs are kept; 0: for ever.")
+    retention_events: float = Field(2_592_000, ge=0, description="How long stamped events are kept; 0: for ever.")
+    retention_receipts: float = Field(2_592_000, ge=0, description="How long receipts are kept; 0: for ever.")
+
+    plugins: str = Field("", description="none, only:a,b or -c,-d: which plugins are loaded; empty: all.")
+    plugins_strict: bool = Field(False, description="A plugin that does not load ends the process.")
+    log_format: Literal["console", "json"] = Field("console", description="How processes write their log.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level written.")
+
+    @property
+    def sqlite_path(self) -> Path | None:
+        """The database file, or None on PostgreSQL and in memory."""
+        url = self.resolved_database_url
+        return Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:///") else None
+
+    @property
+    def resolved_database_url(self) -> str:
+        """The database URL with the default filled in."""
+        return self.database_url or f"sqlite:///{self.home / 'hub.db'}"
+
+    @property
+    def socket_dir(self) -> Path:
+        """A directory for Unix sockets whose path is short enough."""
+        return socket_dir(self.home)
+
+
+def socket_dir(home: Path) -> Path:
+    """Give `home` itself, or where its path is too long for a socket, a private short stand-in."""
+    if len(str(home)) <= _PATH_LIMIT:
+        return home
+    digest = hashlib.sha256(str(home).encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"hub-{os.getuid()}-{digest}"
+
+
+def load_settings(flags: Mapping[str, Any] | None = None, *, environ: Mapping[str, str] | None = None) -> Settings:
+    """Read all sources in order and check them. Raises SettingError with every wrong value named."""
+    env = _environment(os.environ if environ is None else environ)
+    given = {name: value for name, value in (flags or {}).items() if value is not None}
+    home = Path(str(given.get("home") or env.get("home") or "~/.hub")).expanduser().absolute()
+    merged = {
+        **_file(home, str(given.get("profile") or env.get("profile") or "")),
+        **env,
+        **given,
+        "home": home,
+    }
+    try:
+        return Settings.model_validate(merged)
+    except ValidationError as error:
+        raise SettingError(_sentences(error), hint="Run `hub settings` to see every setting.") from None
+
+
+def _environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for variable, value in environ.items():
+        if not variable.startswith("HUB_") or variable.startswith(("HUB_TEST_", "HUB_PLUGIN__", "HUB_SAFE_")):
+            continue
+        name = variable.removeprefix("HUB_").lower()
+        if name.endswith("_file") and name.removesuffix("_file") in Settings.model_fields:
+            found[name.removesuffix("_file")] = _secret_file(variable, value)
+        elif name in Settings.model_fields:
+            found[name] = _parse(name, value)
+        else:
+            raise SettingError(f"{variable} is not a setting of the hub.{_nearest(name, 'HUB_{}')}")
+    return found
+
+
+def _parse(name: str, value: str) -> Any:
+    if str(Settings.model_fields[name].annotation).startswith("tuple"):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _secret_file(variable: str, path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise SettingError(f"{variable} names {path}, which cannot be read: {reason}.") from None
+
+
+def _file(home: Path, profile: str) -> dict[str, Any]:
+    path = home / "hub.toml"
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        data = {}
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingError(f"{path} cannot be read: {error}.") from None
+    profiles = data.pop("profiles", {})
+    profile = profile or str(data.get("profile", ""))
+    if profile and profile not in profiles:
+        raise SettingError(
+            f"profile {profile!r} is not in {path}.", hint=f"Known profiles: {', '.join(profiles) or 'none'}."
+        )
+    merged = {**data, **profiles.get(profile, {})}
+    for name in merged:
+        if name not in Settings.model_fields:
+            raise SettingError(f"{path}: {name!r} is not a setting of the hub.{_nearest(name, '{}')}")
+    return merged
+
+
+def _nearest(name: str, shape: str) -> str:
+    near = difflib.get_close_matches(name, Settings.model_fields, n=1, cutoff=0.6)
+    return f" Did you mean {shape.format(near[0].upper() if 'HUB' in shape else near[0])}?" if near else ""
+
+
+def _sentences(error: ValidationError) -> str:
+    # The value itself is left out: it may be a secret.
+    return " ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}." for e in error.errors())

@@ -1,0 +1,91 @@
+"""Attempts: the slots that are taken, the leases that keep them, and the doorbells that were rung."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import and_, func, select, update
+
+from hub.engine.run import Transition
+from hub.store.base import Tx
+from hub.store.tables import Attempt
+from hub.types import SECOND, Id, Scope, derived_id
+
+TABLE = Attempt.__table__  # type: ignore[attr-defined]
+LIVE = ("PUBLISHED", "CLAIMED")
+_ENDINGS = {"end": "ENDED", "lose": "LOST", "release": "RELEASED"}
+
+
+def attempt_id(run_id: Id, number: int) -> Id:
+    """The id of a run's attempt; made once."""
+    return derived_id(run_id, "attempt", str(number))
+
+
+def move(tx: Tx, scope: Scope, transition: Transition, *, queue: str, lease_s: float) -> None:
+    """Carry out what a transition says about the attempt row, in the run's own transaction."""
+    step = transition.attempt_move
+    if step is None:
+        return
+    key = attempt_id(transition.run_id, transition.attempt)
+    if step == "open":
+        row = {
+            "id": key, "workspace_id": scope.workspace_id, "run_id": transition.run_id, "number": transition.attempt,
+            "epoch": transition.epoch, "queue": queue, "state": "PUBLISHED", "worker_id": transition.worker_id,
+            "host": "", "boot_id": "", "pid_started": "", "published_at": tx.now,
+        }  # fmt: skip
+        tx.insert(TABLE, row)
+        return
+    values: dict[str, Any] = {}
+    if step == "reopen":
+        values = {"epoch": transition.epoch, "worker_id": transition.worker_id, "published_at": tx.now}
+    elif step == "claim":
+        values = {"state": "CLAIMED", "claimed_at": tx.now, "lease_until": tx.now + int(lease_s * SECOND)}
+    else:
+        values = {"state": _ENDINGS[step], "ended_at": tx.now, "lease_until": None}
+    tx.conn.execute(update(TABLE).where(TABLE.c.id == key, TABLE.c.state.in_(LIVE)).values(**values))
+
+
+def get(tx: Tx, key: Id) -> dict[str, Any] | None:
+    """An attempt by its id. Workers ask by the id that the doorbell named; the row tells its workspace."""
+    row = tx.conn.execute(select(TABLE).where(TABLE.c.id == key)).mappings().first()
+    return None if row is None else dict(row)
+
+
+def occupy(tx: Tx, key: Id, *, host: str, boot_id: str, pid: int, pid_started: str) -> None:
+    """Note which process executes a claimed attempt, so that its death can be told from a pause."""
+    values = {"host": host, "boot_id": boot_id, "pid": pid, "pid_started": pid_started}
+    tx.conn.execute(update(TABLE).where(TABLE.c.id == key).values(**values))
+
+
+def renew(tx: Tx, keys: list[Id], *, lease_s: float) -> list[Id]:
+    """Renew the leases of claimed attempts; those that are no longer ours are missing from the answer."""
+    if not keys:
+        return []
+    statement = update(TABLE).where(and_(TABLE.c.id.in_(keys), TABLE.c.state == "CLAIMED"))
+    statement = statement.values(lease_until=tx.now + int(lease_s * SECOND)).returning(TABLE.c.id)
+    return list(tx.conn.execute(statement).scalars())
+
+
+def of_worker(tx: Tx, worker_id: Id) -> list[dict[str, Any]]:
+    """The live attempts of a worker."""
+    query = select(TABLE).where(TABLE.c.worker_id == worker_id, TABLE.c.state.in_(LIVE))
+    return [dict(row) for row in tx.conn.execute(query).mappings()]
+
+
+def taken(tx: Tx) -> dict[Id, int]:
+    """How many slots of each worker are taken: its live attempts, counted."""
+    query = select(TABLE.c.worker_id, func.count()).where(TABLE.c.state.in_(LIVE)).group_by(TABLE.c.worker_id)
+    return {worker: count for worker, count in tx.conn.execute(query) if worker is not None}
+
+
+def expired(tx: Tx, *, limit: int = 200) -> list[dict[str, Any]]:
+    """Claimed attempts whose lease ran out."""
+    query = select(TABLE).where(TABLE.c.state == "CLAIMED", TABLE.c.lease_until < tx.now).limit(limit)
+    return [dict(row) for row in tx.conn.execute(query).mappings()]
+
+
+def unclaimed(tx: Tx, *, older_than_s: float, limit: int = 200) -> list[dict[str, Any]]:
+    """Attempts whose doorbell was rung longer ago than that and that nobody claimed."""
+    before = tx.now - int(older_than_s * SECOND)
+    query = select(TABLE).where(TABLE.c.state == "PUBLISHED", TABLE.c.published_at < before).limit(limit)
+    return [dict(row) for row in tx.conn.execute(query).mappings()]

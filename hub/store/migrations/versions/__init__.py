@@ -1,0 +1,1 @@
+"""Alembic's stream: one for all parts of the hub."""

@@ -1,0 +1,177 @@
+"""SQLite, as a file (WAL, shared by processes) or in memory (one process, for tests)."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import StaticPool
+
+from hub.errors import UnavailableError
+from hub.settings import socket_dir
+from hub.store import schema
+from hub.store.base import Dialect, Listener, Tx
+from hub.store.wake import LocalWaker, SocketWaker, Waker
+from hub.types import now_us
+
+_BUSY_MS = 15_000
+
+
+class SqliteStore:
+    """Two pools on one file: FULL for facts that were answered, NORMAL for the task journal."""
+
+    dialect: Dialect = "sqlite"
+
+    def __init__(self, url: str) -> None:
+        self._path = url.removeprefix("sqlite:///") if url.startswith("sqlite:///") else ""
+        self._memory = self._path in ("", ":memory:")
+        self._lock = threading.RLock()
+        self._waker: Waker = (
+            LocalWaker() if self._memory else SocketWaker(socket_dir(Path(self._path).absolute().parent) / "wake")
+        )
+        self._engines: dict[str, Engine] = {}
+
+    def _engine(self, synchronous: str) -> Engine:
+        synchronous = "FULL" if self._memory else synchronous
+        engine = self._engines.get(synchronous)
+        if engine is None:
+            engine = self._engines[synchronous] = _make_engine(self._path, self._memory, synchronous)
+        return engine
+
+    @contextmanager
+    def read(self) -> Iterator[Tx]:
+        """See Store.read."""
+        with self._transaction("FULL", "BEGIN") as tx:
+            yield tx
+
+    @contextmanager
+    def write(self, *, durable: bool = True) -> Iterator[Tx]:
+        """See Store.write."""
+        with self._transaction("FULL" if durable else "NORMAL", "BEGIN IMMEDIATE") as tx:
+            yield tx
+        if tx.wakes:
+            self._waker.wake(tx.wakes)
+
+    @contextmanager
+    def _transaction(self, synchronous: str, begin: str) -> Iterator[Tx]:
+        # In memory all threads share one connection, so they take turns.
+        with (
+            self._lock if self._memory else _NOTHING,
+            _translated(),
+            self._engine(synchronous).connect() as conn,
+        ):
+            raw: Any = conn.connection.dbapi_connection
+            raw.execute(begin)
+            try:
+                yield Tx(conn, self.dialect, now_us())
+                raw.execute("COMMIT")
+            except BaseException:
+                if raw.in_transaction:
+                    raw.execute("ROLLBACK")
+                raise
+
+    def wake(self, topics: Iterable[str]) -> None:
+        """See Store.wake."""
+        self._waker.wake(set(topics))
+
+    def listen(self, *topics: str) -> Listener:
+        """See Store.listen."""
+        return self._waker.listen(frozenset(topics))
+
+    def migrate(self) -> None:
+        """See Store.migrate. A lock file keeps two starting processes apart."""
+        if self._memory:
+            with self._lock, self._engine("FULL").connect() as conn:
+                schema.create_all(conn)
+            return
+        path = Path(self._path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with schema.file_lock(path.with_suffix(".migrate.lock")), _translated():
+                schema.upgrade(self._engine("FULL"))
+        except OSError as error:
+            raise UnavailableError(
+                f"the database {path} cannot be written: {error.strerror}",
+                hint="Make the folder writable, or choose another with HUB_HOME.",
+                code="database-unwritable",
+            ) from None
+
+    def dispose_in_child(self) -> None:
+        """See Store.dispose_in_child."""
+        for engine in self._engines.values():
+            engine.dispose(close=False)
+        self._engines = {}
+        self._lock = threading.RLock()
+
+    def close(self) -> None:
+        """See Store.close."""
+        self._waker.close()
+        for engine in self._engines.values():
+            engine.dispose()
+        self._engines = {}
+
+
+class _Nothing:
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+_NOTHING = _Nothing()
+
+
+def _make_engine(path: str, memory: bool, synchronous: str) -> Engine:
+    args = {"check_same_thread": False, "timeout": _BUSY_MS / 1000}
+    more: dict[str, Any] = {"poolclass": StaticPool} if memory else {"pool_size": 16, "max_overflow": 32}
+    engine = create_engine(
+        f"sqlite:///{path}" if not memory else "sqlite://",
+        connect_args=args,
+        isolation_level="AUTOCOMMIT",
+        **more,
+    )
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = None
+        for pragma in _pragmas(memory, synchronous):
+            connection.execute(f"PRAGMA {pragma}").close()
+
+    return engine
+
+
+def _pragmas(memory: bool, synchronous: str) -> list[str]:
+    common = ["foreign_keys=ON", f"busy_timeout={_BUSY_MS}", "cache_size=-16000", "temp_store=MEMORY"]
+    return common if memory else [*common, "journal_mode=WAL", f"synchronous={synchronous}"]
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn SQLite's operational troubles into ones a caller can answer."""
+    try:
+        yield
+    except (sqlite3.OperationalError, OperationalError) as error:
+        raise unavailable(error) from error
+
+
+def unavailable(error: Exception) -> Exception:
+    """The hub's error for what SQLite said; a defect in a statement stays what it is."""
+    text = str(getattr(error, "orig", error))
+    if "locked" in text or "busy" in text:
+        return UnavailableError("the database is locked by another process", hint="Try again.", code="database-locked")
+    if "full" in text:
+        return UnavailableError("the disk that holds the database is full", hint="Free some space.", code="disk-full")
+    if "unable to open" in text or "readonly" in text or "disk I/O" in text:
+        return UnavailableError(
+            f"the database cannot be opened for writing: {text}",
+            hint="Check the file's folder and its permissions.",
+            code="database-unwritable",
+        )
+    if "no such table" in text:
+        return UnavailableError("the database has no schema yet", hint="Run `hub migrate`.", code="not-migrated")
+    return error

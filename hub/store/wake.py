@@ -1,0 +1,138 @@
+"""Wake-ups between the processes of one machine: Unix datagrams, one socket a listener.
+
+A wake-up carries no data and may be lost; whoever listens looks into the database, and polls once a second anyway.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol
+
+from hub.store.base import Listener
+from hub.types import new_id
+
+
+class Waker(Protocol):
+    """Sends and hears."""
+
+    def wake(self, topics: Iterable[str]) -> None: ...
+
+    def listen(self, topics: frozenset[str]) -> Listener: ...
+
+    def close(self) -> None: ...
+
+
+class LocalWaker:
+    """Within one process, for the store in memory."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._listeners: list[_LocalListener] = []
+
+    def wake(self, topics: Iterable[str]) -> None:
+        """Mark the topics for every listener."""
+        with self._condition:
+            for listener in self._listeners:
+                listener.heard |= listener.topics & set(topics)
+            self._condition.notify_all()
+
+    def listen(self, topics: frozenset[str]) -> Listener:
+        """A new listener."""
+        listener = _LocalListener(self._condition, topics, self._listeners)
+        with self._condition:
+            self._listeners.append(listener)
+        return listener
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+class _LocalListener:
+    def __init__(self, condition: threading.Condition, topics: frozenset[str], siblings: list[_LocalListener]) -> None:
+        self._condition = condition
+        self._siblings = siblings
+        self.topics = topics
+        self.heard: frozenset[str] = frozenset()
+
+    def wait(self, timeout: float) -> frozenset[str]:
+        with self._condition:
+            self._condition.wait_for(lambda: self.heard, timeout)
+            heard, self.heard = self.heard, frozenset()
+            return heard
+
+    def close(self) -> None:
+        with self._condition, contextlib.suppress(ValueError):
+            self._siblings.remove(self)
+
+
+class SocketWaker:
+    """Between processes: each listener binds `<folder>/<id>.<topics>`; a sender finds them by listing the folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._sender: socket.socket | None = None
+        self._pid = 0
+
+    def wake(self, topics: Iterable[str]) -> None:
+        """Send one datagram to every listener that wants one of the topics; never blocks, never raises."""
+        wanted = set(topics)
+        with contextlib.suppress(OSError):
+            for name in os.listdir(self._folder):
+                heard = wanted.intersection(name.partition(".")[2].split("."))
+                if heard:
+                    self._send(str(self._folder / name), ",".join(heard).encode())
+
+    def _send(self, path: str, message: bytes) -> None:
+        try:
+            self._socket().sendto(message, path)
+        except (ConnectionRefusedError, FileNotFoundError):
+            # Whoever bound it was killed. A socket being bound is listening at once, so this removes no live one.
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+        except OSError:
+            pass  # a full buffer means that wake-ups are already waiting there
+
+    def _socket(self) -> socket.socket:
+        if self._sender is None or self._pid != os.getpid():
+            self._sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            self._sender.setblocking(False)
+            self._pid = os.getpid()
+        return self._sender
+
+    def listen(self, topics: frozenset[str]) -> Listener:
+        """Bind a new listener."""
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return _SocketListener(self._folder / f"{new_id()[14:18]}{new_id()[-8:]}.{'.'.join(sorted(topics))}")
+
+    def close(self) -> None:
+        """Close the sending socket."""
+        if self._sender is not None and self._pid == os.getpid():
+            self._sender.close()
+        self._sender = None
+
+
+class _SocketListener:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(path))
+        self._socket.setblocking(False)
+
+    def wait(self, timeout: float) -> frozenset[str]:
+        heard: set[str] = set()
+        if select.select([self._socket], [], [], max(timeout, 0))[0]:
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    heard.update(self._socket.recv(512).decode().split(","))
+        return frozenset(heard)
+
+    def close(self) -> None:
+        self._socket.close()
+        with contextlib.suppress(OSError):
+            os.unlink(self._path)

@@ -1,0 +1,104 @@
+"""The root of the command line: which commands there are, and how a command line ends."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError, Group
+
+from hub.cli import contributed
+from hub.cli.failures import show_error, show_usage
+from hub.errors import HubError
+from hub.version import __version__
+
+START = Group("Start", sort_key=1)
+WORK = Group("Flows and runs", sort_key=2)
+CONNECT = Group("Webhooks and alerts", sort_key=3)
+KEEP = Group("Administration", sort_key=4)
+
+COMMANDS: tuple[tuple[str, str, Group, str], ...] = (
+    # name, import string, group, first line of help
+    ("up", "hub.cli.processes:up", START, "Start everything on this machine: broker, web, upkeep and a worker."),
+    ("web", "hub.cli.processes:web", START, "Start only the web process (API, dashboard, webhook door)."),
+    ("worker", "hub.cli.processes:worker", START, "Start only a worker."),
+    ("upkeep", "hub.cli.processes:upkeep", START, "Start only the upkeep loops."),
+    ("run", "hub.cli.run:run", WORK, "Run a flow in this process: hub run FILE:FLOW -p x=1."),
+    ("deploy", "hub.cli.deploy:deploy", WORK, "Make or change a deployment of a flow: hub deploy FILE:FLOW."),
+    ("deployments", "hub.cli.deployments:app", WORK, "List, start, pause and remove deployments."),
+    ("runs", "hub.cli.runs:app", WORK, "List runs, read their logs, cancel them, ask why one waits."),
+    ("schedules", "hub.cli.schedules:app", WORK, "When deployments start by themselves."),
+    ("queues", "hub.cli.queues:app", WORK, "Work queues and their limits."),
+    ("workers", "hub.cli.workers:app", WORK, "The workers that are alive."),
+    ("webhooks", "hub.cli.webhooks:app", CONNECT, "Webhook sources, their receipts and keys."),
+    ("automations", "hub.cli.automations:app", CONNECT, "When an event matches, do something."),
+    ("events", "hub.cli.events:app", CONNECT, "What happened, in order."),
+    ("plugins", "hub.cli.plugins:app", CONNECT, "Installed plugins and what is wrong with them."),
+    ("owner", "hub.cli.owner:app", KEEP, "The first account of this hub."),
+    ("tokens", "hub.cli.tokens:app", KEEP, "API tokens."),
+    ("secrets", "hub.cli.secrets:app", KEEP, "Secrets that flows and channels use."),
+    ("settings", "hub.cli.settings:settings", KEEP, "Every setting, its value and where it comes from."),
+    ("migrate", "hub.cli.maintenance:migrate", KEEP, "Bring the database to this version."),
+    ("doctor", "hub.cli.doctor:doctor", KEEP, "Check this installation and say what is wrong."),
+    ("openapi", "hub.cli.maintenance:openapi", KEEP, "Print the OpenAPI document of the API."),
+    ("completion", "hub.cli.completion:app", KEEP, "Tab completion for your shell."),
+    ("version", "hub.cli.maintenance:version", KEEP, "Print the version."),
+)
+
+
+def build() -> App:
+    """The root app with every command registered by name, none imported."""
+    root = App(
+        name="hub",
+        help="Signed webhooks start Python flows on Celery; failures reach people.",
+        version=__version__,
+        help_format="plaintext",
+        error_formatter=show_usage,
+        result_action="return_int_as_exit_code_else_zero",
+        suppress_keyboard_interrupt=False,
+        group_commands=Group("Options", sort_key=9),
+    )
+    for place, (name, path, group, summary) in enumerate(COMMANDS):
+        root.command(path, name=name, group=group, help=summary, sort_key=place)
+    for name, summary in contributed.summaries().items():
+        if name not in root:
+            root.command(f"hub.cli.contributed:{name}", name=name, group=CONNECT, help=summary)
+    return root
+
+
+def dispatch(words: Sequence[str]) -> int:
+    """Run the words of a command line and give the exit code. Errors are shown as a sentence and a hint."""
+    words, debug = [word for word in words if word != "--traceback"], "--traceback" in words
+    root = build()
+    try:
+        _refuse_unknown(root, words)
+        return int(root(words, exit_on_error=False, print_error=True) or 0)
+    except CycloptsError:
+        return 2  # shown already
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of a pipe left (`hub runs ls | head`): nothing to say, and nowhere to say it.
+        sys.stdout = None  # type: ignore[assignment]
+        return 0
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(bool(end.code))
+    except Exception as error:
+        if debug:
+            raise
+        return show_error(error, as_json="--json" in words)
+
+
+def _refuse_unknown(root: App, words: Sequence[str]) -> None:
+    """Name the nearest command. Cyclopts would import every command for this."""
+    if not words or words[0].startswith("-") or words[0] in root or words[0] == "__complete":
+        return
+    near = difflib.get_close_matches(words[0], list(root), n=1, cutoff=0.5)
+    guess = f"Did you mean `hub {near[0]}`? " if near else ""
+    raise _Unknown(f"hub has no command {words[0]!r}.", hint=f"{guess}`hub --help` lists the commands.")
+
+
+class _Unknown(HubError):
+    exit_code = 2

@@ -1,0 +1,55 @@
+"""The client a command talks through: over HTTP to HUB_API_URL, else the same API in this process on the local store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from hub.client import Client
+from hub.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from hub.store import Store
+
+LOCAL_URL = "http://127.0.0.1"
+"""The address the API in this process believes it has; nothing listens there."""
+
+
+@contextmanager
+def connect() -> Iterator[Client]:
+    """Give a client of the hub that the settings name; a local store is made and migrated first."""
+    settings = load_settings()
+    if settings.api_url:
+        with Client(settings.api_url, token=settings.api_key.get_secret_value()) as client:
+            yield client
+        return
+    with local_store(settings) as store:
+        yield from _in_process(settings, store)
+
+
+@contextmanager
+def local_store(settings: Settings) -> Iterator[Store]:
+    """The store of this machine, migrated."""
+    from hub.store import open_store
+
+    store = open_store(settings.resolved_database_url)
+    try:
+        store.migrate()
+        yield store
+    finally:
+        store.close()
+
+
+def _in_process(settings: Settings, store: Any) -> Iterator[Client]:
+    from hub.client.inprocess import InProcess
+    from hub.web.app import create_app
+
+    with Client(LOCAL_URL, transport=InProcess(create_app(settings, store)), tries=1) as client:
+        yield client
+
+
+def path(*parts: str) -> str:
+    """An API path whose parts are quoted: path("runs", id, "logs")."""
+    return "".join(f"/{quote(part, safe='')}" for part in parts)

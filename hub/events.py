@@ -111,7 +111,7 @@ WEBHOOK_FIELDS: dict[str, Level] = {
     "delivery_id": "metadata",
     "index": "metadata",
 }
-"""Fields of an event that came in by a webhook, of type `<preset>.<provider's type>`; its body stays with the receipt."""
+"""Fields of an event that came in by a webhook, of type `<preset>.<provider's type>`; the receipt keeps its body."""
 
 
 def split(type_: str, fields: Mapping[str, Any]) -> tuple[JsonObject, JsonObject]:

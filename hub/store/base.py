@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 from sqlalchemy import Connection, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
+from hub.crypto import Keyring
 from hub.types import Micros
 
 Dialect: TypeAlias = Literal["sqlite", "postgresql"]
@@ -23,6 +24,8 @@ class Tx:
     conn: Connection
     dialect: Dialect
     now: Micros
+    keyring: Keyring
+    """Seals and opens secrets at rest; every store has one."""
     wakes: set[str] = field(default_factory=set)
 
     def wake(self, topic: str) -> None:
@@ -64,6 +67,7 @@ class Store(Protocol):
     """A database of the hub, as every process sees it."""
 
     dialect: Dialect
+    keyring: Keyring
 
     def read(self) -> AbstractContextManager[Tx]:
         """A transaction that only reads, from one snapshot."""

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import base64
+
+from hub.crypto import Keyring, load_keyring, new_key
 from hub.errors import SettingError
+from hub.settings import Settings
 from hub.store.base import Store
 from hub.store.sqlite import SqliteStore
 
 
-def open_store(url: str) -> Store:
-    """Open the store of `url`: `sqlite:///path`, `sqlite://` (memory) or `postgresql://...`. Does not migrate."""
+def open_hub(settings: Settings) -> Store:
+    """Open the store that the settings name, with this installation's keys. Does not migrate."""
+    return open_store(settings.resolved_database_url, load_keyring(settings))
+
+
+def open_store(url: str, keyring: Keyring | None = None) -> Store:
+    """Open the store of `url`: `sqlite:///path`, `sqlite://` (memory) or `postgresql://...`. Does not migrate.
+
+    Without a keyring the store has one of its own that is gone with it: what it seals, nobody else can open.
+    """
+    keyring = keyring or Keyring((base64.urlsafe_b64decode(new_key()),))
     if url.startswith("sqlite"):
-        return SqliteStore(url)
+        return SqliteStore(url, keyring)
     if url.startswith(("postgresql://", "postgres://", "postgresql+psycopg://")):
         try:
             from hub.store.postgresql import PostgresStore  # noqa: PLC0415 - psycopg is an extra
@@ -19,7 +32,7 @@ def open_store(url: str) -> Store:
                 "PostgreSQL needs the package psycopg, which is not installed",
                 hint="Install it with `pip install hubspoke[postgres]`.",
             ) from None
-        return PostgresStore(url)
+        return PostgresStore(url, keyring)
     raise SettingError(
         f"HUB_DATABASE_URL begins with {url.split(':', 1)[0]!r}, which is not a database the hub knows",
         hint="Use sqlite:///path/to/hub.db or postgresql://user@host/name.",

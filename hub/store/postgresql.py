@@ -12,6 +12,7 @@ import psycopg
 from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
+from hub.crypto import Keyring
 from hub.errors import SettingError, UnavailableError
 from hub.store import schema
 from hub.store.base import Dialect, Listener, Tx
@@ -26,7 +27,8 @@ class PostgresStore:
 
     dialect: Dialect = "postgresql"
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, keyring: Keyring) -> None:
+        self.keyring = keyring
         try:
             self._url = make_url(url.replace("postgres://", "postgresql://", 1)).set(drivername="postgresql+psycopg")
         except Exception as error:
@@ -47,13 +49,13 @@ class PostgresStore:
     def read(self) -> Iterator[Tx]:
         """See Store.read."""
         with _translated(), self._engine.connect() as conn:
-            yield Tx(conn, self.dialect, now_us())
+            yield Tx(conn, self.dialect, now_us(), self.keyring)
 
     @contextmanager
     def write(self, *, durable: bool = True) -> Iterator[Tx]:  # noqa: ARG002 - one durability here
         """See Store.write."""
         with _translated(), self._engine.begin() as conn:
-            tx = Tx(conn, self.dialect, now_us())
+            tx = Tx(conn, self.dialect, now_us(), self.keyring)
             yield tx
             # Inside the transaction: PostgreSQL sends them at the commit and never without it.
             for topic in tx.wakes:

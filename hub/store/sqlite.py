@@ -13,6 +13,7 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import StaticPool
 
+from hub.crypto import Keyring
 from hub.errors import UnavailableError
 from hub.settings import socket_dir
 from hub.store import schema
@@ -28,7 +29,8 @@ class SqliteStore:
 
     dialect: Dialect = "sqlite"
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, keyring: Keyring) -> None:
+        self.keyring = keyring
         self._path = url.removeprefix("sqlite:///") if url.startswith("sqlite:///") else ""
         self._memory = self._path in ("", ":memory:")
         self._lock = threading.RLock()
@@ -69,7 +71,7 @@ class SqliteStore:
             raw: Any = conn.connection.dbapi_connection
             raw.execute(begin)
             try:
-                yield Tx(conn, self.dialect, now_us())
+                yield Tx(conn, self.dialect, now_us(), self.keyring)
                 raw.execute("COMMIT")
             except BaseException:
                 if raw.in_transaction:

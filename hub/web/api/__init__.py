@@ -1,0 +1,1 @@
+"""The HTTP API `/api/v1`: a small typed endpoint layer and the resources built on it."""

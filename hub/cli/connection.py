@@ -1,4 +1,4 @@
-"""The client a command talks through: over HTTP to HUB_API_URL, else the same API in this process on the local store."""
+"""The client a command talks through: HTTP to HUB_API_URL, else the same API in this process on the local store."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from hub.client import Client
 from hub.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from hub.client import Client
     from hub.store import Store
 
 LOCAL_URL = "http://127.0.0.1"
@@ -20,6 +20,8 @@ LOCAL_URL = "http://127.0.0.1"
 @contextmanager
 def connect() -> Iterator[Client]:
     """Give a client of the hub that the settings name; a local store is made and migrated first."""
+    from hub.client import Client
+
     settings = load_settings()
     if settings.api_url:
         with Client(settings.api_url, token=settings.api_key.get_secret_value()) as client:
@@ -43,6 +45,7 @@ def local_store(settings: Settings) -> Iterator[Store]:
 
 
 def _in_process(settings: Settings, store: Any) -> Iterator[Client]:
+    from hub.client import Client
     from hub.client.inprocess import InProcess
     from hub.web.app import create_app
 

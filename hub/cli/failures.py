@@ -29,7 +29,8 @@ def show_usage(error: CycloptsError) -> str:
     """Word a mistake in the command line the way every other error is worded; Cyclopts prints it."""
     chain = " ".join(error.command_chain or ())
     message = str(error).strip().rstrip(".")
-    return f"[bold red]Error:[/] {_escaped(message)}.\n[dim]Hint:[/] `{f'hub {chain}'.strip()} --help` shows what it takes."
+    hint = f"`{f'hub {chain}'.strip()} --help` shows what it takes."
+    return f"[bold red]Error:[/] {_escaped(message)}.\n[dim]Hint:[/] {hint}"
 
 
 def _write(detail: str, hint: str) -> None:
@@ -46,9 +47,12 @@ def _escaped(text: str) -> str:
 
 
 def _translated(error: Exception) -> HubError:
+    if isinstance(error.__cause__, HubError):
+        return error.__cause__
     if isinstance(error, PermissionError):
         return HubError(f"{error.filename or 'a file'} may not be opened: permission denied.", code="forbidden")
     if isinstance(error, OSError) and error.filename:
         return HubError(f"{error.filename}: {error.strerror}.", code="os")
     hint = "This is a defect of the hub. The same command with --traceback shows where it happened."
-    return HubError(f"unexpected {type(error).__name__}: {error}", hint=hint, code="internal")
+    cause = error.__cause__ if isinstance(error, ImportError) and error.__cause__ else error
+    return HubError(f"unexpected {type(cause).__name__}: {cause}", hint=hint, code="internal")

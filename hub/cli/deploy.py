@@ -1,0 +1,52 @@
+"""`hub deploy FILE:FLOW`: make a flow something that the hub may start."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from hub.cli import output, parameters
+from hub.cli.connection import connect, path
+from hub.cli.output import AsJson
+from hub.cli.schedules import timing
+
+
+def deploy(
+    flow: Annotated[str, Parameter(help="FILE:FLOW, or FILE when it holds one flow.")],
+    *,
+    name: Annotated[str | None, Parameter(help="Name of the deployment; the flow's without it.")] = None,
+    cron: Annotated[str | None, Parameter(help="Start it by this cron expression.")] = None,
+    interval: Annotated[float | None, Parameter(help="Start it every so many seconds.")] = None,
+    timezone: Annotated[str, Parameter(help="Time zone of the cron expression.")] = "UTC",
+    queue: Annotated[str, Parameter(help="The work queue of its runs.")] = "default",
+    param: parameters.Pairs = (),
+    params: parameters.File = None,
+    tag: Annotated[tuple[str, ...], Parameter(help="A tag for its runs; repeatable.")] = (),
+    description: Annotated[str | None, Parameter(help="What it is for; the flow's docstring without it.")] = None,
+    paused: Annotated[bool, Parameter(negative=(), help="Make it, but let nothing start it yet.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make or change a deployment. The file must be at the same place on the workers."""
+    from hub.runtime.deploying import document
+    from hub.runtime.loader import load_flow
+    from hub.runtime.parameters import schema_of
+
+    loaded = load_flow(flow)
+    options: dict[str, Any] = {
+        "name": name or loaded.name,
+        "parameters": parameters.parse(param, params, schema=schema_of(loaded)),
+        "queue": queue,
+        "tags": list(tag),
+        "description": description,
+        "paused": paused,
+    }
+    if cron is not None or interval is not None:
+        options["schedule"] = {**timing(cron, interval), "timezone": timezone}
+    body = document(loaded, options)
+    with connect() as client:
+        made = client.put(path("deployments", options["name"]), body)
+    if as_json:
+        output.print_json(made)
+    else:
+        output.say(f"Deployment {made['name']} stands. Start it: hub deployments run {made['name']}")

@@ -1,0 +1,65 @@
+"""`hub run FILE:FLOW`: a flow in this process, as if a program had called it."""
+
+from __future__ import annotations
+
+import sys
+import time
+import traceback
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from hub.cli import output, parameters
+from hub.cli.output import AsJson, error_console
+from hub.errors import HubError
+
+
+def run(
+    flow: Annotated[str, Parameter(help="FILE:FLOW, or FILE when it holds one flow.")],
+    *,
+    param: parameters.Pairs = (),
+    params: parameters.File = None,
+    as_json: AsJson = False,
+) -> int:
+    """Run a flow in this process. It is journaled and shows up in `hub runs ls`; no server is needed."""
+    from hub.runtime.loader import load_flow
+
+    loaded = load_flow(flow)
+    values = parameters.parse(param, params, schema=_schema(loaded))
+    began = time.monotonic()
+    try:
+        result = _called(loaded, values)
+    except HubError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever user code raised is shown as its own
+        _show_user_error(error)
+        error_console().print(f"[red]Flow {loaded.name} failed[/] after {output.duration(time.monotonic() - began)}.")
+        return 1
+    if as_json:
+        output.print_json({"flow": loaded.name, "seconds": round(time.monotonic() - began, 6), "result": result})
+    else:
+        tail = "" if result is None else f": {result!r}"
+        output.say(f"Flow {loaded.name} completed in {output.duration(time.monotonic() - began)}{tail}")
+    return 0
+
+
+def _called(flow: Any, values: dict[str, Any]) -> Any:
+    if not flow.is_async:
+        return flow(**values)
+    import asyncio
+
+    return asyncio.run(flow(**values))
+
+
+def _schema(flow: Any) -> dict[str, Any]:
+    from hub.runtime.parameters import schema_of
+
+    return schema_of(flow)
+
+
+def _show_user_error(error: Exception) -> None:
+    """The traceback of user code: the frames of the hub itself say nothing to its reader."""
+    shown = traceback.TracebackException.from_exception(error)
+    kept = [frame for frame in shown.stack if "/hub/" not in frame.filename and "/cyclopts/" not in frame.filename]
+    shown.stack = traceback.StackSummary.from_list(kept or list(shown.stack))
+    print("".join(shown.format()), end="", file=sys.stderr)

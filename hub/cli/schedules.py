@@ -1,0 +1,89 @@
+"""`hub schedules`: when deployments start by themselves."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+from hub.cli import output, parameters
+from hub.cli.connection import connect, path
+from hub.cli.output import AsJson, Column, Limit, Yes
+from hub.errors import UsageError
+
+app = App(name="schedules", help="When deployments start by themselves.")
+
+COLUMNS = (
+    Column("ID", "id", "id"),
+    Column("DEPLOYMENT", "deployment_name"),
+    Column("KIND", "kind"),
+    Column("SPEC", "spec"),
+    Column("TIME ZONE", "timezone"),
+    Column("ACTIVE", "active", "flag"),
+    Column("NEXT", "next_at", "time"),
+)
+Id = Annotated[str, Parameter(help="The schedule's id.")]
+
+
+@app.command
+def ls(*, limit: Limit = 200, as_json: AsJson = False) -> None:
+    """List schedules."""
+    with connect() as client:
+        found = list(client.items("/schedules", limit=limit))
+    empty = "No schedules yet. Make one: hub schedules create DEPLOYMENT --cron '0 8 * * *'"
+    output.table(found, COLUMNS, as_json=as_json, empty=empty)
+
+
+@app.command
+def create(
+    deployment: Annotated[str, Parameter(help="Name or id of the deployment.")],
+    *,
+    cron: Annotated[str | None, Parameter(help="A cron expression: minute hour day month weekday.")] = None,
+    interval: Annotated[float | None, Parameter(help="Seconds between two starts.")] = None,
+    timezone: Annotated[str, Parameter(help="Time zone of the cron expression.")] = "UTC",
+    param: parameters.Pairs = (),
+    as_json: AsJson = False,
+) -> None:
+    """Start a deployment at set times."""
+    body = {"deployment": deployment, "timezone": timezone, "parameters": parameters.parse(param)}
+    body.update(timing(cron, interval))
+    with connect() as client:
+        made = client.post("/schedules", body)
+    if as_json:
+        output.print_json(made)
+    else:
+        output.say(f"Schedule {made['id']} starts {deployment} next at {made.get('next_at')}.")
+
+
+@app.command
+def pause(schedule: Id) -> None:
+    """Let a schedule rest."""
+    _set(schedule, active=False)
+
+
+@app.command
+def resume(schedule: Id) -> None:
+    """Let a schedule go on; times that passed meanwhile are not made up for."""
+    _set(schedule, active=True)
+
+
+@app.command
+def rm(schedule: Id, *, yes: Yes = False) -> None:
+    """Remove a schedule."""
+    output.confirm(f"Remove schedule {schedule}?", yes=yes)
+    with connect() as client:
+        client.delete(path("schedules", schedule))
+    output.say(f"Schedule {schedule} is removed.")
+
+
+def timing(cron: str | None, interval: float | None) -> dict[str, Any]:
+    """Kind and spec of a schedule. Raises UsageError unless exactly one is given."""
+    if (cron is None) == (interval is None):
+        raise UsageError("A schedule needs either --cron or --interval.", hint="For example --cron '*/5 * * * *'.")
+    return {"kind": "cron", "spec": cron} if cron is not None else {"kind": "interval", "spec": f"{interval:g}"}
+
+
+def _set(schedule: str, *, active: bool) -> None:
+    with connect() as client:
+        client.post(path("schedules", schedule, "resume" if active else "pause"), {})
+    output.say(f"Schedule {schedule} {'goes on' if active else 'rests'}.")

@@ -63,16 +63,31 @@ def create(
 ) -> None:
     """When an event comes that matches, start a deployment."""
     body = {
-        "name": name,
         "trigger": {"kind": "event", "types": list(on), "match": match},
         "actions": [{"run_deployment": run, "parameters": mapping(param)}],
     }
     with connect() as client:
-        made = client.post("/automations", body)
+        made = client.put(path("automations", name), body)
     if as_json:
         output.print_json(made)
     else:
         output.say(f"Automation {name} starts {run} on {', '.join(on) or 'every event'}.")
+
+
+@app.command
+def pause(name: Name) -> None:
+    """Let an automation rest."""
+    with connect() as client:
+        client.post(path("automations", name, "pause"), {})
+    output.say(f"Automation {name} rests.")
+
+
+@app.command
+def resume(name: Name) -> None:
+    """Let an automation go on; events that passed meanwhile start nothing."""
+    with connect() as client:
+        client.post(path("automations", name, "resume"), {})
+    output.say(f"Automation {name} goes on.")
 
 
 @app.command

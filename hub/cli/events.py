@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
+from itertools import takewhile
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
@@ -11,6 +12,9 @@ from hub.cli import output
 from hub.cli.connection import connect
 from hub.cli.output import AsJson, Column, Limit
 from hub.types import JsonObject
+
+if TYPE_CHECKING:
+    from hub.client import Client
 
 app = App(name="events", help="What happened, in order.")
 
@@ -36,13 +40,19 @@ def ls(*, type_: Type = None, limit: Limit = 50, as_json: AsJson = False) -> Non
 def tail(*, type_: Type = None, as_json: AsJson = False) -> None:
     """Print events as they happen, until Ctrl-C."""
     with connect() as client:
-        newest = list(client.items("/events", {"type": type_}, limit=1))
+        newest = list(client.items("/events", limit=1))
         seen = int(str(newest[0]["seq"])) if newest else 0
         while True:
-            for event in client.items("/events", {"type": type_, "after": seen}):
-                seen = max(seen, int(str(event["seq"])))
+            for event in _since(client, seen, type_):
+                seen = int(str(event["seq"]))
                 _print(event, as_json=as_json)
             time.sleep(0.3)
+
+
+def _since(client: Client, seen: int, type_: str | None) -> list[JsonObject]:
+    """Events after `seen`, oldest first; the API lists the newest first."""
+    newer = takewhile(lambda event: int(str(event["seq"])) > seen, client.items("/events", {"type": type_}))
+    return list(newer)[::-1]
 
 
 def _print(event: JsonObject, *, as_json: bool) -> None:

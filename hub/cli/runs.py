@@ -144,6 +144,14 @@ def resume(run: RunId) -> None:
     _do(run, "resume", "")
 
 
+@app.command
+def restart(run: RunId) -> None:
+    """Start an ended run again as a new run; steps that completed are not done twice."""
+    with connect() as client:
+        made: Any = client.post(path("runs", run, "restart"), {})
+    output.say(f"Run {made.get('name', '')} is on its way: hub runs show {made['id']}")
+
+
 def wait_for(client: Client, run: str, *, seconds: float | None = None) -> JsonObject:
     """Wait until the run has ended, or `seconds` have passed, and give it as it then is."""
     import time

@@ -11,12 +11,34 @@ from hub.version import __version__
 
 if TYPE_CHECKING:
     from hub.hookspecs import hookimpl as hookimpl
+    from hub.sdk import Future as Future
+    from hub.sdk import as_completed as as_completed
+    from hub.sdk import exponential_backoff as exponential_backoff
     from hub.sdk import flow as flow
     from hub.sdk import get_run_logger as get_run_logger
+    from hub.sdk import runtime_context as runtime_context
     from hub.sdk import task as task
+    from hub.sdk import unmapped as unmapped
+    from hub.sdk import wait as wait
 
-_HOMES = {"flow": "hub.sdk", "task": "hub.sdk", "get_run_logger": "hub.sdk", "hookimpl": "hub.hookspecs"}
-__all__ = ["__version__", "flow", "get_run_logger", "hookimpl", "task"]
+_SDK = (
+    "Future", "as_completed", "exponential_backoff", "flow", "get_run_logger", "runtime_context", "task", "unmapped",
+    "wait",
+)  # fmt: skip
+_HOMES = {**dict.fromkeys(_SDK, "hub.sdk"), "hookimpl": "hub.hookspecs"}
+__all__ = [
+    "Future",
+    "__version__",
+    "as_completed",
+    "exponential_backoff",
+    "flow",
+    "get_run_logger",
+    "hookimpl",
+    "runtime_context",
+    "task",
+    "unmapped",
+    "wait",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -117,7 +117,8 @@ WEBHOOK_FIELDS: dict[str, Level] = {
 def split(type_: str, fields: Mapping[str, Any]) -> tuple[JsonObject, JsonObject]:
     """Split the fields of an event into its metadata and, by class, what stays private.
 
-    Raises KeyError for a type or a field that nobody classed: that is a defect of the hub, not of its user.
+    Raises KeyError for a type or a field that nobody classed, TypeError for a float among the metadata (it could
+    not be hashed): both are defects of the hub, not of its user.
     """
     classes = WEBHOOK_FIELDS if not type_.startswith("hub.") else CATALOG[type_]
     body: JsonObject = {}
@@ -128,6 +129,7 @@ def split(type_: str, fields: Mapping[str, Any]) -> tuple[JsonObject, JsonObject
             body[name] = value
         elif level != "never" and value not in (None, "", {}):
             private.setdefault(level, {})[name] = value
+    _refuse_floats(body)
     return body, private  # type: ignore[return-value]
 
 
@@ -137,10 +139,18 @@ def canonical(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
 
 
-def chain(previous: str, event: Mapping[str, Any]) -> str:
-    """The hash of an event in its stream: sha256 of the previous hash and the event's canonical form."""
-    names = ("id", "type", "subject", "run_id", "at", "schema_version", "body")
-    return hashlib.sha256(previous.encode() + canonical({name: event[name] for name in names})).hexdigest()
+CHAINED = ("id", "type", "subject", "run_id", "at", "schema_version", "body")
+"""What of an event is hashed, and what of it may leave the site."""
+
+
+def digest(event: Mapping[str, Any]) -> str:
+    """The sha256 of an event's canonical form. It may stand for an event that must not be shown to a peer."""
+    return hashlib.sha256(canonical({name: event[name] for name in CHAINED})).hexdigest()
+
+
+def chain(previous: str, event_digest: str) -> str:
+    """The hash of an event in its stream: sha256 of the previous hash and the event's digest."""
+    return hashlib.sha256(f"{previous}{event_digest}".encode()).hexdigest()
 
 
 def _refuse_floats(value: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -44,7 +44,11 @@ class Outcome:
     repeated: bool = False
 
 
-def apply(store: Store, command: Command) -> Outcome:
+Guard: TypeAlias = Callable[[Tx], None]
+"""Looks, in the transaction of the command, whether it may still be obeyed; raises HubError if not."""
+
+
+def apply(store: Store, command: Command, *, guard: Guard | None = None) -> Outcome:
     """Carry out a command in one transaction: effect, audit row and outcome together.
 
     Raises the HubError of a refusal; a command that came over a link is instead answered with a rejected outcome,
@@ -53,7 +57,7 @@ def apply(store: Store, command: Command) -> Outcome:
     for _ in range(3):
         try:
             op = find(command.op)
-            return _once(store, command, op, _checked(op, command))
+            return _once(store, command, op, _checked(op, command), guard)
         except ContentionError:
             continue
         except HubError as error:
@@ -63,11 +67,13 @@ def apply(store: Store, command: Command) -> Outcome:
     raise ContentionError(f"{command.op} met others three times in a row", hint="Try again.")
 
 
-def _once(store: Store, command: Command, op: Op, args: BaseModel) -> Outcome:
+def _once(store: Store, command: Command, op: Op, args: BaseModel, guard: Guard | None) -> Outcome:
     with store.write() as tx:
         earlier = _earlier(tx, command)
         if earlier is not None:
             return earlier
+        if guard is not None:
+            guard(tx)
         result = op.handler(tx, command, args)
         _note(
             tx,

@@ -38,6 +38,7 @@ class Link(SQLModel, table=True):
     level: str = text("metadata")
     acked_seq: int | None = Field(default=None, sa_type=BigInteger, nullable=True)
     command_cursor: int = integer()
+    fence: int = integer()
     status: str = text("connecting")
     last_contact_at: int | None = maybe_moment()
     last_error: str = text()
@@ -63,7 +64,7 @@ class CommandOutcome(SQLModel, table=True):
 
 
 class PlaneSite(SQLModel, table=True):
-    """Plane side: a site that reports here."""
+    """Plane side: a site that reports here. `plane_epoch` is random and new after every restore of the plane."""
 
     __tablename__: ClassVar[str] = "plane_sites"
     __table_args__: ClassVar[Any] = (UniqueConstraint("workspace_id", "site_id"),)
@@ -79,6 +80,8 @@ class PlaneSite(SQLModel, table=True):
     authority_id: str = text()
     command_head: int = integer()
     command_delivered: int = integer()
+    plane_epoch: str = text()
+    status: dict[str, Any] = document({})
     last_seen_at: int | None = maybe_moment()
     created_at: int = moment()
     removed_at: int | None = maybe_moment()
@@ -98,7 +101,10 @@ class PlaneEvent(SQLModel, table=True):
 
 
 class PlaneRun(SQLModel, table=True):
-    """Plane side: the replica of a site's run, written from its events only."""
+    """Plane side: the replica of a site's run, written from its events and snapshots only.
+
+    `snapshot` is the session whose snapshot held it last; `orphaned_at` is set when a later one did not.
+    """
 
     __tablename__: ClassVar[str] = "plane_runs"
     __table_args__: ClassVar[Any] = (Index("ix_plane_runs_ws", "workspace_id", "run_id"),)
@@ -110,6 +116,8 @@ class PlaneRun(SQLModel, table=True):
     version: int = integer()
     updated_at: int = moment()
     cancel_requested_at: int | None = maybe_moment()
+    snapshot: int = integer()
+    orphaned_at: int | None = maybe_moment()
 
 
 class PlaneCommand(SQLModel, table=True):

@@ -1,0 +1,48 @@
+"""The sequencer: gives committed events their place in the stream, one process at a time.
+
+PostgreSQL commits out of order: a position taken at the insert could become visible after a higher one was read.
+So writers insert without a position, and whoever holds the lock stamps what is committed. Links, streams of
+events and automations read stamped rows only.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from hub.plugins import Loop
+from hub.store import leaders, stream
+from hub.store.base import Store
+from hub.store.tables import Event
+from hub.types import new_id
+
+LOCK = "sequencer"
+LEASE_S = 10.0
+BATCH = 1000
+_UNSTAMPED = select(Event.__table__.c.id).where(Event.__table__.c.seq.is_(None)).limit(1)  # type: ignore[attr-defined]
+
+
+class Sequencer:
+    """One per upkeep process; those that do not hold the lock stand by."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._holder = new_id()
+
+    def step(self) -> bool:
+        """Stamp one batch. True when there was something to stamp and this process may."""
+        with self._store.read() as tx:
+            if tx.conn.execute(_UNSTAMPED).first() is None:
+                return False
+        with self._store.write() as tx:
+            if leaders.take(tx, LOCK, self._holder, lease_s=LEASE_S) is None:
+                return False
+            return stream.stamp(tx, limit=BATCH) > 0
+
+    def close(self) -> None:
+        """Let another process go on at once."""
+        with self._store.write() as tx:
+            leaders.give_back(tx, LOCK, self._holder)
+
+    def loop(self, interval: float = 1.0) -> Loop:
+        """As an upkeep loop."""
+        return Loop("sequencer", self.step, topics=("stamp",), interval=interval)

@@ -1,0 +1,42 @@
+"""Locks with a lease, for work that must have one doer at a time (the sequencer, a link's agent)."""
+
+from __future__ import annotations
+
+from sqlalchemy import case, delete, or_, update
+
+from hub.store.base import Tx
+from hub.store.tables import Leader
+from hub.types import SECOND
+
+TABLE = Leader.__table__  # type: ignore[attr-defined]
+
+
+def take(tx: Tx, name: str, holder: str, *, lease_s: float = 30) -> int | None:
+    """Take the lock, or renew it when `holder` has it. Gives its fence, or None when somebody else has it.
+
+    The fence grows with every change of holder. The row stays locked until the transaction ends, so on
+    PostgreSQL too nobody else can take the lock while this transaction works under it.
+    """
+    until = tx.now + int(lease_s * SECOND)
+    mine = TABLE.c.holder == holder
+    statement = (
+        update(TABLE)
+        .where(TABLE.c.name == name, or_(mine, TABLE.c.lease_until < tx.now))
+        .values(holder=holder, lease_until=until, fence=case((mine, TABLE.c.fence), else_=TABLE.c.fence + 1))
+        .returning(TABLE.c.fence)
+    )
+    fence: int | None = tx.conn.execute(statement).scalar()
+    if fence is not None:
+        return fence
+    first = {"name": name, "holder": holder, "fence": 1, "lease_until": until}
+    return 1 if tx.insert_ignore(TABLE, first) else None
+
+
+def give_back(tx: Tx, name: str, holder: str) -> None:
+    """Let the next one have the lock at once."""
+    tx.conn.execute(update(TABLE).where(TABLE.c.name == name, TABLE.c.holder == holder).values(lease_until=0))
+
+
+def forget(tx: Tx, name: str) -> None:
+    """Remove a lock whose work is gone for ever."""
+    tx.conn.execute(delete(TABLE).where(TABLE.c.name == name))

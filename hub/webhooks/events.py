@@ -1,0 +1,147 @@
+"""From a verified request to events: type, id, time and data of each item."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from hub.types import SECOND, Json, Micros
+from hub.webhooks.body import BodyError
+from hub.webhooks.preset import Preset
+from hub.webhooks.reference import Ref, scalar_text, walk
+from hub.webhooks.request import WebhookRequest
+from hub.webhooks.rules import EventRule
+
+MAX_TYPE = 128
+MAX_ID = 256
+MAX_ITEMS = 1_000
+UNTYPED = "event"
+_UNSAFE_IN_TYPE = re.compile(r"[^A-Za-z0-9._:/-]+")
+_UNSAFE_IN_TEXT = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+_YEAR_3000 = 32_503_680_000
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderEvent:
+    """One event of a request. `type` is the provider's own word; `id` is None where it gives none."""
+
+    type: str
+    id: str | None
+    time: Micros | None
+    index: int
+    data: Json
+
+
+def event_type(preset: Preset, request: WebhookRequest, options: Mapping[str, str] | None = None) -> str:
+    """The provider's event type; for a batch the first item's. `event` if the request names none."""
+    rule = preset.rules(options).event
+    return _type(rule, request, _items(rule, request)[0]) if rule.split else _type(rule, request, None)
+
+
+def delivery_id(
+    preset: Preset, request: WebhookRequest, options: Mapping[str, str] | None = None
+) -> str | None:
+    """The id under which the provider would send this request again, or None if it gives none."""
+    rule = preset.rules(options).event
+    refs = rule.delivery if rule.split else rule.delivery or rule.id
+    return _text(refs, request, None, MAX_ID)
+
+
+def check_content(preset: Preset, request: WebhookRequest) -> None:
+    """Raise BodyError when the body is not of a kind that the preset takes; JSON must be an object or array.
+
+    A bare JSON scalar is refused because a handshake that signs a token could have signed it.
+    """
+    if "any" in preset.content or (request.is_form and "form" in preset.content and request.form is not None):
+        return
+    if not isinstance(request.json, dict | list):
+        raise BodyError("the body must be a JSON object or array")
+
+
+def provider_events(
+    preset: Preset, request: WebhookRequest, options: Mapping[str, str] | None = None
+) -> list[ProviderEvent]:
+    """Return the request's events: one, or one for each item where the preset splits batches (at most 1,000).
+
+    Raises BodyError when the body cannot be read.
+    """
+    rule = preset.rules(options).event
+    if not rule.split:
+        return [_event(rule, request, None, 0, data=request_data(request))]
+    items = _items(rule, request)
+    if len(items) > MAX_ITEMS:
+        raise BodyError(f"the batch holds {len(items)} items, at most {MAX_ITEMS} are taken")
+    return [_event(rule, request, item, index, data=item) for index, item in enumerate(items)]
+
+
+def request_data(request: WebhookRequest) -> Json:
+    """The body as a value: JSON where it is JSON, the fields of a form, otherwise `{"text": ...}`."""
+    if request.is_form and "payload" not in request.form:
+        return dict(request.form)
+    try:
+        return request.json
+    except BodyError:
+        if "json" in (request.first("content-type") or "").lower():
+            raise
+        return {"text": request.body.decode("utf-8", "replace")}
+
+
+def safe_text(text: str, limit: int) -> str:
+    """Make text fit for a column: control characters and lone surrogates become U+FFFD, the rest is cut."""
+    return _UNSAFE_IN_TEXT.sub("\ufffd", text)[:limit]
+
+
+def _event(rule: EventRule, request: WebhookRequest, item: Json, index: int, *, data: Json) -> ProviderEvent:
+    event = ProviderEvent(
+        _type(rule, request, item), _text(rule.id, request, item, MAX_ID), None, index, data
+    )
+    return replace(event, time=_time(rule, request, item))
+
+
+def _items(rule: EventRule, request: WebhookRequest) -> list[Json]:
+    found = walk(request.json, rule.split or "")
+    if isinstance(found, list) and found:
+        return found
+    return [found if found is not None else request.json]
+
+
+def _type(rule: EventRule, request: WebhookRequest, item: Json) -> str:
+    found = _text(rule.type, request, item, MAX_TYPE) or ""
+    return _UNSAFE_IN_TYPE.sub("_", found).strip("._") or UNTYPED
+
+
+def _text(refs: tuple[Ref, ...], request: WebhookRequest, item: Json, limit: int) -> str | None:
+    found = _first(refs, request, item)
+    return safe_text(found, limit) if found else None
+
+
+def _first(refs: tuple[Ref, ...], request: WebhookRequest, item: Json) -> str | None:
+    """Read the first reference that leads to text; JSON paths start at the item of a batch."""
+    for ref in refs:
+        value = walk(item, ref.name) if item is not None and ref.kind == "json" else ref.read(request)
+        text = scalar_text(value)
+        if text:
+            return text
+    return None
+
+
+def _time(rule: EventRule, request: WebhookRequest, item: Json) -> Micros | None:
+    text = _first(rule.time, request, item)
+    if text is None or len(text) > 40:
+        return None
+    if text.isascii() and text.isdigit():
+        # The time is only shown, so that a guess of the unit does no harm.
+        number = int(text)
+        at = number * SECOND if number < _YEAR_3000 else number * 1000
+        return at if at < _YEAR_3000 * SECOND else None
+    return _rfc3339(text)
+
+
+def _rfc3339(text: str) -> Micros | None:
+    try:
+        moment = datetime.fromisoformat(text)
+        return int(moment.timestamp() * SECOND) if moment.tzinfo else None
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,148 @@
+"""How a request is verified: one frozen model per kind of scheme, as written under `verify` in a preset."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+
+from hub.webhooks.reference import Reference
+from hub.webhooks.secrets import Encoding
+from hub.webhooks.template import SignedTemplate, Template
+
+Hash = Literal["sha1", "sha256", "sha384", "sha512"]
+
+
+class Model(BaseModel):
+    """Base of everything a preset file holds: frozen, and a key it does not know is an error."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, arbitrary_types_allowed=True
+    )
+
+
+class Place(Model):
+    """Where a text stands: a reference, what separates its items, and the prefix of those that count."""
+
+    source: Reference = Field(alias="from")
+    prefix: str = ""
+    separator: str = Field(default="", max_length=1)
+
+
+class SignatureAt(Place):
+    """Where the signatures stand and how they are written. `pick: one` refuses a list."""
+
+    encoding: Literal["hex", "base64", "base64url"] = "hex"
+    pick: Literal["all", "one"] = "all"
+
+
+class TimestampAt(Place):
+    """Where the signed time stands; `tolerance` in seconds, both ways."""
+
+    unit: Literal["s", "ms", "rfc3339"] = "s"
+    tolerance: int = Field(default=300, ge=1, le=86_400)
+    required: bool = True
+
+
+class Signed(Model):
+    """What the signature schemes share: signed bytes, signature, time and id."""
+
+    signature: SignatureAt
+    signed: SignedTemplate
+    timestamp: TimestampAt | None = None
+    id: Place | None = None
+    unsigned_body: bool = False
+
+    @model_validator(mode="after")
+    def _hold_together(self) -> Signed:
+        _check_slots(self.signed, self)
+        return self
+
+
+class HmacScheme(Signed):
+    """HMAC over the signed string."""
+
+    kind: Literal["hmac"]
+    hash: Hash = "sha256"
+    secret_encoding: Encoding = "utf8"  # noqa: S105 - an encoding's name
+
+
+class Ed25519Scheme(Signed):
+    """An ed25519 signature; the secret is the provider's public key, 32 bytes."""
+
+    kind: Literal["ed25519"]
+    secret_encoding: Literal["base64", "hex"] = "hex"  # noqa: S105 - an encoding's name
+
+
+class StandardScheme(Model):
+    """Standard Webhooks 1.0: `v1` HMAC-SHA256 or `v1a` ed25519; the secret's form says which one counts."""
+
+    kind: Literal["standard-webhooks"]
+    prefix: str = Field(default="webhook", pattern=r"^[a-z0-9-]{1,40}$")
+    tolerance: int = Field(default=300, ge=1, le=86_400)
+
+
+class TokenScheme(Model):
+    """The secret itself, sent in a header or query parameter."""
+
+    kind: Literal["token"]
+    token: Place
+
+
+class BasicScheme(Model):
+    """HTTP basic authentication; the secret is `user:password`."""
+
+    kind: Literal["basic"]
+
+
+class NoScheme(Model):
+    """No verification at all: must be written out at the source, too."""
+
+    kind: Literal["none"]
+
+
+class PluginScheme(Model):
+    """A plugin's own verifier, named `plugin:<name>`."""
+
+    kind: str = Field(pattern=r"^plugin:[a-z][a-z0-9_-]{0,63}$")
+    settings: dict[str, str] = Field(default_factory=dict)
+
+
+def _kind(value: Any) -> str:
+    kind = value.get("kind", "") if isinstance(value, dict) else getattr(value, "kind", "")
+    return "plugin" if str(kind).startswith("plugin:") else str(kind)
+
+
+Scheme = Annotated[
+    Annotated[HmacScheme, Tag("hmac")]
+    | Annotated[Ed25519Scheme, Tag("ed25519")]
+    | Annotated[StandardScheme, Tag("standard-webhooks")]
+    | Annotated[TokenScheme, Tag("token")]
+    | Annotated[BasicScheme, Tag("basic")]
+    | Annotated[NoScheme, Tag("none")]
+    | Annotated[PluginScheme, Tag("plugin")],
+    Discriminator(_kind),
+]
+
+
+def tolerance_of(scheme: Scheme) -> int | None:
+    """The scheme's own time window in seconds, or None if it signs no time."""
+    if isinstance(scheme, StandardScheme):
+        return scheme.tolerance
+    return scheme.timestamp.tolerance if isinstance(scheme, Signed) and scheme.timestamp else None
+
+
+def _check_slots(signed: Template, scheme: Signed) -> None:
+    """Refuse a scheme whose parts contradict each other; each sentence says what to change."""
+    if not signed.has("body") and not scheme.unsigned_body:
+        raise ValueError("the signed string does not hold {body}; if that is right say `unsigned_body: true`")
+    if signed.has("timestamp") and scheme.timestamp is None:
+        raise ValueError("{timestamp} is signed but `timestamp` does not say where it stands")
+    if signed.has("id") and scheme.id is None:
+        raise ValueError("{id} is signed but `id` does not say where it stands")
+    if scheme.timestamp is None:
+        return
+    if signed.has("timestamp") and not scheme.timestamp.required:
+        raise ValueError("a timestamp that is part of the signed string cannot be optional")
+    if not (signed.has("timestamp") or signed.covers(scheme.timestamp.source)):
+        raise ValueError("the timestamp is not signed: a window over it would protect nothing")

@@ -1,0 +1,143 @@
+"""Judging one request: every active secret is tried in constant time, and whatever is not proved is refused.
+
+`verify` answers for any input; only a wrong configuration (an unknown option) raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+
+from hub.types import Id, Micros
+from hub.webhooks.preset import NO_VERIFICATION, Preset
+from hub.webhooks.reference import Rejected
+from hub.webhooks.request import WebhookRequest
+from hub.webhooks.scheme import (
+    BasicScheme,
+    Ed25519Scheme,
+    HmacScheme,
+    NoScheme,
+    PluginScheme,
+    Scheme,
+    StandardScheme,
+    TokenScheme,
+    tolerance_of,
+)
+from hub.webhooks.secrets import SecretValue
+from hub.webhooks.signatures import Proof, prove_basic, prove_ed25519, prove_hmac, prove_standard, prove_token
+from hub.webhooks.timestamp import check_window
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was found. `reason` is empty for a valid request and goes to the receipt, never to the sender.
+
+    `timestamp_checked` is False when nothing was compared with a clock; `signed_digest` is the hex SHA-256 of
+    the bytes that the signature protects, None where none does.
+    """
+
+    valid: bool
+    reason: str = ""
+    secret_id: Id | None = None
+    timestamp_checked: bool = False
+    timestamp: Micros | None = None
+    signed_digest: str | None = None
+
+
+Verifier = Callable[[WebhookRequest, Sequence[SecretValue], Mapping[str, str], Micros | None], Verdict]
+"""A plugin's verifier: (request, secrets, settings, now) -> verdict. It must never raise."""
+
+
+def verify(
+    preset: Preset,
+    request: WebhookRequest,
+    secrets: Sequence[SecretValue],
+    *,
+    now: Micros | None,
+    tolerance: int | None = None,
+    options: Mapping[str, str] | None = None,
+    verifiers: Mapping[str, Verifier] | None = None,
+    verify_none: bool = False,
+) -> Verdict:
+    """Judge a request by a preset and a source's options.
+
+    `now` in microseconds; None leaves the time window unchecked and the verdict says so. `tolerance` in
+    seconds replaces the preset's. `verify_none` is the owner's written word that this source checks nothing.
+    Raises UsageError when the options are not the preset's.
+    """
+    scheme = NO_VERIFICATION if verify_none else preset.rules(options).verify
+    try:
+        return _judge(scheme, request, secrets, now=now, tolerance=tolerance, verifiers=verifiers or {})
+    except Rejected as refusal:
+        return Verdict(False, str(refusal))
+    except Exception as error:  # noqa: BLE001 - fail closed: no input may turn a fault of ours into a pass or a crash
+        return Verdict(False, f"could not be verified: {type(error).__name__}")
+
+
+def _judge(
+    scheme: Scheme,
+    request: WebhookRequest,
+    secrets: Sequence[SecretValue],
+    *,
+    now: Micros | None,
+    tolerance: int | None,
+    verifiers: Mapping[str, Verifier],
+) -> Verdict:
+    if isinstance(scheme, NoScheme):
+        return Verdict(True)
+    if isinstance(scheme, PluginScheme):
+        return _ask_plugin(scheme, request, secrets, now, verifiers)
+    window = tolerance_of(scheme) if tolerance is None else tolerance
+    return _in_window(_prove(scheme, request, secrets, now), now, window)
+
+
+def _prove(
+    scheme: Scheme, request: WebhookRequest, secrets: Sequence[SecretValue], now: Micros | None
+) -> Proof:
+    match scheme:
+        case HmacScheme():
+            return prove_hmac(scheme, request, secrets, now)
+        case Ed25519Scheme():
+            return prove_ed25519(scheme, request, secrets, now)
+        case StandardScheme():
+            return prove_standard(scheme, request, secrets, now)
+        case TokenScheme():
+            return prove_token(scheme, request, secrets, now)
+        case BasicScheme():
+            return prove_basic(request, secrets, now)
+        case _:
+            raise Rejected(f"there is no verifier for {scheme.kind}")
+
+
+def _in_window(proof: Proof, now: Micros | None, tolerance: int | None) -> Verdict:
+    """Turn a proof into a verdict. The time is judged last: only a signed time means anything."""
+    checked = proof.timestamp is not None and now is not None and tolerance is not None
+    verdict = Verdict(
+        valid=True,
+        secret_id=proof.secret_id,
+        timestamp_checked=checked,
+        timestamp=proof.timestamp,
+        signed_digest=None if proof.signed is None else sha256(proof.signed).hexdigest(),
+    )
+    if proof.timestamp is None or now is None or tolerance is None:
+        return verdict
+    try:
+        check_window(proof.timestamp, now, tolerance)
+    except Rejected as refusal:
+        return replace(verdict, valid=False, reason=str(refusal))
+    return verdict
+
+
+def _ask_plugin(
+    scheme: PluginScheme,
+    request: WebhookRequest,
+    secrets: Sequence[SecretValue],
+    now: Micros | None,
+    verifiers: Mapping[str, Verifier],
+) -> Verdict:
+    name = scheme.kind.removeprefix("plugin:")
+    verifier = verifiers.get(name)
+    if verifier is None:
+        raise Rejected(f"the plugin {name}, which verifies this preset, is not installed")
+    return verifier(request, secrets, scheme.settings, now)

@@ -40,9 +40,7 @@ def event_type(preset: Preset, request: WebhookRequest, options: Mapping[str, st
     return _type(rule, request, _items(rule, request)[0]) if rule.split else _type(rule, request, None)
 
 
-def delivery_id(
-    preset: Preset, request: WebhookRequest, options: Mapping[str, str] | None = None
-) -> str | None:
+def delivery_id(preset: Preset, request: WebhookRequest, options: Mapping[str, str] | None = None) -> str | None:
     """The id under which the provider would send this request again, or None if it gives none."""
     rule = preset.rules(options).event
     refs = rule.delivery if rule.split else rule.delivery or rule.id
@@ -94,9 +92,7 @@ def safe_text(text: str, limit: int) -> str:
 
 
 def _event(rule: EventRule, request: WebhookRequest, item: Json, index: int, *, data: Json) -> ProviderEvent:
-    event = ProviderEvent(
-        _type(rule, request, item), _text(rule.id, request, item, MAX_ID), None, index, data
-    )
+    event = ProviderEvent(_type(rule, request, item), _text(rule.id, request, item, MAX_ID), None, index, data)
     return replace(event, time=_time(rule, request, item))
 
 

@@ -95,9 +95,7 @@ def _check_token(
         raise Rejected("the verify token does not match")
 
 
-def _compute(
-    how: Compute, request: WebhookRequest, secrets: Sequence[SecretValue], now: Micros | None
-) -> str:
+def _compute(how: Compute, request: WebhookRequest, secrets: Sequence[SecretValue], now: Micros | None) -> str:
     token = scalar_text(how.input.demand(request, "the challenge"))
     if token is None or not _TOKEN.match(token):
         raise Rejected("the challenge is not a plain token of at most 128 letters, digits, - and _")

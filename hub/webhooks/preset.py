@@ -96,9 +96,7 @@ class Preset(Model):
     @model_validator(mode="after")
     def _every_scheme_is_sound(self) -> Preset:
         for entry in self.verify:
-            needed = {
-                name: _example(option) for name, option in self.options.items() if option.default is None
-            }
+            needed = {name: _example(option) for name, option in self.options.items() if option.default is None}
             self.rules({**needed, **{name: choices[0] for name, choices in _when(entry).items()}})
         return self
 
@@ -135,9 +133,7 @@ class Preset(Model):
     def _build(self, options: dict[str, str]) -> Rules:
         entries = [entry for entry in self.verify if _applies(entry, options)]
         if len(entries) != 1:
-            raise UsageError(
-                f"preset {self.id}: {len(entries)} verify entries apply to {options}; exactly one must"
-            )
+            raise UsageError(f"preset {self.id}: {len(entries)} verify entries apply to {options}; exactly one must")
         document = {
             "verify": {name: value for name, value in entries[0].items() if name != "when"},
             "handshake": self.handshake,

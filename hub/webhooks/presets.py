@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 
 from hub.errors import NotFoundError, UsageError
+from hub.plugins import PresetText
 from hub.webhooks.preset import Preset, load_preset
 
 
@@ -21,9 +22,9 @@ class Presets:
             self._by_id[preset.id] = preset
 
     @classmethod
-    def load(cls, texts: Iterable[tuple[str, str]]) -> Presets:
-        """Read presets from (origin, YAML) pairs. Raises UsageError on the first wrong one."""
-        return cls(load_preset(text, origin) for origin, text in texts)
+    def load(cls, texts: Iterable[PresetText]) -> Presets:
+        """Read the presets that plugins gave. Raises UsageError on the first wrong one."""
+        return cls(load_preset(preset.text, preset.origin) for preset in texts)
 
     def get(self, id: str) -> Preset:
         """Return a preset; raises NotFoundError that names the nearest one."""

@@ -16,9 +16,7 @@ Hash = Literal["sha1", "sha256", "sha384", "sha512"]
 class Model(BaseModel):
     """Base of everything a preset file holds: frozen, and a key it does not know is an error."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", populate_by_name=True, arbitrary_types_allowed=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, arbitrary_types_allowed=True)
 
 
 class Place(Model):

@@ -50,8 +50,7 @@ class Template:
     def build(self, request: WebhookRequest, *, id: str | None, timestamp: str | None) -> bytes:
         """Join the signed bytes; raises Rejected when a value is missing or could shift a border."""
         return b"".join(
-            part if isinstance(part, bytes) else _fill(part, request, id=id, timestamp=timestamp)
-            for part in self.parts
+            part if isinstance(part, bytes) else _fill(part, request, id=id, timestamp=timestamp) for part in self.parts
         )
 
 

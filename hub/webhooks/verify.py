@@ -92,9 +92,7 @@ def _judge(
     return _in_window(_prove(scheme, request, secrets, now), now, window)
 
 
-def _prove(
-    scheme: Scheme, request: WebhookRequest, secrets: Sequence[SecretValue], now: Micros | None
-) -> Proof:
+def _prove(scheme: Scheme, request: WebhookRequest, secrets: Sequence[SecretValue], now: Micros | None) -> Proof:
     match scheme:
         case HmacScheme():
             return prove_hmac(scheme, request, secrets, now)

@@ -1,0 +1,1 @@
+"""First-party webhook presets: one YAML file for each provider, no code."""

@@ -63,6 +63,17 @@ class Listener(Protocol):
         """Stop listening."""
 
 
+class Pinned(Protocol):
+    """A connection kept for one writer, so that a small write costs little more than its commit. For one thread at
+    a time."""
+
+    def write(self) -> AbstractContextManager[Tx]:
+        """As `Store.write(durable=False)`; `Tx.conn` stays open between transactions."""
+
+    def close(self) -> None:
+        """Give the connection back."""
+
+
 class Store(Protocol):
     """A database of the hub, as every process sees it."""
 
@@ -77,6 +88,9 @@ class Store(Protocol):
 
         Raises UnavailableError when the database is away, locked for too long, or its disk is full.
         """
+
+    def pin(self) -> Pinned:
+        """A connection of the caller's own, for the task journal."""
 
     def wake(self, topics: Iterable[str]) -> None:
         """Wake listeners outside a transaction."""

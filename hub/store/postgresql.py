@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import psycopg
-from sqlalchemy import Engine, create_engine, make_url, text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy import Connection, Engine, create_engine, make_url, text
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from hub.crypto import Keyring
 from hub.errors import SettingError, UnavailableError
 from hub.store import schema
-from hub.store.base import Dialect, Listener, Tx
+from hub.store.base import Dialect, Listener, Pinned, Tx
 from hub.types import now_us
 
 _CHANNEL = "hub_wake"
@@ -61,6 +61,10 @@ class PostgresStore:
             for topic in tx.wakes:
                 conn.execute(_NOTIFY, {"topic": topic})
 
+    def pin(self) -> Pinned:
+        """See Store.pin."""
+        return _Pinned(self)
+
     def wake(self, topics: Iterable[str]) -> None:
         """See Store.wake."""
         with self.write() as tx:
@@ -89,6 +93,44 @@ class PostgresStore:
 
 
 _NOTIFY = text(f"SELECT pg_notify('{_CHANNEL}', :topic)")
+
+
+class _Pinned:
+    """See Pinned. A connection that broke is replaced at the next write."""
+
+    def __init__(self, store: PostgresStore) -> None:
+        self._store = store
+        self._conn: Connection | None = None
+
+    @contextmanager
+    def write(self) -> Iterator[Tx]:
+        """See Pinned.write."""
+        with _translated():
+            conn = self._conn = self._conn or self._store._engine.connect()
+            try:
+                tx = Tx(conn, "postgresql", now_us(), self._store.keyring)
+                yield tx
+                # Raw statements are none of SQLAlchemy's business, so it may not know of a transaction.
+                (conn if conn.in_transaction() else conn.connection).commit()
+            except BaseException:
+                self._undo(conn)
+                raise
+        if tx.wakes:
+            self._store.wake(tx.wakes)
+
+    def _undo(self, conn: Connection) -> None:
+        try:
+            (conn if conn.in_transaction() else conn.connection).rollback()
+        except Exception:  # noqa: BLE001 - whatever broke, the connection is of no more use
+            self._conn = None
+            conn.invalidate()
+            conn.close()
+
+    def close(self) -> None:
+        """See Pinned.close."""
+        conn, self._conn = self._conn, None
+        if conn is not None:
+            conn.close()
 
 
 class _Notifications:
@@ -141,12 +183,12 @@ class _Notifications:
 def _translated() -> Iterator[None]:
     try:
         yield
-    except (OperationalError, InterfaceError) as error:
+    except (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError) as error:
         raise _unavailable(error) from error
 
 
-def _unavailable(error: DBAPIError) -> Exception:
-    text_ = str(error.orig).strip().split("\n")[0]
+def _unavailable(error: Exception) -> Exception:
+    text_ = str(getattr(error, "orig", error)).strip().split("\n")[0]
     if "disk" in text_ and "full" in text_:
         return UnavailableError("the database's disk is full", hint="Free some space.", code="disk-full")
     return UnavailableError(f"the database does not answer: {text_}", hint="Try again.", code="database-away")

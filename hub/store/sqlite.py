@@ -5,11 +5,11 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import StaticPool
 
@@ -17,7 +17,7 @@ from hub.crypto import Keyring
 from hub.errors import UnavailableError
 from hub.settings import socket_dir
 from hub.store import schema
-from hub.store.base import Dialect, Listener, Tx
+from hub.store.base import Dialect, Listener, Pinned, Tx
 from hub.store.wake import LocalWaker, SocketWaker, Waker
 from hub.types import now_us
 
@@ -78,6 +78,10 @@ class SqliteStore:
                     raw.execute("ROLLBACK")
                 raise
 
+    def pin(self) -> Pinned:
+        """See Store.pin."""
+        return _Pinned(self)
+
     def wake(self, topics: Iterable[str]) -> None:
         """See Store.wake."""
         self._waker.wake(set(topics))
@@ -117,6 +121,44 @@ class SqliteStore:
         for engine in self._engines.values():
             engine.dispose()
         self._engines = {}
+
+
+class _Pinned:
+    """See Pinned. In memory all threads share one connection, so nothing is kept."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+        self._conn: Connection | None = None
+
+    def write(self) -> AbstractContextManager[Tx]:
+        """See Pinned.write."""
+        return self._store.write(durable=False) if self._store._memory else self._write()
+
+    @contextmanager
+    def _write(self) -> Iterator[Tx]:
+        try:
+            if self._conn is None:
+                self._conn = self._store._engine("NORMAL").connect()
+            raw: Any = self._conn.connection.dbapi_connection
+            raw.execute("BEGIN IMMEDIATE")
+            tx = Tx(self._conn, "sqlite", now_us(), self._store.keyring)
+            try:
+                yield tx
+                raw.execute("COMMIT")
+            except BaseException:
+                if raw.in_transaction:
+                    raw.execute("ROLLBACK")
+                raise
+        except (sqlite3.OperationalError, OperationalError) as error:
+            raise unavailable(error) from error
+        if tx.wakes:
+            self._store.wake(tx.wakes)
+
+    def close(self) -> None:
+        """See Pinned.close."""
+        conn, self._conn = self._conn, None
+        if conn is not None:
+            conn.close()
 
 
 class _Nothing:

@@ -70,7 +70,7 @@ def documentation() -> str:
 
 
 @functools.cache
-def test_texts() -> str:
+def all_tests() -> str:
     """All tests but these as one text."""
     paths = [path for path in python_files("tests") if "architecture" not in path.parts]
     return "\n".join(path.read_text(encoding="utf-8") for path in paths)

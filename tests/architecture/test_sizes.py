@@ -1,4 +1,4 @@
-"""Ceilings as ratchets: a file or function over its ceiling fails, and so does an exemption that is no longer needed."""
+"""Ceilings as ratchets: what is over its ceiling fails, and so does an exemption that is no longer needed."""
 
 from __future__ import annotations
 

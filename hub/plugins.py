@@ -1,18 +1,31 @@
-"""Finding and loading plugins: entry points of the group `hub.plugins`, each on its own, none can break another.
+"""Finding and loading plugins: entry points of the group `hub.plugins`, each by itself, none can break another.
 
-The loader is filled in by `load_plugins`; the result is a table, not an exception.
+What comes out is a table, not an exception: a plugin that is wrong is a row that says why.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+import importlib
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
+from typing import Any, Literal, TypeAlias
 
+import pluggy
+
+from hub import hookspecs
+from hub.errors import SettingError, UnavailableError
+from hub.hooks import Hooks
+from hub.manifest import Manifest, read_manifest
 from hub.settings import Settings
 
-if TYPE_CHECKING:
-    from hub.hooks import Hooks
+GROUP = "hub.plugins"
+OWN_DISTRIBUTION = "hubspoke"
+IMPORT_LIMIT = 5.0
+"""Seconds a stranger's plugin may take to import before it is left behind."""
 
 ProcessKind: TypeAlias = Literal["web", "worker", "upkeep", "cli", "inline"]
 
@@ -23,16 +36,15 @@ class Context:
 
     process: ProcessKind
     settings: Settings
-    store: Any = None
-    keyring: Any = None
-    hooks: Hooks | None = None
+    hooks: Hooks = field(repr=False)
+    store: Any = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """One upkeep loop: `step(stop)` does one bounded piece of work and says whether it did any.
+    """One upkeep loop: `step()` does one bounded piece of work and says whether it did any.
 
-    It is called when one of `topics` is woken, after work was done, and every `interval` seconds.
+    It is called when one of `topics` is woken, again after work was done, and every `interval` seconds.
     """
 
     name: str
@@ -43,7 +55,7 @@ class Loop:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """A piece of a dashboard page. `html` must be safe: make it with the context's templates."""
+    """A piece of a dashboard page. `html` must be safe: make it with autoescaping templates."""
 
     title: str
     html: str
@@ -60,7 +72,7 @@ class PresetText:
 
 @dataclass(frozen=True, slots=True)
 class LoadedPlugin:
-    """A row of `hub plugins ls`. `state` is loaded, failed, disabled or incompatible."""
+    """A row of `hub plugins ls`."""
 
     name: str
     version: str
@@ -69,4 +81,146 @@ class LoadedPlugin:
     problem: str = ""
     import_ms: float = 0.0
     hooks: tuple[str, ...] = ()
-    module: Any = field(default=None, repr=False, compare=False)
+    manifest: Manifest | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Plugins:
+    """The plugins of one process: the table, and the callers of their hooks."""
+
+    table: tuple[LoadedPlugin, ...]
+    hooks: Hooks
+    context: Context
+
+
+def load_plugins(
+    settings: Settings, *, process: ProcessKind, store: Any = None, found: Iterable[EntryPoint] | None = None
+) -> Plugins:
+    """Load what is installed and allowed. Raises UnavailableError only with `plugins_strict`."""
+    manager = pluggy.PluginManager("hub")
+    manager.add_hookspecs(hookspecs)
+    allowed = _selection(settings.plugins)
+    rows: list[LoadedPlugin] = []
+    trusted: set[str] = set()
+    for point in sorted(entry_points(group=GROUP) if found is None else found, key=_own_first):
+        row = _load(manager, point, process, allowed, {known.name for known in rows})
+        rows.append(row)
+        if row.distribution == OWN_DISTRIBUTION:
+            trusted.add(row.name)
+    broken = [row for row in rows if row.state in ("failed", "incompatible")]
+    if broken and settings.plugins_strict:
+        raise UnavailableError("; ".join(f"plugin {row.name}: {row.problem}" for row in broken), code="plugin-failed")
+    hooks = Hooks(manager, frozenset(trusted))
+    context = Context(process, settings, hooks, store)
+    hooks.bind(context)
+    return Plugins(tuple(rows), hooks, context)
+
+
+def list_manifests(settings: Settings) -> list[LoadedPlugin]:
+    """The table without importing anything: for help texts and completion."""
+    allowed = _selection(settings.plugins)
+    return [_read(point, allowed) for point in sorted(entry_points(group=GROUP), key=_own_first)]
+
+
+def _own_first(point: EntryPoint) -> tuple[bool, str]:
+    return (_distribution(point)[0] != OWN_DISTRIBUTION, point.name)
+
+
+def _distribution(point: EntryPoint) -> tuple[str, str]:
+    return (point.dist.name, point.dist.version) if point.dist is not None else ("", "")
+
+
+def _selection(text: str) -> Callable[[str], bool]:
+    if text == "none":
+        return lambda _name: False
+    if text.startswith("only:"):
+        wanted = {name.strip() for name in text.removeprefix("only:").split(",")}
+        return wanted.__contains__
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if any(not part.startswith("-") for part in parts):
+        raise SettingError(f"HUB_PLUGINS={text!r} is not understood.", hint="Write none, only:a,b or -c,-d.")
+    denied = {part.removeprefix("-") for part in parts}
+    return lambda name: name not in denied
+
+
+def _read(point: EntryPoint, allowed: Callable[[str], bool]) -> LoadedPlugin:
+    distribution, version = _distribution(point)
+    row = LoadedPlugin(point.name, version, distribution, "loaded")
+    if not allowed(point.name):
+        return replace(row, state="disabled", problem="switched off by HUB_PLUGINS")
+    try:
+        manifest = read_manifest(point.module)
+    except ValueError as error:
+        return replace(row, state="failed", problem=str(error))
+    row = replace(row, manifest=manifest)
+    if manifest.name != point.name:
+        return replace(row, state="failed", problem=f"its manifest calls it {manifest.name!r}")
+    if not manifest.fits():
+        ours = hookspecs.HOOKSPEC_VERSION
+        return replace(
+            row, state="incompatible", problem=f"it wants hook specification {manifest.hookspec}, this hub has {ours}"
+        )
+    return row
+
+
+def _load(
+    manager: pluggy.PluginManager,
+    point: EntryPoint,
+    process: ProcessKind,
+    allowed: Callable[[str], bool],
+    taken: set[str],
+) -> LoadedPlugin:
+    row = _read(point, allowed)
+    if row.state != "loaded" or row.manifest is None or process not in row.manifest.runs_in:
+        return row
+    if point.name in taken:
+        return replace(row, state="failed", problem="another plugin has this name")
+    started = time.perf_counter()
+    module, problem = _import(point.module, guarded=row.distribution != OWN_DISTRIBUTION)
+    row = replace(row, import_ms=round((time.perf_counter() - started) * 1000, 1))
+    if module is None:
+        return replace(row, state="failed", problem=problem)
+    return _register(manager, module, row)
+
+
+def _register(manager: pluggy.PluginManager, module: ModuleType, row: LoadedPlugin) -> LoadedPlugin:
+    try:
+        manager.register(module, name=row.name)
+    except Exception as error:  # noqa: BLE001 - whatever a plugin brings ends in its own row
+        return replace(row, state="failed", problem=_sentence(error))
+    unknown = _unknown_hooks(manager, module)
+    if unknown:
+        manager.unregister(name=row.name)
+        return replace(row, state="failed", problem=f"there is no hook named {', '.join(unknown)}")
+    names = tuple(sorted(caller.name for caller in manager.get_hookcallers(module) or ()))
+    return replace(row, hooks=names)
+
+
+def _unknown_hooks(manager: pluggy.PluginManager, module: ModuleType) -> list[str]:
+    known = {name for name in dir(hookspecs) if name.startswith("hub_")}
+    callers = manager.get_hookcallers(module) or []
+    return sorted(caller.name for caller in callers if caller.name not in known)
+
+
+def _import(name: str, *, guarded: bool) -> tuple[ModuleType | None, str]:
+    """Import a plugin's module. A stranger's is imported beside us, so that one that hangs is left behind."""
+    outcome: list[tuple[ModuleType | None, str]] = []
+
+    def work() -> None:
+        try:
+            outcome.append((importlib.import_module(name), ""))
+        except BaseException as error:  # noqa: BLE001 - SystemExit in a plugin must not end the hub
+            outcome.append((None, _sentence(error)))
+
+    if not guarded:
+        work()
+        return outcome[0]
+    thread = threading.Thread(target=work, name=f"import {name}", daemon=True)
+    thread.start()
+    thread.join(IMPORT_LIMIT)
+    return outcome[0] if outcome else (None, f"its import did not end within {IMPORT_LIMIT:g} s")
+
+
+def _sentence(error: BaseException) -> str:
+    first = str(error).strip().split("\n", 1)[0]
+    return f"{type(error).__name__}: {first}"[:300] if first else type(error).__name__

@@ -95,9 +95,7 @@ class Client:
         answer = self.get(path, query)
         return answer["items"], answer["next_cursor"]
 
-    def items(
-        self, path: str, query: Query | None = None, *, limit: int | None = None
-    ) -> Iterator[JsonObject]:
+    def items(self, path: str, query: Query | None = None, *, limit: int | None = None) -> Iterator[JsonObject]:
         """Read a list to its end, or to `limit` items, page by page."""
         asked = dict(query or {})
         left = limit
@@ -111,9 +109,7 @@ class Client:
                 return
             asked["cursor"] = cursor
 
-    def stream(
-        self, path: str = "/stream", query: Query | None = None, *, last_id: str = ""
-    ) -> Iterator[Message]:
+    def stream(self, path: str = "/stream", query: Query | None = None, *, last_id: str = "") -> Iterator[Message]:
         """Follow a stream of server-sent events; reconnects and goes on after the last one seen."""
         return messages(self._http, self._path(path), _plain(query), last_id=last_id, tries=self.tries)
 

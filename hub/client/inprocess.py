@@ -24,9 +24,7 @@ class InProcess(httpx2.BaseTransport):
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._ready = threading.Event()
-        self._thread = threading.Thread(
-            target=lambda: asyncio.run(self._main()), name="hub-inprocess", daemon=True
-        )
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._main()), name="hub-inprocess", daemon=True)
         self._thread.start()
         self._ready.wait()
 
@@ -86,9 +84,7 @@ class _Exchange:
         if isinstance(part, dict):
             self.loop.call_soon_threadsafe(self.room.release)
         if isinstance(part, Exception):
-            raise httpx2.RemoteProtocolError(
-                f"the application failed: {type(part).__name__}: {part}"
-            ) from part
+            raise httpx2.RemoteProtocolError(f"the application failed: {type(part).__name__}: {part}") from part
         return part
 
     def head(self) -> tuple[int, list[tuple[bytes, bytes]]]:

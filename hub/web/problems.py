@@ -85,9 +85,7 @@ def problem_of(request: Request | None, error: HubError) -> Response:
     if retry_after is not None:
         headers["Retry-After"] = str(retry_after)
     fields = _clean(error.fields)
-    return problem(
-        request, error.status, error.code, error.detail, hint=error.hint, headers=headers, **fields
-    )
+    return problem(request, error.status, error.code, error.detail, hint=error.hint, headers=headers, **fields)
 
 
 def problem_of_input(request: Request | None, error: ValidationError) -> Response:

@@ -31,9 +31,7 @@ MAX_NAME = 100
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME, pattern=NAME_PATTERN)]
 """What people call a thing: letters, digits, dot, dash and underscore."""
-IdText = Annotated[
-    str, StringConstraints(pattern=ID_PATTERN), WithJsonSchema({"type": "string", "format": "uuid"})
-]
+IdText = Annotated[str, StringConstraints(pattern=ID_PATTERN), WithJsonSchema({"type": "string", "format": "uuid"})]
 """An id as the hub writes it."""
 Text = Annotated[str, StringConstraints(max_length=2000, pattern=NO_NUL)]
 """A sentence or two; no NUL, which PostgreSQL cannot keep."""

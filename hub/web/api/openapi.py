@@ -101,9 +101,7 @@ def _operation(op: Op, schemas: dict[tuple[str, Mode], Any]) -> dict[str, Any]:
 
 
 def _parameters(op: Op, schemas: dict[tuple[str, Mode], Any]) -> list[dict[str, Any]]:
-    found = [
-        {"name": name, "in": "path", "required": True, "schema": _path_schema(name)} for name in op.path_names
-    ]
+    found = [{"name": name, "in": "path", "required": True, "schema": _path_schema(name)} for name in op.path_names]
     query = schemas.get((f"{op.name}.query", "validation"), {})
     for name, schema in query.get("properties", {}).items():
         required = name in query.get("required", [])

@@ -1,0 +1,48 @@
+"""What a webhook event carried: read back from the receipt that keeps its bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from sqlalchemy import select
+
+from hub.errors import ExpressionError
+from hub.store.base import Store
+from hub.store.tables import Receipt
+from hub.webhooks.body import BodyError
+from hub.webhooks.events import request_data
+from hub.webhooks.request import WebhookRequest
+
+_RECEIPTS = Receipt.__table__  # type: ignore[attr-defined]
+
+
+def event_payload(store: Store, event: Mapping[str, Any]) -> dict[str, Any]:
+    """`body`, `headers` (lower case, repeated ones joined), `query`, `method` of the request behind an event.
+
+    Empty for an event that no request made, or whose receipt is past its retention. A batch gives its whole body;
+    `event.index` says which item the event is about. Raises ExpressionError for a body that cannot be read.
+    """
+    receipt_id = event["body"].get("receipt_id")
+    if receipt_id is None:
+        return {}
+    with store.read() as tx:
+        query = select(_RECEIPTS).where(_RECEIPTS.c.id == receipt_id, _RECEIPTS.c.workspace_id == event["workspace_id"])
+        row = tx.conn.execute(query).mappings().first()
+    if row is None:
+        return {}
+    headers: dict[str, str] = {}
+    for name, value in row["headers"]:
+        key = name.lower()
+        headers[key] = f"{headers[key]}, {value}" if key in headers else value
+    query_fields = dict(parse_qsl(row["query"], keep_blank_values=True))
+    return {"body": _body(row), "headers": headers, "query": query_fields, "method": row["method"], "path": "/in"}
+
+
+def _body(row: Mapping[Any, Any]) -> Any:
+    pairs = tuple((name, value) for name, value in row["headers"])
+    try:
+        return request_data(WebhookRequest(row["method"], "", pairs, row["body"] or b""))
+    except BodyError as error:
+        raise ExpressionError(f"the body of receipt {row['id']} cannot be read: {error}") from None

@@ -1,0 +1,114 @@
+"""The loader and the callers: whatever a plugin does, the hub goes on and says what was wrong."""
+
+from __future__ import annotations
+
+import inspect
+import time
+import types
+from pathlib import Path
+
+import pluggy
+import pytest
+from hub import hookspecs
+from hub.errors import SettingError, UnavailableError
+from hub.hooks import Breaker, Hooks
+from hub.hookspecs import hookimpl
+from hub.plugins import list_manifests, load_plugins
+from hub.settings import Settings, load_settings
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return load_settings({"home": tmp_path}, environ={})
+
+
+def callers(trusted: bool = False, **implementations: object) -> Hooks:
+    manager = pluggy.PluginManager("hub")
+    manager.add_hookspecs(hookspecs)
+    for name, function in implementations.items():
+        module = types.ModuleType(name)
+        module.hub_run_state = hookimpl(function)  # type: ignore[attr-defined, type-var]
+        manager.register(module, name=name)
+    return Hooks(manager, frozenset(implementations) if trusted else frozenset())
+
+
+def test_every_hook_has_a_caller_with_the_same_arguments() -> None:
+    names = [name for name in dir(hookspecs) if name.startswith("hub_")]
+    assert names
+    for name in names:
+        wanted = set(inspect.signature(getattr(hookspecs, name)).parameters) - {"ctx"}
+        assert set(inspect.signature(getattr(Hooks, name.removeprefix("hub_"))).parameters) - {"self"} == wanted
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_one_that_raises_does_not_stop_the_others(trusted: bool) -> None:
+    seen: list[str] = []
+
+    def good(event: dict[str, str]) -> None:
+        seen.append(event["type"])
+
+    def bad(run: object) -> None:
+        raise RuntimeError("no")
+
+    hooks = callers(trusted, a=good, b=bad, c=good)
+    results = hooks.run_state({"type": "x"}, {})
+    assert seen == ["x", "x"]
+    assert {r.plugin: r.ok for r in results} == {"a": True, "b": False, "c": True}
+    assert hooks.breakers["b", "hub_run_state"].last_error == "RuntimeError: no"
+
+
+def test_one_that_hangs_is_left_behind() -> None:
+    hooks = callers(slow=lambda: time.sleep(5), good=lambda: None)
+    started = time.monotonic()
+    results = hooks._collect("hub_run_state", 0.2, event={}, run={})
+    assert time.monotonic() - started < 2
+    assert {r.plugin: r.ok for r in results} == {"slow": False, "good": True}
+
+
+def test_a_breaker_opens_probes_and_closes() -> None:
+    breaker = Breaker()
+    for _ in range(5):
+        breaker.failed(100, "no", timeout=False)
+    assert breaker.state(159) == "open"
+    assert breaker.state(160) == "half-open"
+    breaker.failed(160, "no", timeout=False)
+    assert breaker.state(279) == "open"
+    breaker.passed()
+    assert breaker.state(279) == "closed"
+    for at in (0, 100, 200):
+        breaker.failed(at, "slow", timeout=True)
+    assert breaker.state(201) == "open"
+
+
+@pytest.mark.parametrize(
+    ("mode", "state", "problem"),
+    [("ok", "loaded", ""), ("import_error", "failed", "told to fail at its import")],
+)
+def test_a_strangers_plugin_enters_by_the_same_door(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, mode: str, state: str, problem: str
+) -> None:
+    import sys
+
+    monkeypatch.setenv("ECHO_MODE", mode)
+    for name in [name for name in sys.modules if name.startswith("hub_echo")]:
+        monkeypatch.delitem(sys.modules, name)
+    rows = {row.name: row for row in load_plugins(settings, process="upkeep").table}
+    assert "echo" in rows, "tests/thirdparty is not installed: run scripts/install"
+    assert rows["echo"].state == state
+    assert problem in rows["echo"].problem
+    if state == "loaded":
+        assert rows["echo"].hooks == ("hub_run_state",)
+    else:
+        strict = load_settings({"home": settings.home, "plugins_strict": True}, environ={})
+        with pytest.raises(UnavailableError, match="echo"):
+            load_plugins(strict, process="upkeep")
+
+
+def test_the_selection_is_obeyed_and_checked(settings: Settings) -> None:
+    none = load_settings({"home": settings.home, "plugins": "none"}, environ={})
+    assert {row.state for row in load_plugins(none, process="web").table} == {"disabled"}
+    without = load_settings({"home": settings.home, "plugins": "-echo"}, environ={})
+    assert [row.name for row in list_manifests(without) if row.state == "disabled"] == ["echo"]
+    wrong = load_settings({"home": settings.home, "plugins": "echo"}, environ={})
+    with pytest.raises(SettingError):
+        load_plugins(wrong, process="web")

@@ -24,6 +24,7 @@ COMMANDS: tuple[tuple[str, str, Group, str], ...] = (
     ("web", "hub.cli.processes:web", START, "Start only the web process (API, dashboard, webhook door)."),
     ("worker", "hub.cli.processes:worker", START, "Start only a worker."),
     ("upkeep", "hub.cli.processes:upkeep", START, "Start only the upkeep loops."),
+    ("demo", "hub.cli.demo:demo", START, "Watch a whole story: webhook, run, retry, failure, email."),
     ("run", "hub.cli.run:run", WORK, "Run a flow in this process: hub run FILE:FLOW -p x=1."),
     ("deploy", "hub.cli.deploy:deploy", WORK, "Make or change a deployment of a flow: hub deploy FILE:FLOW."),
     ("deployments", "hub.cli.deployments:app", WORK, "List, start, pause and remove deployments."),

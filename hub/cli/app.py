@@ -82,7 +82,7 @@ def dispatch(words: Sequence[str]) -> int:
         return 130
     except BrokenPipeError:
         # The reader of a pipe left (`hub runs ls | head`): nothing to say, and nowhere to say it.
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         return 0
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(bool(end.code))

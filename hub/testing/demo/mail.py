@@ -8,7 +8,7 @@ import queue
 import socketserver
 import threading
 from email.message import EmailMessage
-from typing import Self, cast
+from typing import Self
 
 _LIMIT = 1_000_000
 
@@ -62,7 +62,7 @@ class _Session(socketserver.StreamRequestHandler):
             if size <= _LIMIT:
                 lines.append(line[1:] if line.startswith(b"..") else line)
         message = email.message_from_bytes(b"".join(lines), policy=email.policy.default)
-        self.server.mail.put(cast(EmailMessage, message))  # type: ignore[attr-defined]
+        self.server.mail.put(message)  # type: ignore[attr-defined]
 
     def _say(self, text: str) -> None:
         self.wfile.write(text.encode() + b"\r\n")

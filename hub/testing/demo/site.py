@@ -10,11 +10,11 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self, TypeVar
+
+import httpx2
 
 from hub.client import Client
 from hub.errors import HubError, UnavailableError
@@ -105,13 +105,12 @@ class Site:
         if self._process is not None and self._process.poll() is not None:
             raise UnavailableError(f"`hub up` ended with {self._process.returncode}:\n{self.log()}")
         try:
-            with urllib.request.urlopen(f"{self.url}/healthz", timeout=1) as answer:
-                return bool(answer.status == 200)
-        except (urllib.error.URLError, OSError):
+            return httpx2.get(f"{self.url}/healthz", timeout=1).status_code == 200
+        except httpx2.TransportError:
             return False
 
 
-def until(what: str, look: Callable[[], T], *, seconds: float = 20.0) -> T:
+def until(what: str, look: Callable[[], T | None], *, seconds: float = 20.0) -> T:
     """Look again and again until there is something. Raises UnavailableError after `seconds`."""
     deadline = time.monotonic() + seconds
     while not (found := look()):

@@ -1,7 +1,7 @@
-"""Commands of plugins. Their names and summaries are read from manifests; nothing is imported until one is used.
+"""Commands of plugins. Their names are read from manifests; nothing is imported until one is used.
 
-A manifest (`manifest.toml` beside the plugin's module) names them: `[commands]` with `channels = "Where alerts go."`.
-The hook `hub_cli` then says where each command's app is.
+A manifest names them: `[cli]` with `channels = "package.module:app"`. The hook `hub_cli`, asked when one is used, has
+the last word on where it is.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from hub.errors import UnavailableError
 
 
 def summaries() -> dict[str, str]:
-    """The commands that installed plugins announce, with their first line of help."""
+    """The commands that installed plugins announce, with a line of help each."""
     found: dict[str, str] = {}
     for entry in entry_points(group="hub.plugins"):
         for name, summary in _announced(entry).items():
@@ -25,11 +25,13 @@ def summaries() -> dict[str, str]:
 
 
 def _announced(entry: EntryPoint) -> dict[str, str]:
+    # Read without pydantic and without the plugin: this is on the way of every command line.
     try:
-        commands = tomllib.loads(_manifest(entry.module).read_text(encoding="utf-8")).get("commands", {})
+        manifest = tomllib.loads(_manifest(entry.module).read_text(encoding="utf-8"))
     except (OSError, ValueError, ImportError):
         return {}  # `hub plugins ls` says what is wrong with it; help must not fail because of a plugin
-    return {str(name): str(summary) for name, summary in commands.items()} if isinstance(commands, dict) else {}
+    commands, summary = manifest.get("cli"), str(manifest.get("summary", ""))
+    return dict.fromkeys(map(str, commands), summary) if isinstance(commands, dict) else {}
 
 
 def _manifest(module: str) -> Path:
@@ -56,14 +58,16 @@ def __getattr__(name: str) -> Any:
 
 
 def _path(name: str) -> str:
-    from hub.plugins import Context, load_plugins
+    from hub.plugins import load_plugins
     from hub.settings import load_settings
 
-    settings = load_settings()
-    hooks = load_plugins(settings, process="cli").hooks
-    for given in hooks.cli(Context(process="cli", settings=settings, hooks=hooks)):
-        if name in given:
-            return str(given[name])
-    raise UnavailableError(
-        f"the plugin that brings `hub {name}` is installed but not loaded", hint="`hub plugins ls` says why."
-    )
+    plugins = load_plugins(load_settings(), process="cli")
+    found = plugins.hooks.cli().get(name)
+    for plugin in plugins.table:
+        if found is None and plugin.state == "loaded" and plugin.manifest is not None:
+            found = plugin.manifest.cli.get(name)
+    if found is None:
+        raise UnavailableError(
+            f"the plugin that brings `hub {name}` is installed but not loaded", hint="`hub plugins ls` says why."
+        )
+    return found

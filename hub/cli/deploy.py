@@ -30,12 +30,12 @@ def deploy(
     """Make or change a deployment. The file must be at the same place on the workers."""
     from hub.runtime.deploying import document
     from hub.runtime.loader import load_flow
-    from hub.runtime.parameters import schema_of
+    from hub.runtime.parameters import schema
 
     loaded = load_flow(flow)
     options: dict[str, Any] = {
         "name": name or loaded.name,
-        "parameters": parameters.parse(param, params, schema=schema_of(loaded)),
+        "parameters": parameters.parse(param, params, schema=schema(loaded)),
         "queue": queue,
         "tags": list(tag),
         "description": description,

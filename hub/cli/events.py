@@ -49,6 +49,35 @@ def tail(*, type_: Type = None, as_json: AsJson = False) -> None:
             time.sleep(0.3)
 
 
+@app.command
+def types(
+    *,
+    markdown: Annotated[bool, Parameter(negative=(), help="Print the table of docs/events.md.", show=False)] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List every type of event that the hub itself writes, with its fields and who may see them."""
+    from hub.events import CATALOG
+
+    if markdown:
+        print(markdown_table(), end="")
+        return
+    rows = [{"type": name, "fields": fields} for name, fields in sorted(CATALOG.items())]
+    columns = (Column("TYPE", "type"), Column("FIELDS", lambda item: list(item["fields"]), "list"))
+    output.table(rows, columns, as_json=as_json, empty="")
+
+
+def markdown_table() -> str:
+    """All event types, with the fields by export class, as a Markdown table."""
+    from hub.events import CATALOG
+
+    lines = ["| event | always exported | only by policy |", "|---|---|---|"]
+    for name, fields in sorted(CATALOG.items()):
+        always = ", ".join(field for field, level in fields.items() if level == "metadata")
+        rest = ", ".join(f"{field} ({level})" for field, level in fields.items() if level != "metadata")
+        lines.append(f"| `{name}` | {always} | {rest} |")
+    return "\n".join(lines) + "\n"
+
+
 def _since(client: Client, seen: int, type_: str | None) -> list[JsonObject]:
     """Events after `seen`, oldest first; the API lists the newest first."""
     newer = takewhile(lambda event: int(str(event["seq"])) > seen, client.items("/events", {"type": type_}))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-import traceback
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -22,17 +21,18 @@ def run(
     as_json: AsJson = False,
 ) -> int:
     """Run a flow in this process. It is journaled and shows up in `hub runs ls`; no server is needed."""
-    from hub.runtime.loader import load_flow
+    from hub.runtime.loader import load_flow, user_lines
+    from hub.runtime.parameters import from_json, schema
 
     loaded = load_flow(flow)
-    values = parameters.parse(param, params, schema=_schema(loaded))
+    values = from_json(loaded, parameters.parse(param, params, schema=schema(loaded)))
     began = time.monotonic()
     try:
         result = _called(loaded, values)
     except HubError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever user code raised is shown as its own
-        _show_user_error(error)
+        print(user_lines(error), end="", file=sys.stderr)
         error_console().print(f"[red]Flow {loaded.name} failed[/] after {output.duration(time.monotonic() - began)}.")
         return 1
     if as_json:
@@ -49,17 +49,3 @@ def _called(flow: Any, values: dict[str, Any]) -> Any:
     import asyncio
 
     return asyncio.run(flow(**values))
-
-
-def _schema(flow: Any) -> dict[str, Any]:
-    from hub.runtime.parameters import schema_of
-
-    return schema_of(flow)
-
-
-def _show_user_error(error: Exception) -> None:
-    """The traceback of user code: the frames of the hub itself say nothing to its reader."""
-    shown = traceback.TracebackException.from_exception(error)
-    kept = [frame for frame in shown.stack if "/hub/" not in frame.filename and "/cyclopts/" not in frame.filename]
-    shown.stack = traceback.StackSummary.from_list(kept or list(shown.stack))
-    print("".join(shown.format()), end="", file=sys.stderr)

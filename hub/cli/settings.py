@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Annotated, Any
 
+from cyclopts import Parameter
 from pydantic import SecretStr
 
 from hub.cli import output
@@ -19,8 +20,15 @@ COLUMNS = (
 )
 
 
-def settings(*, as_json: AsJson = False) -> None:
+def settings(
+    *,
+    markdown: Annotated[bool, Parameter(negative=(), help="Print the table of docs/settings.md.", show=False)] = False,
+    as_json: AsJson = False,
+) -> None:
     """Show every setting, its value and where it comes from. Secrets are not shown."""
+    if markdown:
+        print(markdown_table(), end="")
+        return
     output.table(list(rows(load_settings())), COLUMNS, as_json=as_json, empty="")
 
 
@@ -36,6 +44,17 @@ def rows(loaded: Settings) -> list[dict[str, Any]]:
         }
         for name, field in Settings.model_fields.items()
     ]
+
+
+def markdown_table() -> str:
+    """All settings with their defaults as a Markdown table."""
+    lines = ["| setting | variable | default | what it is |", "|---|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = _shown(field.default)
+        plain = ",".join(map(str, default)) if isinstance(default, list) else str(default)
+        text = f"`{plain}`" if plain else ""
+        lines.append(f"| `{name}` | `HUB_{name.upper()}` | {text} | {field.description} |")
+    return "\n".join(lines) + "\n"
 
 
 def _source(name: str, loaded: Settings) -> str:

@@ -11,7 +11,8 @@ HubError                       anything the hub says no to, with a code, a hint 
 │   ├── PermissionError_       known, but not allowed                     HTTP 403
 │   └── ConflictError          the thing is not in a state for this       HTTP 409
 ├── UnavailableError           try again later (broker, database, disk)   exit 75, HTTP 503
-│   └── ContentionError        another process was faster three times
+│   ├── ContentionError        another process was faster three times
+│   └── RateLimitedError       too many tries in a short time             HTTP 429
 ├── FlowLoadError              a flow file does not import                exit 1, HTTP 422
 └── RunError                   how a run ended, as its caller sees it     exit 1
     ├── RunFailed              user code raised
@@ -115,6 +116,13 @@ class ContentionError(UnavailableError):
     """Other processes changed the same row faster than this one, three times in a row."""
 
     code = "contention"
+
+
+class RateLimitedError(UnavailableError):
+    """Too many tries in a short time; `retry_after` in seconds."""
+
+    code = "too-many-tries"
+    status = 429
 
 
 class FlowLoadError(HubError):

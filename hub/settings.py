@@ -40,6 +40,9 @@ class Settings(BaseModel):
 
     web_host: str = Field("127.0.0.1", description="Address the web process listens on.")
     web_port: int = Field(4300, ge=0, le=65535, description="Port the web process listens on; 0: any free one.")
+    web_login: Literal["auto", "always"] = Field(
+        "auto", description="auto: no login on loopback while no public URL is set; always: a login everywhere."
+    )
     web_hosts: tuple[str, ...] = Field((), description="Further Host names the console answers to.")
     web_trusted_proxies: int = Field(0, ge=0, le=8, description="Reverse proxies in front whose client address counts.")
     web_max_body: int = Field(1_048_576, ge=1, description="Largest API request body.")

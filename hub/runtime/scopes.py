@@ -1,0 +1,45 @@
+"""What an actor may do: scopes are `<noun>:<verb>`, a role is a set of them.
+
+`*` allows everything, `runs:*` everything about runs, `*:read` reading of everything. Of roles, a token and a
+session alike it is true that nobody can give away more than they have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from types import MappingProxyType
+
+from hub.types import Actor
+
+ALL = frozenset({"*"})
+_SEE = frozenset(
+    f"{noun}:read"
+    for noun in ("runs", "deployments", "queues", "events", "automations", "sources", "alerts", "links", "plugins")
+)
+_OPERATE = _SEE | {"runs:write", "queues:write", "alerts:write"}
+_DEVELOP = _OPERATE | {"deployments:write", "automations:write", "sources:write", "secrets:read", "secrets:write"}
+_ADMIN = _DEVELOP | {"tokens:read", "tokens:write", "links:write", "plugins:write", "users:read", "audit:read"}
+
+ROLES: MappingProxyType[str, frozenset[str]] = MappingProxyType(
+    {"viewer": _SEE, "operator": _OPERATE, "developer": _DEVELOP, "admin": _ADMIN, "owner": ALL}
+)
+"""What each role may do."""
+
+
+def allows(held: Iterable[str], needs: str) -> bool:
+    """Whether somebody who holds these scopes may do what needs that one."""
+    noun, _, verb = needs.partition(":")
+    wanted = {needs, "*", f"{noun}:*", f"*:{verb}"}
+    return not wanted.isdisjoint(held)
+
+
+def may_grant(actor: Actor, scope: str) -> bool:
+    """Whether the actor may give that scope to somebody: only what they have themselves, patterns included."""
+    noun, _, verb = scope.partition(":")
+    if scope == "*":
+        return "*" in actor.scopes
+    if noun == "*":
+        return not {"*", scope}.isdisjoint(actor.scopes)
+    if verb == "*":
+        return not {"*", scope}.isdisjoint(actor.scopes)
+    return allows(actor.scopes, scope)

@@ -1,0 +1,162 @@
+"""Who asks, and may they: from a request to a Scope.
+
+In this order: an API token in the Authorization header, a session cookie, and, on a hub that only this machine can
+reach, the local owner without a login. Any other bind address, and any hub with a public URL, needs a login.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from hub.crypto import Keyring
+from hub.errors import AuthenticationError, PermissionError_
+from hub.runtime.commands import Command, apply
+from hub.runtime.commands.identity import digest, note_use
+from hub.runtime.scopes import ALL, ROLES, allows
+from hub.settings import Settings
+from hub.store import Store, identity
+from hub.types import DEFAULT_WORKSPACE, Actor, Id, Scope, now_us
+from hub.web.hosts import SAFE_METHODS, host_of, is_loopback
+from hub.web.login import COOKIE, Guesses, Passwords, Session, cookie_options, refused, seal, unseal
+
+ANYBODY = Actor("anonymous")
+LOCAL = Actor("local", scopes=ALL)
+SIGNED_IN = ""
+"""What needs no scope but somebody who is known."""
+_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
+_NOTE_EVERY = 60.0
+_MAX_TOKEN = 200
+
+
+class Auth:
+    """Answers who asks, for one application on one store."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self.store = store
+        self.passwords = Passwords()
+        self.guesses = Guesses()
+        self.secure = settings.public_url.startswith("https://")
+        self.local = local_without_login(settings)
+        self._noted: dict[Id, float] = {}
+        self._lock = threading.Lock()
+
+    def authorize(self, request: Request, needs: str | None) -> Scope:
+        """The scope of the request's asker. `needs` None: anybody; "" : somebody who is known.
+
+        Raises AuthenticationError (nobody known) or PermissionError_ (known, without the scope).
+        """
+        if needs is None:
+            return Scope(actor=ANYBODY)
+        scope = self.who(request)
+        if scope is None:
+            hint = "Sign in, or send an API token as `Authorization: Bearer hub_api_...`."
+            raise AuthenticationError("nobody is signed in", hint=hint)
+        if needs and not allows(scope.actor.scopes, needs):
+            raise PermissionError_(f"this needs the scope {needs!r}, which {scope.actor} does not have", needs=needs)
+        return scope
+
+    def who(self, request: Request) -> Scope | None:
+        """The asker's scope, or None when nobody is known. Raises AuthenticationError for a token that is not valid."""
+        given = request.headers.getlist("authorization")
+        if given:
+            return self._by_token(given)
+        session = self._by_session(request)
+        if session is not None:
+            return session
+        return Scope(actor=LOCAL) if self._is_local(request) else None
+
+    def log_in(self, request: Request, name: str, password: str) -> dict[str, object]:
+        """Check a name and a password; the user's row. Raises AuthenticationError or RateLimitedError."""
+        who = {"name": name, "address": request.client.host if request.client else ""}
+        self.guesses.check(**who)
+        with self.store.read() as tx:
+            user = identity.user_named(tx, DEFAULT_WORKSPACE, name)
+        known = user["password_hash"] if user and user["disabled_at"] is None else None
+        if not self.passwords.verify(known, password) or user is None:
+            self.guesses.failed(**who)
+            raise refused()
+        return user
+
+    def begin_session(self, response: Response, user: dict[str, object]) -> None:
+        """Set the session cookie for a user who has just logged in."""
+        session = Session(str(user["id"]), int(str(user["session_epoch"])), now_us())
+        response.set_cookie(COOKIE, seal(self.keyring, session), **cookie_options(self.secure))
+
+    def end_session(self, response: Response, scope: Scope) -> None:
+        """End every session of the user, and forget the cookie."""
+        if scope.actor.kind == "user":
+            apply(self.store, Command("user.end_sessions", scope, scope.actor.id))
+        response.delete_cookie(COOKIE, path="/", httponly=True, samesite="lax", secure=self.secure)
+
+    @property
+    def keyring(self) -> Keyring:
+        """The keys that sign sessions."""
+        return self.store.keyring
+
+    def _by_token(self, given: list[str]) -> Scope:
+        kind, _, text = given[0].strip().partition(" ")
+        if len(given) > 1 or kind.lower() != "bearer" or not text.startswith("hub_") or len(text) > _MAX_TOKEN:
+            raise AuthenticationError("the Authorization header holds no token of this hub", code="invalid-token")
+        with self.store.read() as tx:
+            row = identity.token_of(tx, digest(text.strip()))
+            now = tx.now
+        if row is None or row["revoked_at"] is not None or (row["expires_at"] or now + 1) <= now:
+            hint = "`hub tokens create` makes a new one."
+            raise AuthenticationError("the token is unknown, expired or revoked", hint=hint, code="invalid-token")
+        self._note(row["id"])
+        return Scope(row["workspace_id"], Actor("token", row["id"], frozenset(row["scopes"])))
+
+    def _by_session(self, request: Request) -> Scope | None:
+        value = request.cookies.get(COOKIE)
+        session = unseal(self.keyring, value, now=now_us()) if value else None
+        if session is None:
+            return None
+        with self.store.read() as tx:
+            user = identity.user(tx, session.user_id)
+        if user is None or user["disabled_at"] is not None or user["session_epoch"] != session.epoch:
+            return None
+        _refuse_unmarked(request)
+        scopes = ROLES.get(user["role"], frozenset())
+        return Scope(user["workspace_id"], Actor("user", user["id"], scopes))
+
+    def _is_local(self, request: Request) -> bool:
+        if request.scope.get("hub.inprocess") is True:
+            return True  # set by our own transport, never by a server: the caller holds the database anyway
+        if not self.local or any(name in request.headers for name in _FORWARDED):
+            return False
+        host = host_of(request.headers)
+        return host is not None and is_loopback(host)
+
+    def _note(self, token_id: Id) -> None:
+        """Keep when a token was used, at most once a minute and process."""
+        now = time.monotonic()
+        with self._lock:
+            if now - self._noted.get(token_id, -_NOTE_EVERY) < _NOTE_EVERY:
+                return
+            self._noted[token_id] = now
+        note_use(self.store, token_id)
+
+
+def local_without_login(settings: Settings) -> bool:
+    """Whether only this machine can reach the console, so that asking is owning.
+
+    A public URL means that a proxy stands in front, and many proxies show nothing of themselves: then a login.
+    """
+    public = urlsplit(settings.public_url).hostname
+    only_here = is_loopback(settings.web_host) and (public is None or is_loopback(public))
+    return only_here and settings.web_login == "auto"
+
+
+def _refuse_unmarked(request: Request) -> None:
+    """A write by cookie must show that a page of ours sent it; every browser of today says so by itself."""
+    marked = "origin" in request.headers or "sec-fetch-site" in request.headers
+    if request.method not in SAFE_METHODS and not marked:
+        raise PermissionError_(
+            "a session cookie alone cannot change anything: the request says nothing of where it comes from",
+            hint="Programs use an API token.", code="cross-site",
+        )  # fmt: skip

@@ -23,11 +23,11 @@ class Retries(BaseModel):
     """How often a failed run is tried again, and how far apart; delays in seconds."""
 
     model_config = ConfigDict(extra="forbid")
-    retries: int = Field(0, ge=0, le=1000)
+    retries: int = Field(default=0, ge=0, le=1000)
     delays: list[float] = Field(default_factory=lambda: [0.0], max_length=100)
-    backoff: float = Field(1.0, ge=1.0, le=100.0)
-    cap: float = Field(3600.0, ge=0, le=31_536_000)
-    jitter: float = Field(0.0, ge=0, le=1)
+    backoff: float = Field(default=1.0, ge=1.0, le=100.0)
+    cap: float = Field(default=3600.0, ge=0, le=31_536_000)
+    jitter: float = Field(default=0.0, ge=0, le=1)
 
 
 class OwnSchedule(BaseModel):
@@ -79,7 +79,7 @@ def set_(tx: Tx, command: Command, args: SetDeployment) -> dict[str, Any]:
     values["tags"] = sorted(set(args.tags))
     known = _named(tx, command, args.name)
     if known is None:
-        found = {"id": new_id(), "workspace_id": command.scope.workspace_id, "version": 1, "created_at": tx.now}
+        found: dict[str, Any] = {"id": new_id(), "workspace_id": command.scope.workspace_id, "version": 1, "created_at": tx.now}
         tx.insert(_T, {**found, **values, "updated_at": tx.now})
         _event(tx, command, "created", {**found, **values})
     else:

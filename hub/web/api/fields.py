@@ -6,7 +6,7 @@ Input models refuse unknown fields; output models say RFC 3339 where the tables 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -20,6 +20,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from hub.store import pages
 from hub.types import SECOND, rfc3339
 
 T = TypeVar("T")
@@ -97,3 +98,8 @@ class Page(Out, Generic[T]):
 
     items: list[T]
     next_cursor: str | None = None
+
+    @classmethod
+    def of(cls, found: pages.Page[dict[str, Any]]) -> Self:
+        """Build it from a page of rows."""
+        return cls.model_validate({"items": found.items, "next_cursor": found.next_cursor})

@@ -1,0 +1,46 @@
+"""What the operations and pages of one application share."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.requests import Request
+
+from hub.settings import Settings
+from hub.store import Store
+from hub.types import Scope
+from hub.web.auth import Auth
+from hub.web.tail import Tail
+
+
+@dataclass(frozen=True)
+class Services:
+    """Made once for an application and kept on `app.state.services`."""
+
+    settings: Settings
+    store: Store
+    auth: Auth
+    tail: Tail
+    plugins: Any = None
+    stopping: threading.Event = field(default_factory=threading.Event)
+    on_stop: list[Callable[[], None]] = field(default_factory=list)
+    """Called from the signal handler's loop when the server begins to stop: whatever keeps streams open ends them."""
+
+    def authorize(self, request: Request, needs: str | None) -> Scope:
+        """See `Auth.authorize`."""
+        return self.auth.authorize(request, needs)
+
+    def stop(self) -> None:
+        """Begin to stop: end streams, so that the server need not wait for them."""
+        self.stopping.set()
+        self.tail.close()
+        for callback in self.on_stop:
+            callback()
+
+
+def make_services(settings: Settings, store: Store, plugins: Any = None) -> Services:
+    """Put the parts together."""
+    return Services(settings, store, Auth(settings, store), Tail(store), plugins)

@@ -47,9 +47,9 @@ def local_store(settings: Settings) -> Iterator[Store]:
 def _in_process(settings: Settings, store: Any) -> Iterator[Client]:
     from hub.client import Client
     from hub.client.inprocess import InProcess
-    from hub.web.app import create_app
+    from hub.web.app import build_app
 
-    with Client(LOCAL_URL, transport=InProcess(create_app(settings, store)), tries=1) as client:
+    with Client(LOCAL_URL, transport=InProcess(build_app(settings, store)), tries=1) as client:
         yield client
 
 

@@ -41,9 +41,7 @@ def listing(
     return page(tx, query, RUNS.c.id, limit=limit, cursor=cursor, make=dict)
 
 
-def tasks(
-    tx: Tx, scope: Scope, run_id: Id, *, limit: int = 50, cursor: str | None = None
-) -> Page[dict[str, Any]]:
+def tasks(tx: Tx, scope: Scope, run_id: Id, *, limit: int = 50, cursor: str | None = None) -> Page[dict[str, Any]]:
     """The task runs of a run, in the order they were made."""
     columns = [column for column in TASKS.c if column.name not in ("result", "journal_key")]
     query = select(*columns).where(TASKS.c.run_id == run_id, TASKS.c.workspace_id == scope.workspace_id)

@@ -26,7 +26,7 @@ class Trigger(BaseModel):
     model_config = ConfigDict(extra="forbid")
     kind: Literal["event"] = "event"
     types: list[str] = Field(default_factory=list, max_length=50)
-    match: str = Field("", max_length=10_000)
+    match: str = Field(default="", max_length=10_000)
 
 
 class RunDeployment(BaseModel):
@@ -63,10 +63,7 @@ class Nothing(BaseModel):
 
 def create(tx: Tx, command: Command, args: CreateAutomation) -> dict[str, Any]:
     """Make an automation; its expressions are compiled and its deployments looked up first."""
-    compile_expression(args.trigger.match or "true")
-    for action in args.actions:
-        check_mapping(action.parameters)
-        _known_deployment(tx, command, action.run_deployment)
+    _check(tx, command, args)
     row = {
         "id": new_id(), "workspace_id": command.scope.workspace_id, "name": args.name, "version": 1,
         "description": args.description, "enabled": args.enabled, "trigger": args.trigger.model_dump(),
@@ -78,6 +75,20 @@ def create(tx: Tx, command: Command, args: CreateAutomation) -> dict[str, Any]:
         )
     events.append(tx, command.scope, "hub.automation.created", subject=str(row["id"]), name=args.name, version=1)
     return {"id": row["id"], "name": args.name}
+
+
+def set_(tx: Tx, command: Command, args: CreateAutomation) -> dict[str, Any]:
+    """Make an automation, or make the one of that name be as given."""
+    found = automations.find(tx, command.scope, args.name)
+    if found is None or found["name"] != args.name:
+        return create(tx, command, args)
+    _check(tx, command, args)
+    table = automations.TABLE
+    version = found["version"] + 1
+    values = {**args.model_dump(exclude={"name"}), "version": version, "updated_at": tx.now}
+    tx.conn.execute(update(table).where(table.c.id == found["id"]).values(**values))
+    events.append(tx, command.scope, "hub.automation.updated", subject=found["id"], name=args.name, version=version)
+    return {"id": found["id"], "name": args.name}
 
 
 def update_(tx: Tx, command: Command, args: UpdateAutomation) -> dict[str, Any]:
@@ -108,6 +119,13 @@ def _find(tx: Tx, command: Command) -> dict[str, Any]:
     return found
 
 
+def _check(tx: Tx, command: Command, args: CreateAutomation) -> None:
+    compile_expression(args.trigger.match or "true")
+    for action in args.actions:
+        check_mapping(action.parameters)
+        _known_deployment(tx, command, action.run_deployment)
+
+
 def _known_deployment(tx: Tx, command: Command, target: str) -> None:
     query = select(_DEPLOYMENTS.c.id).where(_DEPLOYMENTS.c.workspace_id == command.scope.workspace_id)
     if tx.conn.execute(query.where((_DEPLOYMENTS.c.name == target) | (_DEPLOYMENTS.c.id == target))).first() is None:
@@ -118,6 +136,7 @@ def _known_deployment(tx: Tx, command: Command, target: str) -> None:
 
 OPS = (
     Op("automation.create", CreateAutomation, create, "automations:write"),
+    Op("automation.set", CreateAutomation, set_, "automations:write"),
     Op("automation.update", UpdateAutomation, update_, "automations:write"),
     Op("automation.delete", Nothing, remove, "automations:write"),
 )

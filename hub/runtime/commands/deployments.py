@@ -79,7 +79,8 @@ def set_(tx: Tx, command: Command, args: SetDeployment) -> dict[str, Any]:
     values["tags"] = sorted(set(args.tags))
     known = _named(tx, command, args.name)
     if known is None:
-        found: dict[str, Any] = {"id": new_id(), "workspace_id": command.scope.workspace_id, "version": 1, "created_at": tx.now}
+        workspace_id = command.scope.workspace_id
+        found: dict[str, Any] = {"id": new_id(), "workspace_id": workspace_id, "version": 1, "created_at": tx.now}
         tx.insert(_T, {**found, **values, "updated_at": tx.now})
         _event(tx, command, "created", {**found, **values})
     else:

@@ -84,9 +84,7 @@ class AuditOut(Out):
 def get_me(call: Call[NoBody, NoQuery]) -> MeOut:
     """Say who asks and what they may do."""
     actor = call.scope.actor
-    return MeOut(
-        kind=actor.kind, id=actor.id, workspace_id=call.scope.workspace_id, scopes=sorted(actor.scopes)
-    )
+    return MeOut(kind=actor.kind, id=actor.id, workspace_id=call.scope.workspace_id, scopes=sorted(actor.scopes))
 
 
 @api.op(
@@ -109,9 +107,7 @@ def log_out(call: Call[NoBody, NoQuery]) -> Response:
     return response
 
 
-@api.op(
-    "POST", "/api/v1/owner", body=LoginIn, out=OwnerOut, status=201, scope="owner:write", errors=[PermissionError_]
-)
+@api.op("POST", "/api/v1/owner", body=LoginIn, out=OwnerOut, status=201, scope="owner:write", errors=[PermissionError_])
 def put_owner(call: Call[LoginIn, NoQuery]) -> OwnerOut:
     """Make the owner's account, or give it a new password; only from the machine of the hub."""
     hashed = call.services.auth.passwords.hash(call.body.password.get_secret_value())

@@ -126,9 +126,7 @@ def get_deployment(call: Call[NoBody, NoQuery]) -> DeploymentOut:
         return DeploymentOut.model_validate(catalog.deployment(tx, call.scope, call.path["name"]))
 
 
-@api.op(
-    "PUT", "/api/v1/deployments/{name}", body=DeploymentIn, out=DeploymentOut, scope=WRITE, errors=[NotFoundError]
-)
+@api.op("PUT", "/api/v1/deployments/{name}", body=DeploymentIn, out=DeploymentOut, scope=WRITE, errors=[NotFoundError])
 def put_deployment(call: Call[DeploymentIn, NoQuery]) -> DeploymentOut:
     """Make a deployment, or make the one of that name be as given."""
     args = call.body.model_dump(mode="json", exclude_unset=True) | {"name": call.path["name"]}
@@ -175,9 +173,7 @@ def start_deployment(call: Call[StartIn, NoQuery]) -> RunMade:
     return RunMade.model_validate(outcome.result)
 
 
-@api.op(
-    "GET", "/api/v1/schedules", query=ScheduleQuery, out=Page[ScheduleOut], scope=READ, errors=[NotFoundError]
-)
+@api.op("GET", "/api/v1/schedules", query=ScheduleQuery, out=Page[ScheduleOut], scope=READ, errors=[NotFoundError])
 def list_schedules(call: Call[NoBody, ScheduleQuery]) -> Page[ScheduleOut]:
     """List schedules."""
     query = call.query
@@ -185,9 +181,7 @@ def list_schedules(call: Call[NoBody, ScheduleQuery]) -> Page[ScheduleOut]:
         deployment_id = None
         if query.deployment is not None:
             deployment_id = catalog.deployment(tx, call.scope, query.deployment)["id"]
-        found = catalog.schedules(
-            tx, call.scope, deployment_id=deployment_id, limit=query.limit, cursor=query.cursor
-        )
+        found = catalog.schedules(tx, call.scope, deployment_id=deployment_id, limit=query.limit, cursor=query.cursor)
     return Page[ScheduleOut].of(found)
 
 

@@ -177,5 +177,3 @@ def _message(row: dict[str, Any]) -> str:
 def _types(text: str) -> tuple[str, ...]:
     """The beginnings asked for; `github.*` is written like that elsewhere."""
     return tuple(part.strip().removesuffix("*") for part in text.split(",") if part.strip().removesuffix("*"))
-
-

@@ -30,7 +30,7 @@ from hub.web.problems import BodyTimeout, BodyTooLarge
 
 B = TypeVar("B")
 Q = TypeVar("Q")
-R = TypeVar("R")
+F = TypeVar("F", bound=Callable[[Any], Any])
 
 MAX_BODY = 1_048_576
 BODY_SECONDS = 20.0
@@ -109,18 +109,18 @@ class Api:
         path: str,
         *,
         scope: str | None,
-        body: type[B] = NoBody,  # type: ignore[assignment]
-        query: type[Q] = NoQuery,  # type: ignore[assignment]
+        body: type[BaseModel] = NoBody,
+        query: type[BaseModel] = NoQuery,
         out: Any = None,
         status: int = 200,
         tag: str = "",
         errors: Iterable[type[HubError]] = (),
         max_body: int = MAX_BODY,
         media: str = "application/json",
-    ) -> Callable[[Callable[[Call[B, Q]], R]], Callable[[Call[B, Q]], R]]:
+    ) -> Callable[[F], F]:
         """Register an operation. `scope` None makes it public; `out` None answers without a body."""
 
-        def register(handler: Callable[[Call[B, Q]], R]) -> Callable[[Call[B, Q]], R]:
+        def register(handler: F) -> F:
             self.ops.append(
                 Op(
                     method=method,
@@ -156,7 +156,7 @@ class Api:
         return [_route(path, ops) for path, ops in ordered]
 
 
-def _model(given: type[Any], nothing: type[BaseModel]) -> type[BaseModel] | None:
+def _model(given: type[BaseModel], nothing: type[BaseModel]) -> type[BaseModel] | None:
     return None if given is nothing else given
 
 

@@ -179,9 +179,7 @@ def get_run(call: Call[NoBody, NoQuery]) -> RunOut:
     return RunOut.model_validate(_run(call))
 
 
-@api.op(
-    "GET", "/api/v1/runs/{run_id}/tasks", query=PageQuery, out=Page[TaskOut], scope=READ, errors=[NotFoundError]
-)
+@api.op("GET", "/api/v1/runs/{run_id}/tasks", query=PageQuery, out=Page[TaskOut], scope=READ, errors=[NotFoundError])
 def list_run_tasks(call: Call[NoBody, PageQuery]) -> Page[TaskOut]:
     """List the task runs of a run, in the order they were made."""
     run = _run(call)

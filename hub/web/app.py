@@ -1,0 +1,103 @@
+"""The application: middleware, API, webhook door, health paths and what plugins add, on one store."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio.to_thread
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from hub.plugins import Plugins, load_plugins
+from hub.runtime.commands import register
+from hub.settings import Settings
+from hub.store import Store
+from hub.web import health
+from hub.web.api import access, automations, deployments, events, runs, work
+from hub.web.api.op import Api
+from hub.web.api.openapi import document
+from hub.web.hosts import HostGuard
+from hub.web.problems import HANDLERS, LastResort
+from hub.web.services import Services, make_services
+
+THREADS = 32
+"""Requests served at once; fewer than the connections of either store's pool, so that none waits for another."""
+
+
+def build_app(
+    settings: Settings, store: Store, *, plugins: Plugins | None = None, door_only: bool = False
+) -> Starlette:
+    """Make the application on an open, migrated store. Without `plugins` those installed are loaded."""
+    loaded = plugins or load_plugins(settings, process="web", store=store)
+    services = make_services(settings, store, loaded)
+    app = Starlette(
+        routes=list(_routes(services, door_only=door_only)),
+        exception_handlers=HANDLERS,
+        lifespan=_lifespan,
+        middleware=[
+            Middleware(HostGuard, public_url=settings.public_url, hosts=settings.web_hosts),
+            Middleware(LastResort),
+        ],
+    )
+    app.router.redirect_slashes = False  # a redirect would be built from the Host header
+    app.state.services = services
+    return app
+
+
+def core_api() -> Api:
+    """Every operation of the hub itself, without those of plugins."""
+    api = Api()
+    for part in (runs, deployments, work, events, automations, access):
+        api.include(part.api)
+    return api
+
+
+def _routes(services: Services, *, door_only: bool) -> Iterable[BaseRoute]:
+    yield from health.routes()
+    if door_only:
+        return
+    api = core_api()
+    yield from _of_plugins(services, api)
+    described = document(api)
+    yield Route("/api/v1/openapi.json", _described(described), name="openapi")
+    yield from api.routes()
+    yield Route("/", _home)
+
+
+def _of_plugins(services: Services, api: Api) -> Iterable[BaseRoute]:
+    """Routes of plugins; an `Api` among them becomes part of the API and its description."""
+    hooks = services.plugins.hooks
+    register(*hooks.commands())
+    for given in hooks.routes():
+        if isinstance(given, Api):
+            api.include(given)
+        else:
+            yield given
+
+
+def _described(described: dict[str, Any]) -> Any:
+    async def openapi(_request: Request) -> Response:
+        return JSONResponse(described)
+
+    return openapi
+
+
+async def _home(_request: Request) -> Response:
+    return RedirectResponse("/ui", 307)
+
+
+@asynccontextmanager
+async def _lifespan(app: Starlette) -> AsyncIterator[None]:
+    anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
+    services: Services = app.state.services
+    await anyio.to_thread.run_sync(services.plugins.hooks.startup)
+    try:
+        yield
+    finally:
+        services.stop()
+        await anyio.to_thread.run_sync(services.plugins.hooks.shutdown, "stopped")

@@ -1,0 +1,170 @@
+"""Is it alive, is it ready, and how much waits: for load balancers and for people."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from sqlalchemy import func, select
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from hub.errors import HubError, UnavailableError
+from hub.runtime.broker import broker_url, socket_path
+from hub.settings import Settings
+from hub.store import Store, Tx
+from hub.store.tables import Attempt, Effect, Event, RunRow, Worker
+from hub.types import SECOND, Scope
+from hub.web.services import Services
+
+_RUNS = RunRow.__table__  # type: ignore[attr-defined]
+_EVENTS = Event.__table__  # type: ignore[attr-defined]
+_EFFECTS = Effect.__table__  # type: ignore[attr-defined]
+_ATTEMPTS = Attempt.__table__  # type: ignore[attr-defined]
+_WORKERS = Worker.__table__  # type: ignore[attr-defined]
+LIVE_STATES = ("SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING")
+COUNT_LIMIT = 10_000
+STAMP_WITHIN = 30.0
+"""Seconds after which an event without a position means that no upkeep loop is at work."""
+_PORTS = {"redis": 6379, "rediss": 6379, "amqp": 5672, "amqps": 5671, "pyamqp": 5672, "valkey": 6379}
+
+
+def routes() -> list[BaseRoute]:
+    """The health paths."""
+    return [
+        Route("/healthz", healthz, methods=["GET"]),
+        Route("/readyz", readyz, methods=["GET"]),
+        Route("/metrics", metrics, methods=["GET"]),
+    ]
+
+
+async def healthz(_request: Request) -> Response:
+    """The process answers. Says nothing of anything else."""
+    return JSONResponse({"status": "ok"})
+
+
+def readyz(request: Request) -> Response:
+    """Database, broker and loops are there. The reasons of a failure are in the log and in `hub doctor`."""
+    checks = [{"name": name, "ok": ok} for name, ok in _checks(request.app.state.services)]
+    ready = all(check["ok"] for check in checks)
+    return JSONResponse({"status": "ok" if ready else "failing", "checks": checks}, 200 if ready else 503)
+
+
+def metrics(request: Request) -> Response:
+    """Counts in the text format of Prometheus, for the asker's workspace."""
+    services: Services = request.app.state.services
+    scope = services.authorize(request, "metrics:read")
+    with services.store.read() as tx:
+        lines = list(_metrics(tx, scope))
+    return PlainTextResponse("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def database(store: Store) -> None:
+    """The database answers and has a schema."""
+    with store.read() as tx:
+        tx.conn.execute(select(_EVENTS.c.id).limit(1)).first()
+
+
+def loops(store: Store) -> None:
+    """What was committed a while ago has been stamped: somebody keeps the loops going."""
+    with store.read() as tx:
+        before = tx.now - int(STAMP_WITHIN * SECOND)
+        query = select(_EVENTS.c.id).where(_EVENTS.c.seq.is_(None), _EVENTS.c.at < before).limit(1)
+        if tx.conn.execute(query).first() is not None:
+            raise UnavailableError("events wait for their place", hint="Is `hub upkeep` (or `hub up`) running?")
+
+
+def broker(settings: Settings) -> None:
+    """Something accepts connections where the broker should be."""
+    url = broker_url(settings)
+    parts = urlsplit(url)
+    if parts.scheme.startswith("redis+socket"):
+        family, address = socket.AF_UNIX, str(socket_path(settings))
+    elif parts.scheme in _PORTS:
+        address = (parts.hostname or "127.0.0.1", parts.port or _PORTS[parts.scheme])  # type: ignore[assignment]
+        family = socket.AF_INET
+    else:
+        return  # a transport without a server, such as files
+    try:
+        if family == socket.AF_UNIX:
+            with socket.socket(family) as connection:
+                connection.settimeout(1.0)
+                connection.connect(address)
+        else:
+            socket.create_connection(address, timeout=1.0).close()  # type: ignore[arg-type]
+    except OSError as error:
+        raise UnavailableError(f"the broker does not answer: {error.strerror or error}") from None
+
+
+def _checks(services: Services) -> Iterator[tuple[str, bool]]:
+    store = services.store
+    yield "database", _passes(lambda: database(store))
+    yield "broker", _passes(lambda: broker(services.settings))
+    yield "loops", _passes(lambda: loops(store))
+    for found in services.plugins.hooks.health() if services.plugins else ():
+        yield str(found.get("name", "plugin"))[:100], bool(found.get("ok"))
+
+
+def _passes(check: Callable[[], Any]) -> bool:
+    try:
+        check()
+    except HubError:
+        return False
+    return True
+
+
+def _metrics(tx: Tx, scope: Scope) -> Iterator[str]:
+    mine = scope.workspace_id
+    yield "# HELP hub_runs Runs that have not ended, by state; counted no further than 10000."
+    yield "# TYPE hub_runs gauge"
+    for state in LIVE_STATES:
+        query = select(_RUNS.c.id).where(_RUNS.c.workspace_id == mine, _RUNS.c.state_type == state)
+        yield f'hub_runs{{state="{state}"}} {_count(tx, query)}'
+    gauges = (
+        ("hub_workers", "Workers that are alive.", _alive(tx, mine)),
+        ("hub_attempts_live", "Slots that are taken.", _taken(mine)),
+        ("hub_events_unstamped", "Committed events without a position.", _unstamped(mine)),
+        ("hub_effects_waiting", "Work that follows commits and is not done.", _waiting(mine)),
+        ("hub_effects_dead", "Work that was given up.", _dead(mine)),
+    )
+    for name, says, query in gauges:
+        yield f"# HELP {name} {says}"
+        yield f"# TYPE {name} gauge"
+        yield f"{name} {_count(tx, query)}"
+    last = tx.conn.execute(select(func.max(_EVENTS.c.seq)).where(_EVENTS.c.workspace_id == mine)).scalar()
+    yield "# HELP hub_events_total Stamped events so far."
+    yield "# TYPE hub_events_total counter"
+    yield f"hub_events_total {last or 0}"
+
+
+def _alive(tx: Tx, mine: str) -> Any:
+    return select(_WORKERS.c.id).where(
+        _WORKERS.c.workspace_id == mine, _WORKERS.c.status != "gone", _WORKERS.c.lease_until >= tx.now
+    )
+
+
+def _taken(mine: str) -> Any:
+    return select(_ATTEMPTS.c.id).where(
+        _ATTEMPTS.c.workspace_id == mine, _ATTEMPTS.c.state.in_(("PUBLISHED", "CLAIMED"))
+    )
+
+
+def _unstamped(mine: str) -> Any:
+    return select(_EVENTS.c.id).where(_EVENTS.c.workspace_id == mine, _EVENTS.c.seq.is_(None))
+
+
+def _waiting(mine: str) -> Any:
+    where = (_EFFECTS.c.workspace_id == mine, _EFFECTS.c.done_at.is_(None), _EFFECTS.c.dead_at.is_(None))
+    return select(_EFFECTS.c.id).where(*where)
+
+
+def _dead(mine: str) -> Any:
+    return select(_EFFECTS.c.id).where(_EFFECTS.c.workspace_id == mine, _EFFECTS.c.dead_at.is_not(None))
+
+
+def _count(tx: Tx, query: Any) -> int:
+    counted = select(func.count()).select_from(query.limit(COUNT_LIMIT).subquery())
+    return int(tx.conn.execute(counted).scalar_one())

@@ -85,6 +85,11 @@ class Hooks:
         self._context: Context | None = None
         self.breakers: dict[tuple[str, str], Breaker] = {}
 
+    @property
+    def trusted(self) -> frozenset[str]:
+        """The plugins that come with the hub itself."""
+        return self._trusted
+
     def bind(self, context: Context) -> None:
         """Say what every hook gets as `ctx`."""
         self._context = context

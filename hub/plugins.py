@@ -44,11 +44,12 @@ class Context:
 class Loop:
     """One upkeep loop: `step()` does one bounded piece of work and says whether it did any.
 
-    It is called when one of `topics` is woken, again after work was done, and every `interval` seconds.
+    It is called when one of `topics` is woken, again after work was done (True), and every `interval` seconds; a
+    number instead of False says in how many seconds there will be something to do.
     """
 
     name: str
-    step: Callable[[], bool]
+    step: Callable[[], bool | float]
     topics: tuple[str, ...] = ()
     interval: float = 1.0
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -40,6 +41,7 @@ class Publisher:
         self._connection: Connection | None = None
         self._producer: Producer | None = None
         self._lock = threading.Lock()
+        self._last_sent = float("-inf")
 
     def ring(self, worker_id: Id, attempt_id: Id, epoch: int) -> None:
         """Tell a worker that an attempt waits for it."""
@@ -52,6 +54,11 @@ class Publisher:
     def ping(self) -> None:
         """Raise UnavailableError unless the broker can be reached now."""
         self._twice(self._ping)
+
+    def ping_if_idle(self, after: float = 5.0) -> None:
+        """Raise UnavailableError unless a message went out within `after` seconds or the broker answers now."""
+        if time.monotonic() - self._last_sent > after:
+            self.ping()
 
     def remove_queue(self, worker_id: Id) -> None:
         """Remove the queue and the keys of a worker that has left; nothing happens when there are none."""
@@ -107,6 +114,7 @@ class Publisher:
             retry=False,
             **more,
         )
+        self._last_sent = time.monotonic()
 
     def _ping(self) -> None:
         connection = self._open()
@@ -130,6 +138,7 @@ class Publisher:
 
     def _drop(self) -> None:
         connection, self._connection, self._producer = self._connection, None, None
+        self._last_sent = float("-inf")
         if connection is not None:
             # `collect` closes the socket without a word to the peer; `close` would wait for its answer.
             with contextlib.suppress(Exception):

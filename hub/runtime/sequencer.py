@@ -10,6 +10,7 @@ from __future__ import annotations
 from sqlalchemy import select
 
 from hub.plugins import Loop
+from hub.runtime import process
 from hub.store import leaders, stream
 from hub.store.base import Store
 from hub.store.tables import Event
@@ -26,7 +27,8 @@ class Sequencer:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._holder = new_id()
+        # Names the process, so that its death gives the lock back at once.
+        self._holder = f"{process.identity()}#{new_id()}"
 
     def step(self) -> bool:
         """Stamp one batch. True when there was something to stamp and this process may."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import and_, func, select, update
+from sqlalchemy import and_, func, select, text, update
 
 from hub.engine.run import Transition
 from hub.store.base import Tx
@@ -13,6 +13,8 @@ from hub.types import SECOND, Id, Scope, derived_id
 
 TABLE = Attempt.__table__  # type: ignore[attr-defined]
 LIVE = ("PUBLISHED", "CLAIMED")
+# Written out, not bound: SQLite uses a partial index only for the very words it was made with.
+IS_LIVE = text("attempts.state in ('PUBLISHED','CLAIMED')")
 _ENDINGS = {"end": "ENDED", "lose": "LOST", "release": "RELEASED"}
 
 
@@ -68,24 +70,31 @@ def renew(tx: Tx, keys: list[Id], *, lease_s: float) -> list[Id]:
 
 def of_worker(tx: Tx, worker_id: Id) -> list[dict[str, Any]]:
     """The live attempts of a worker."""
-    query = select(TABLE).where(TABLE.c.worker_id == worker_id, TABLE.c.state.in_(LIVE))
+    query = select(TABLE).where(TABLE.c.worker_id == worker_id, IS_LIVE)
     return [dict(row) for row in tx.conn.execute(query).mappings()]
 
 
 def taken(tx: Tx) -> dict[Id, int]:
     """How many slots of each worker are taken: its live attempts, counted."""
-    query = select(TABLE.c.worker_id, func.count()).where(TABLE.c.state.in_(LIVE)).group_by(TABLE.c.worker_id)
+    query = select(TABLE.c.worker_id, func.count()).where(IS_LIVE).group_by(TABLE.c.worker_id)
     return {worker: count for worker, count in tx.conn.execute(query) if worker is not None}
 
 
-def expired(tx: Tx, *, limit: int = 200) -> list[dict[str, Any]]:
-    """Claimed attempts whose lease ran out."""
-    query = select(TABLE).where(TABLE.c.state == "CLAIMED", TABLE.c.lease_until < tx.now).limit(limit)
+def taken_in_queues(tx: Tx) -> dict[tuple[Id, str], int]:
+    """How many live attempts each queue of each workspace has."""
+    columns = (TABLE.c.workspace_id, TABLE.c.queue)
+    query = select(*columns, func.count()).where(IS_LIVE).group_by(*columns)
+    return {(workspace, queue): count for workspace, queue, count in tx.conn.execute(query)}
+
+
+def claimed(tx: Tx, *, limit: int = 2000) -> list[dict[str, Any]]:
+    """Attempts that execute, those whose lease ends first in front."""
+    query = select(TABLE).where(IS_LIVE, TABLE.c.state == "CLAIMED").order_by(TABLE.c.lease_until).limit(limit)
     return [dict(row) for row in tx.conn.execute(query).mappings()]
 
 
 def unclaimed(tx: Tx, *, older_than_s: float, limit: int = 200) -> list[dict[str, Any]]:
     """Attempts whose doorbell was rung longer ago than that and that nobody claimed."""
     before = tx.now - int(older_than_s * SECOND)
-    query = select(TABLE).where(TABLE.c.state == "PUBLISHED", TABLE.c.published_at < before).limit(limit)
-    return [dict(row) for row in tx.conn.execute(query).mappings()]
+    query = select(TABLE).where(IS_LIVE, TABLE.c.state == "PUBLISHED", TABLE.c.published_at < before)
+    return [dict(row) for row in tx.conn.execute(query.order_by(TABLE.c.published_at).limit(limit)).mappings()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import Select, and_, or_, select, update
 
 from hub.store.base import Tx
 from hub.store.tables import Effect
@@ -38,11 +38,14 @@ def add(
     return tx.insert_ignore(TABLE, row)
 
 
+def any_due(tx: Tx, kinds: Iterable[str]) -> bool:
+    """Whether `claim` would find something."""
+    return tx.conn.execute(_due(tx, kinds, TABLE.c.id).limit(1)).first() is not None
+
+
 def claim(tx: Tx, kinds: Iterable[str], holder: str, *, limit: int = 100, lease_s: float = 30) -> list[dict[str, Any]]:
     """Take due work; whoever dies with it loses it when the lease ends. A try is counted at the claim."""
-    waiting = and_(TABLE.c.done_at.is_(None), TABLE.c.dead_at.is_(None))
-    free = or_(TABLE.c.claimed_until.is_(None), TABLE.c.claimed_until < tx.now)
-    query = select(TABLE).where(waiting, TABLE.c.kind.in_(list(kinds)), TABLE.c.due_at <= tx.now, free)
+    query = _due(tx, kinds, TABLE)
     query = query.order_by(TABLE.c.due_at).limit(limit).with_for_update(skip_locked=True)
     rows = [dict(row) for row in tx.conn.execute(query).mappings()]
     if rows:
@@ -69,3 +72,9 @@ def fail(tx: Tx, effect: Mapping[str, Any], error: str, *, retry_in_s: float) ->
         values["dead_at"] = tx.now
     tx.conn.execute(update(TABLE).where(TABLE.c.id == effect["id"]).values(**values))
     return dead
+
+
+def _due(tx: Tx, kinds: Iterable[str], what: Any) -> Select[Any]:
+    waiting = and_(TABLE.c.done_at.is_(None), TABLE.c.dead_at.is_(None))
+    free = or_(TABLE.c.claimed_until.is_(None), TABLE.c.claimed_until < tx.now)
+    return select(what).where(waiting, TABLE.c.kind.in_(list(kinds)), TABLE.c.due_at <= tx.now, free)

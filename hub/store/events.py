@@ -47,6 +47,13 @@ def append(
     return str(row["id"])
 
 
+def get(tx: Tx, scope: Scope, event_id: Id) -> dict[str, Any] | None:
+    """An event by its id, stamped or not."""
+    query = select(TABLE).where(TABLE.c.id == event_id, TABLE.c.workspace_id == scope.workspace_id)
+    row = tx.conn.execute(query).mappings().first()
+    return None if row is None else dict(row)
+
+
 def after(tx: Tx, *, seq: int, limit: int, workspace_id: Id | None = None) -> list[dict[str, Any]]:
     """Stamped events after `seq` in order. `workspace_id` None: of all workspaces (links and upkeep)."""
     query = select(TABLE).where(TABLE.c.seq > seq)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import case, delete, or_, update
+from sqlalchemy import case, delete, or_, select, update
 
 from hub.store.base import Tx
 from hub.store.tables import Leader
@@ -35,6 +35,12 @@ def take(tx: Tx, name: str, holder: str, *, lease_s: float = 30) -> int | None:
 def give_back(tx: Tx, name: str, holder: str) -> None:
     """Let the next one have the lock at once."""
     tx.conn.execute(update(TABLE).where(TABLE.c.name == name, TABLE.c.holder == holder).values(lease_until=0))
+
+
+def held(tx: Tx) -> list[tuple[str, str]]:
+    """(name, holder) of every lock whose lease runs."""
+    query = select(TABLE.c.name, TABLE.c.holder).where(TABLE.c.lease_until > tx.now)
+    return [(name, holder) for name, holder in tx.conn.execute(query)]
 
 
 def forget(tx: Tx, name: str) -> None:

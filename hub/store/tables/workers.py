@@ -19,6 +19,7 @@ class Worker(SQLModel, table=True):
     host: str = text()
     boot_id: str = text()
     pid: int = integer()
+    pid_started: str = text()
     version: str = text()
     queues: list[str] = document([])
     slots: int = integer(1)

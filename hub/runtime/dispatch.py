@@ -1,0 +1,143 @@
+"""The dispatcher: due runs whose queue has a free slot somewhere get an attempt, then its doorbell is rung.
+
+Published is only what live free slots can take, so a message waits milliseconds and never behind another run.
+Which run is next is decided here, in the database; the broker orders nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from hub.engine.run import Dispatch, MarkLate
+from hub.errors import ConflictError, HubError, NotFoundError, UnavailableError
+from hub.plugins import Loop
+from hub.runtime import orchestrator
+from hub.runtime.publish import Publisher
+from hub.store import attempts, due, workers
+from hub.store.base import Store, Tx
+from hub.store.workers import Opening
+from hub.types import SECOND, Actor, Id, Scope
+
+log = logging.getLogger("hub.dispatch")
+BATCH = 8
+"""Runs of one transaction: about a millisecond each, so that writers wait little."""
+ACTOR = Actor("system", "dispatcher")
+
+
+@dataclass(frozen=True, slots=True)
+class Doorbell:
+    """A message to ring, once its attempt is committed."""
+
+    scope: Scope
+    run_id: Id
+    worker_id: Id
+    attempt_id: Id
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatcher:
+    """One per upkeep process; any number of processes may run one."""
+
+    store: Store
+    publisher: Publisher
+    poll: float = 1.0
+
+    def step(self) -> bool | float:
+        """Dispatch one batch. True: there may be more; a number: seconds until the next run is due."""
+        with self.store.read() as tx:
+            free = workers.openings(tx)
+            if not _next_lines(tx, free):
+                return self._until_due(tx, free)
+        # Not one attempt is opened for a broker that is away: its runs stay in line.
+        self.publisher.ping_if_idle()
+        with self.store.write() as tx:
+            bells = open_attempts(tx, workers.openings(tx, lock=True))
+        ring(self.store, self.publisher, bells)
+        return bool(bells)
+
+    def _until_due(self, tx: Tx, free: list[Opening]) -> float:
+        when = due.next_due(tx, {name for opening in free for name in opening.queues})
+        return self.poll if when is None else min(self.poll, max(0.0, (when - tx.now) / SECOND))
+
+    def loop(self) -> Loop:
+        """As an upkeep loop."""
+        return Loop("dispatch", self.step, topics=("runs",), interval=self.poll)
+
+
+def _pairs(free: Iterable[Opening]) -> set[tuple[Id, str]]:
+    return {(opening.workspace_id, name) for opening in free for name in opening.queues}
+
+
+def _next_lines(tx: Tx, free: list[Opening]) -> list[tuple[due.Line, list[due.Waiting]]]:
+    """What waits in the queues that a free slot serves, first served first."""
+    if not free:
+        return []
+    found = []
+    busy = attempts.taken_in_queues(tx)
+    for line in due.lines(tx, _pairs(free)):
+        left = BATCH if line.slots is None else line.slots - busy.get((line.workspace_id, line.name), 0)
+        if line.paused or left <= 0:
+            continue
+        waits = due.waiting(tx, line, limit=min(left, BATCH))
+        if waits:
+            found.append((line, waits))
+    return found
+
+
+def open_attempts(tx: Tx, free: list[Opening]) -> list[Doorbell]:
+    """Open attempts for what is due, at most a batch, in the order of queue priority and then of time."""
+    lines = _next_lines(tx, free)
+    order = sorted((line.priority, wait.due_at, wait.run_id, wait) for line, waits in lines for wait in waits)
+    bells: list[Doorbell] = []
+    slots = {opening.worker_id: opening for opening in free}
+    for *_, wait in order[:BATCH]:
+        opening = choose(slots.values(), wait.workspace_id, wait.queue)
+        if opening is None:
+            continue
+        bell = _open(tx, wait, opening.worker_id)
+        if bell is not None:
+            bells.append(bell)
+            slots[opening.worker_id] = replace(opening, free=opening.free - 1)
+    return bells
+
+
+def choose(free: Iterable[Opening], workspace_id: Id, queue: str, *, avoid: Id | None = None) -> Opening | None:
+    """The worker with most free slots among those that serve the queue; None when there is none."""
+    fit = [o for o in free if o.free > 0 and o.workspace_id == workspace_id and queue in o.queues]
+    return max(fit, key=lambda o: (o.worker_id != avoid, o.free), default=None)
+
+
+def _open(tx: Tx, wait: due.Waiting, worker_id: Id) -> Doorbell | None:
+    scope = Scope(wait.workspace_id, ACTOR)
+    try:
+        done = orchestrator.attempt(tx, scope, wait.run_id, Dispatch(worker_id))
+    except (ConflictError, NotFoundError):
+        return None  # cancelled or paused since it was read
+    if done is None:
+        return None
+    return Doorbell(scope, wait.run_id, worker_id, attempts.attempt_id(wait.run_id, done.attempt), done.epoch)
+
+
+def ring(store: Store, publisher: Publisher, bells: list[Doorbell]) -> None:
+    """Ring committed doorbells. Where the broker cannot be reached, put the rest of the runs back in line and say so.
+
+    Raises UnavailableError then, so that the loop backs off.
+    """
+    for place, bell in enumerate(bells):
+        try:
+            publisher.ring(bell.worker_id, bell.attempt_id, bell.epoch)
+        except UnavailableError as error:
+            _put_back(store, bells[place:], error.detail)
+            raise
+
+
+def _put_back(store: Store, bells: list[Doorbell], reason: str) -> None:
+    for bell in bells:
+        try:
+            orchestrator.handle(store, bell.scope, bell.run_id, MarkLate(f"not published: {reason}"))
+        except HubError as error:
+            # Claimed after all, or cancelled; what is left over the sweeper finds.
+            log.info("run %s was not put back in line: %s", bell.run_id, error.detail)

@@ -56,6 +56,11 @@ class Site:
         until("the hub to answer", self._ready, seconds=_START_S)
         return time.monotonic() - began
 
+    @property
+    def pid(self) -> int:
+        """Process id of the supervisor; 0 before the start."""
+        return self._process.pid if self._process is not None else 0
+
     def stop(self) -> int | None:
         """Stop it in good order; gives its exit code."""
         if self._process is None:

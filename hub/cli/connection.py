@@ -34,9 +34,9 @@ def connect() -> Iterator[Client]:
 @contextmanager
 def local_store(settings: Settings) -> Iterator[Store]:
     """The store of this machine, migrated."""
-    from hub.store import open_store
+    from hub.store.opening import open_hub
 
-    store = open_store(settings.resolved_database_url)
+    store = open_hub(settings)
     try:
         store.migrate()
         yield store

@@ -66,9 +66,9 @@ def _key(settings: Settings) -> str:
 def _database(settings: Settings) -> str:
     from sqlalchemy import text
 
-    from hub.store import open_store
+    from hub.store.opening import open_hub
 
-    store = open_store(settings.resolved_database_url)
+    store = open_hub(settings)
     try:
         with store.read() as tx:
             tx.conn.execute(text("SELECT 1"))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from itertools import takewhile
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import App, Parameter
 
@@ -12,9 +11,6 @@ from hub.cli import output
 from hub.cli.connection import connect
 from hub.cli.output import AsJson, Column, Limit
 from hub.types import JsonObject
-
-if TYPE_CHECKING:
-    from hub.client import Client
 
 app = App(name="events", help="What happened, in order.")
 
@@ -43,7 +39,7 @@ def tail(*, type_: Type = None, as_json: AsJson = False) -> None:
         newest = list(client.items("/events", limit=1))
         seen = int(str(newest[0]["seq"])) if newest else 0
         while True:
-            for event in _since(client, seen, type_):
+            for event in client.items("/events", {"type": type_, "after": seen}):
                 seen = int(str(event["seq"]))
                 _print(event, as_json=as_json)
             time.sleep(0.3)
@@ -76,12 +72,6 @@ def markdown_table() -> str:
         rest = ", ".join(f"{field} ({level})" for field, level in fields.items() if level != "metadata")
         lines.append(f"| `{name}` | {always} | {rest} |")
     return "\n".join(lines) + "\n"
-
-
-def _since(client: Client, seen: int, type_: str | None) -> list[JsonObject]:
-    """Events after `seen`, oldest first; the API lists the newest first."""
-    newer = takewhile(lambda event: int(str(event["seq"])) > seen, client.items("/events", {"type": type_}))
-    return list(newer)[::-1]
 
 
 def _print(event: JsonObject, *, as_json: bool) -> None:

@@ -1,0 +1,207 @@
+"""Commands on a local store: through the real API in this process."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hub.cli import main
+
+FLOW = '''
+from hub import flow, task
+
+@task
+def double(n: int) -> int:
+    return 2 * n
+
+@flow(retries=1)
+def twice(n: int = 1, code: str = "") -> int:
+    """Doubles a number."""
+    return double(n)
+'''
+
+
+class Shell:
+    """Types commands and reads what they printed."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        self._capsys, self._monkeypatch = capsys, monkeypatch
+
+    def __call__(self, *words: str, code: int = 0, stdin: str = "") -> str:
+        self._monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
+        given = main(words)
+        captured = self._capsys.readouterr()
+        assert given == code, captured.err
+        return captured.out if code == 0 else captured.err
+
+    def json(self, *words: str) -> Any:
+        return json.loads(self(*words, "--json"))
+
+
+@pytest.fixture
+def hub(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shell:
+    """A shell on a home of its own."""
+    return Shell(capsys, monkeypatch)
+
+
+@pytest.fixture
+def flow_file(tmp_path: Path) -> str:
+    """A file with one flow."""
+    file = tmp_path / "twice.py"
+    file.write_text(FLOW)
+    return str(file)
+
+
+def test_listings_are_empty_arrays_at_first(hub: Shell) -> None:
+    for words in (["runs", "ls"], ["deployments", "ls"], ["schedules", "ls"], ["automations", "ls"], ["workers", "ls"]):
+        assert hub.json(*words) == []
+    for words in (["secrets", "ls"], ["tokens", "ls"], ["events", "ls"]):
+        assert hub.json(*words) == []
+
+
+def test_a_flow_is_deployed_started_and_removed(hub: Shell, flow_file: str) -> None:
+    made = hub.json("deploy", f"{flow_file}:twice", "--name", "nightly", "-p", "n=4", "--cron", "0 8 * * *")
+    assert (made["parameters"], made["retry_policy"]["retries"]) == ({"n": 4}, 1)
+    run = hub.json("deployments", "run", "nightly", "-p", "code=007")
+    shown = hub.json("runs", "show", run["id"])
+    assert (shown["state_name"], shown["parameters"]) == ("Scheduled", {"n": 4, "code": "007"})
+    assert "nightly" in hub("deployments", "show", "nightly")
+    assert [row["spec"] for row in hub.json("schedules", "ls")] == ["0 8 * * *"]
+    assert hub.json("runs", "ls", "--state", "SCHEDULED", "--deployment", "nightly")[0]["id"] == run["id"]
+    assert "nightly" in hub("deployments", "rm", "nightly", code=2)
+    hub("deployments", "rm", "nightly", "--yes")
+    assert hub.json("deployments", "ls") == []
+    assert hub.json("schedules", "ls") == []
+
+
+def test_the_same_key_starts_one_run(hub: Shell, flow_file: str) -> None:
+    hub("deploy", flow_file)
+    first, second = (hub.json("deployments", "run", "twice", "--key", "k1") for _ in range(2))
+    assert first["id"] == second["id"]
+    assert len(hub.json("runs", "ls")) == 1
+
+
+def test_a_run_is_paused_resumed_and_cancelled(hub: Shell, flow_file: str) -> None:
+    hub("deploy", flow_file)
+    run = hub.json("deployments", "run", "twice")["id"]
+    assert "Paused" in hub("runs", "pause", run)
+    assert "Scheduled" in hub("runs", "resume", run)
+    assert "--yes" in hub("runs", "cancel", run, code=2)
+    assert "Cancelled" in hub("runs", "cancel", run, "--yes", "--message", "not today")
+    assert hub.json("runs", "show", run)["state_message"] == "not today"
+    assert hub("runs", "logs", run) == ""
+    hub("runs", "cancel", run, "--yes", code=4)
+    restarted = hub("runs", "restart", run)
+    assert "on its way" in restarted
+
+
+def test_why_names_what_a_run_waits_for(hub: Shell, flow_file: str) -> None:
+    hub("deploy", flow_file)
+    run = hub.json("deployments", "run", "twice")["id"]
+    assert "worker" in json.dumps(hub.json("runs", "why", run))
+    assert "worker" in hub("runs", "why", run)
+
+
+def test_deployments_and_schedules_rest_and_go_on(hub: Shell, flow_file: str) -> None:
+    hub("deploy", flow_file)
+    hub("deployments", "pause", "twice")
+    assert hub.json("deployments", "show", "twice")["paused"] is True
+    hub("deployments", "resume", "twice")
+    schedule = hub.json("schedules", "create", "twice", "--interval", "3600")["id"]
+    hub("schedules", "pause", schedule)
+    assert hub.json("schedules", "ls")[0]["active"] is False
+    hub("schedules", "resume", schedule)
+    hub("schedules", "rm", schedule, "--yes")
+    assert hub.json("schedules", "ls") == []
+
+
+def test_an_automation_is_made_shown_rested_and_removed(hub: Shell, flow_file: str) -> None:
+    hub("deploy", flow_file)
+    hub("automations", "create", "on-push", "--on", "github.push", "--run", "twice", "-p", "n=2")
+    assert hub.json("automations", "ls")[0]["trigger"]["types"] == ["github.push"]
+    assert "github.push" in hub("automations", "show", "on-push")
+    hub("automations", "pause", "on-push")
+    assert hub.json("automations", "show", "on-push")["enabled"] is False
+    hub("automations", "resume", "on-push")
+    hub("automations", "rm", "on-push", "--yes")
+    assert hub.json("automations", "ls") == []
+
+
+def test_secrets_are_set_from_standard_input_and_never_shown(hub: Shell) -> None:
+    hub("secrets", "set", "api", stdin="s3cr3t-value\n")
+    assert hub.json("secrets", "ls")[0]["name"] == "api"
+    assert "s3cr3t-value" not in hub("secrets", "ls")
+    assert "sealed with key" in hub("secrets", "rotate", "--yes")
+    assert "empty" in hub("secrets", "set", "none", code=2)
+    hub("secrets", "rm", "api", "--yes")
+    assert hub.json("secrets", "ls") == []
+
+
+def test_a_token_is_shown_once_and_can_be_revoked(hub: Shell) -> None:
+    made = hub.json("tokens", "create", "ci", "--scope", "runs:read", "--days", "1")
+    assert made["token"].startswith("hub_api_")
+    listed = hub.json("tokens", "ls")[0]
+    assert "token" not in listed
+    hub("tokens", "revoke", listed["id"], "--yes")
+    assert hub.json("tokens", "ls")[0]["revoked_at"]
+
+
+def test_the_owner_gets_an_account(hub: Shell) -> None:
+    assert "can log in" in hub("owner", "create", "ada", stdin="correct horse battery\n")
+
+
+def test_a_queue_is_made_and_changed(hub: Shell) -> None:
+    hub("queues", "set", "big", "--slots", "3")
+    hub("queues", "set", "big", "--slots", "5", "--paused")
+    found = {row["name"]: row for row in hub.json("queues", "ls")}
+    assert (found["big"]["slots"], found["big"]["paused"]) == (5, True)
+
+
+def test_what_is_not_there_is_exit_code_3(hub: Shell) -> None:
+    assert "no deployment" in hub("deployments", "run", "nothing", code=3)
+    assert "Error:" in hub("runs", "show", "00000000-0000-7000-8000-000000000009", code=3)
+
+
+def test_a_parameter_of_the_wrong_type_is_exit_code_2(hub: Shell, flow_file: str) -> None:
+    hub("deploy", flow_file)
+    assert "n" in hub("deployments", "run", "twice", "-p", "n=many", code=2)
+    assert "no parameter m" in hub("deploy", flow_file, "-p", "m=1", code=2)
+
+
+def test_a_file_that_does_not_import_says_where(hub: Shell, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.py"
+    broken.write_text("import nothing_of_the_kind\n")
+    shown = hub("deploy", f"{broken}:flow", code=1)
+    assert "broken.py, line 1" in shown
+    assert "Traceback" not in shown
+
+
+def test_the_description_of_the_api_can_be_printed(hub: Shell) -> None:
+    assert json.loads(hub("openapi"))["openapi"].startswith("3.1")
+
+
+def test_migrating_twice_is_fine(hub: Shell) -> None:
+    hub("migrate")
+    assert "at this version" in hub("migrate")
+
+
+def test_the_catalogue_of_events_can_be_listed(hub: Shell) -> None:
+    assert "hub.run.failed" in hub("events", "types")
+
+
+def test_the_doctor_looks_at_everything(hub: Shell) -> None:
+    main(["migrate"])
+    main(["doctor", "--json"])
+
+
+def test_a_home_that_cannot_be_written_is_a_sentence(
+    hub: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "not-a-folder"
+    file.write_text("")
+    monkeypatch.setenv("HUB_HOME", str(file))
+    given = main(["runs", "ls"])
+    assert given != 0

@@ -52,7 +52,17 @@ def _encode(value: object) -> str:
 
 def _decode(cursor: str, column: Column[Any]) -> Any:
     try:
-        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
-        return int(text) if column.type.python_type is int else text
+        padded = cursor + "=" * (-len(cursor) % 4)
+        text = base64.b64decode(padded.encode("ascii"), altchars=b"-_", validate=True).decode("ascii")
+        if not text.isprintable() or len(text) > 64:
+            raise ValueError(text)
+        return _position(text) if column.type.python_type is int else text
     except (ValueError, binascii.Error):
         raise UsageError("the cursor is not one that this hub gave out", hint="Start without a cursor.") from None
+
+
+def _position(text: str) -> int:
+    number = int(text)
+    if abs(number) >= 2**63:  # more than a database integer holds
+        raise ValueError(text)
+    return number

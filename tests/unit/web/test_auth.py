@@ -1,0 +1,404 @@
+"""Who may do what: every route with every kind of asker."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from argon2 import PasswordHasher
+from hub.runtime.commands import Command, apply
+from hub.runtime.commands.identity import digest
+from hub.runtime.commands.registry import find
+from hub.runtime.scopes import ROLES, allows, may_grant
+from hub.settings import Settings
+from hub.store import Store, identity
+from hub.store.tables import User, Workspace
+from hub.types import DEFAULT_WORKSPACE, Actor, Scope, new_id, now_us
+from hub.web import login
+from hub.web.app import core_api
+from hub.web.auth import LOCAL, local_without_login
+from hub.web.login import COOKIE, Guesses
+from starlette.testclient import TestClient
+from tests.unit.web.conftest import MakeClient
+
+OTHER = "00000000-0000-7000-8000-0000000000ff"
+PASSWORD = "correct horse battery"
+OPS = [op for op in core_api().ops if op.scope is not None]
+
+
+@pytest.fixture
+def console(make_client: MakeClient) -> TestClient:
+    """A hub that others can reach: everybody must say who they are."""
+    return make_client("http://hub.example.org", public_url="http://hub.example.org")
+
+
+def token(store: Store, *scopes: str, workspace: str = DEFAULT_WORKSPACE, **args: Any) -> dict[str, Any]:
+    scope = Scope(workspace, LOCAL)
+    given = {"name": "t", "scopes": list(scopes) or ["*"], **args}
+    return apply(store, Command("token.create", scope, args=given)).result
+
+
+def bearer(text: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {text}"}
+
+
+def call(client: TestClient, op: Any, **headers: str) -> Any:
+    path = re.sub(r"{\w+_id}", new_id(), op.path)
+    path = re.sub(r"{\w+}", "thing", path)
+    return client.request(op.method if op.path != "/api/v1/stream" else "HEAD", path, headers=headers)
+
+
+@pytest.mark.parametrize("op", OPS, ids=lambda op: op.name)
+def test_every_operation_refuses_who_is_not_known_or_may_not(op: Any, console: TestClient, memory: Store) -> None:
+    assert call(console, op).status_code == 401
+    assert call(console, op, **bearer("hub_api_no-such-token")).status_code == 401
+    expired = token(memory, expires_in=0.000001)
+    assert call(console, op, **bearer(expired["token"])).status_code == 401
+    revoked = token(memory)
+    apply(memory, Command("token.revoke", Scope(actor=LOCAL), revoked["id"]))
+    assert call(console, op, **bearer(revoked["token"])).status_code == 401
+    wrong = token(memory, "nothing:here")["token"]
+    if op.scope:
+        answer = call(console, op, **bearer(wrong))
+        assert answer.status_code == 403
+        if op.method != "HEAD" and op.path != "/api/v1/stream":
+            assert answer.json()["needs"] == op.scope
+    right = token(memory, op.scope or "*")["token"]
+    assert call(console, op, **bearer(right)).status_code not in (401, 403, 500) or op.name == "put_owner"
+
+
+@pytest.mark.parametrize("op", [op for op in OPS if "{" in op.path], ids=lambda op: op.name)
+def test_no_operation_touches_a_foreign_workspaces_things(op: Any, console: TestClient, memory: Store) -> None:
+    ids = _a_thing_of_each_kind(memory)
+    with memory.write() as tx:
+        tx.insert(Workspace.__table__, {"id": OTHER, "name": "other", "created_at": tx.now})  # type: ignore[attr-defined]
+    foreign = bearer(token(memory, workspace=OTHER)["token"])
+    path = op.path
+    for name, value in ids.items():
+        path = path.replace(f"{{{name}}}", value)
+    path = path.replace("{name}", _noun(op.path))
+    before = _everything(memory)
+    body = _valid_body(op.name)
+    answer = console.request(op.method, path, headers=foreign, json=body)
+    if op.method == "PUT":
+        # Names are a workspace's own: theirs is another thing, or cannot be made for want of a queue or deployment.
+        assert answer.status_code in (200, 404)
+    else:
+        assert answer.status_code == 404, answer.text
+    assert _everything(memory) == before
+
+
+def test_every_mutation_asks_for_the_scope_that_its_command_needs(memory: Store) -> None:
+    pairs = {
+        "cancel_run": "run.cancel", "pause_run": "run.pause", "resume_run": "run.resume", "restart_run": "run.create",
+        "start_deployment": "run.create", "put_deployment": "deployment.set", "delete_deployment": "deployment.delete",
+        "pause_deployment": "deployment.pause", "resume_deployment": "deployment.resume",
+        "create_schedule": "schedule.create", "delete_schedule": "schedule.delete",
+        "pause_schedule": "schedule.pause", "resume_schedule": "schedule.resume", "put_queue": "queue.set",
+        "put_automation": "automation.set", "delete_automation": "automation.delete",
+        "pause_automation": "automation.update", "resume_automation": "automation.update", "put_secret": "secret.set",
+        "delete_secret": "secret.delete", "rotate_secrets": "secret.rotate", "create_token": "token.create",
+        "revoke_token": "token.revoke", "put_owner": "user.owner", "log_out": "user.end_sessions",
+    }  # fmt: skip
+    by_name = {op.name: op for op in core_api().ops}
+    assert {op.name for op in by_name.values() if op.method != "GET"} - {"log_in"} == set(pairs)
+    for name, command in pairs.items():
+        assert by_name[name].scope == find(command).needs
+
+
+# --- the local owner ---------------------------------------------------------------------------------------------
+
+
+def test_on_loopback_asking_is_owning(client: TestClient) -> None:
+    assert client.get("/api/v1/me").json()["scopes"] == ["*"]
+
+
+@pytest.mark.parametrize("header", ["x-forwarded-for", "forwarded", "x-real-ip"])
+def test_whatever_came_through_a_proxy_is_not_local(client: TestClient, header: str) -> None:
+    assert client.get("/api/v1/me", headers={header: "198.51.100.7"}).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"web_host": "0.0.0.0"},
+        {"web_host": "192.0.2.1"},
+        {"public_url": "https://hub.example.org"},
+        {"web_login": "always"},
+    ],
+)
+def test_a_hub_that_others_may_reach_needs_a_login_even_from_here(
+    make_client: MakeClient, settings: dict[str, Any]
+) -> None:
+    assert not local_without_login(Settings(**settings))
+    assert make_client(**settings).get("/api/v1/me").status_code == 401
+
+
+def test_a_header_cannot_make_a_request_look_in_process(make_client: MakeClient) -> None:
+    client = make_client(web_host="0.0.0.0")
+    assert client.get("/api/v1/me", headers={"hub.inprocess": "true"}).status_code == 401
+
+
+def test_a_token_that_is_not_valid_is_refused_on_loopback_too(client: TestClient) -> None:
+    assert client.get("/api/v1/me", headers=bearer("hub_api_wrong")).status_code == 401
+    assert client.get("/api/v1/me", headers={"authorization": "Basic abc"}).status_code == 401
+    assert client.get("/api/v1/me", headers={"authorization": ""}).status_code == 401
+
+
+# --- sessions ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def owner(client: TestClient) -> str:
+    assert client.post("/api/v1/owner", json={"name": "ann", "password": PASSWORD}).status_code == 201
+    return "ann"
+
+
+HERE = {"origin": "http://hub.example.org"}
+
+
+def sign_in(console: TestClient, name: str = "ann", password: str = PASSWORD) -> Any:
+    return console.post("/api/v1/login", json={"name": name, "password": password}, headers=HERE)
+
+
+def test_the_owner_can_sign_in_and_out(owner: str, console: TestClient) -> None:
+    answer = sign_in(console)
+    assert answer.status_code == 204
+    cookie = answer.headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=lax" in cookie
+    me = console.get("/api/v1/me").json()
+    assert (me["kind"], me["scopes"]) == ("user", ["*"])
+    kept = console.cookies[COOKIE]
+    assert console.post("/api/v1/logout", headers=HERE).status_code == 204
+    console.cookies.set(COOKIE, kept)
+    assert console.get("/api/v1/me").status_code == 401
+
+
+def test_the_cookie_is_secure_where_the_hub_is_reached_by_https(owner: str, make_client: MakeClient) -> None:
+    client = make_client("https://hub.example.org", public_url="https://hub.example.org")
+    headers = {"origin": "https://hub.example.org"}
+    answer = client.post("/api/v1/login", json={"name": "ann", "password": PASSWORD}, headers=headers)
+    assert "Secure" in answer.headers["set-cookie"]
+
+
+def test_a_wrong_name_and_a_wrong_password_look_alike(owner: str, console: TestClient) -> None:
+    wrong_name, wrong_password = sign_in(console, "bob"), sign_in(console, password="no")
+    assert wrong_name.status_code == wrong_password.status_code == 401
+    assert wrong_name.json() == wrong_password.json()
+
+
+def test_an_unknown_name_costs_the_same_work() -> None:
+    checked: list[str] = []
+    passwords = login.Passwords()
+
+    class Counting(PasswordHasher):
+        def verify(self, hash: str | bytes, password: str | bytes) -> bool:
+            checked.append(str(hash))
+            return super().verify(hash, password)
+
+    passwords._hasher = Counting(time_cost=1, memory_cost=64, parallelism=1)
+    assert not passwords.verify(None, "x" * 12)
+    assert not passwords.verify(passwords.hash("y" * 12), "x" * 12)
+    assert not passwords.verify(None, "no account has this password")
+    assert len(checked) == 3
+
+
+def test_guessing_is_slowed_down_by_address_and_nobody_locks_the_owner_out(owner: str, console: TestClient) -> None:
+    for _ in range(5):
+        assert sign_in(console, password="wrong").status_code == 401
+    refused = sign_in(console)
+    assert refused.status_code == 429
+    assert int(refused.headers["retry-after"]) > 0
+    guesses = console.app.state.services.auth.guesses  # type: ignore[attr-defined]
+    guesses.check(name="ann", address="another")
+
+
+def test_the_memory_of_failed_logins_is_bounded() -> None:
+    guesses = Guesses()
+    guesses.ROOM = 50  # type: ignore[misc]
+    for number in range(500):
+        guesses.failed(name=str(number), address=str(number))
+    assert len(guesses._seen) <= 50
+
+
+def test_a_new_password_ends_the_sessions(owner: str, client: TestClient, console: TestClient) -> None:
+    sign_in(console)
+    answer = client.post("/api/v1/owner", json={"name": "ann", "password": "another password"})
+    assert answer.json()["created"] is False
+    assert console.get("/api/v1/me").status_code == 401
+    assert sign_in(console, password="another password").status_code == 204
+
+
+@pytest.mark.parametrize("change", ["", "x", "a.b", "{}.{}"])
+def test_a_forged_or_damaged_cookie_is_no_session(owner: str, console: TestClient, change: str) -> None:
+    sign_in(console)
+    text, _, signature = console.cookies[COOKIE].partition(".")
+    console.cookies.clear()
+    forged = change or f"{text}A.{signature}"
+    assert console.get("/api/v1/me", headers={"cookie": f"{COOKIE}={forged}"}).status_code == 401
+
+
+def test_a_session_ends_after_a_week(owner: str, console: TestClient, memory: Store) -> None:
+    with memory.read() as tx:
+        user = identity.user_named(tx, DEFAULT_WORKSPACE, "ann")
+    assert user is not None
+    old = login.Session(user["id"], user["session_epoch"], now_us() - (login.LIFETIME + 1) * 1_000_000)
+    value = login.seal(memory.keyring, old)
+    assert console.get("/api/v1/me", headers={"cookie": f"{COOKIE}={value}"}).status_code == 401
+
+
+def test_a_session_survives_a_new_key_and_a_restart() -> None:
+    from hub.crypto import Keyring
+
+    session = login.Session(new_id(), 0, now_us())
+    value = login.seal(Keyring((b"1" * 32,)), session)
+    assert login.unseal(Keyring((b"2" * 32, b"1" * 32)), value, now=now_us()) == session
+    assert login.unseal(Keyring((b"2" * 32,)), value, now=now_us()) is None
+
+
+def test_a_cookie_alone_cannot_change_anything(owner: str, console: TestClient) -> None:
+    sign_in(console)
+    put = {"url": "/api/v1/queues/q", "json": {}}
+    assert console.put(**put).status_code == 403
+    assert console.put(**put, headers={"origin": "https://evil.example"}).status_code == 403
+    assert console.put(**put, headers=HERE).status_code == 200
+
+
+def test_a_disabled_account_is_out_at_once(owner: str, console: TestClient, memory: Store) -> None:
+    sign_in(console)
+    with memory.write() as tx:
+        tx.conn.execute(User.__table__.update().values(disabled_at=tx.now))  # type: ignore[attr-defined]
+    assert console.get("/api/v1/me").status_code == 401
+    assert sign_in(console).status_code == 401
+
+
+@pytest.mark.parametrize("role", list(ROLES))
+def test_a_role_may_do_what_it_says_and_no_more(role: str, console: TestClient, memory: Store) -> None:
+    user = new_id()
+    with memory.write() as tx:
+        row = {"id": user, "workspace_id": DEFAULT_WORKSPACE, "name": role, "role": role, "session_epoch": 0}
+        tx.insert(identity.USERS, {**row, "created_at": tx.now})
+    cookie = f"{COOKIE}={login.seal(memory.keyring, login.Session(user, 0, now_us()))}"
+    for op in OPS:
+        if op.name == "log_out":
+            continue
+        answer = call(console, op, cookie=cookie, **HERE)
+        may = not op.scope or allows(ROLES[role], op.scope)
+        assert (answer.status_code != 403) == may or op.name == "put_owner", op.name
+
+
+# --- tokens ------------------------------------------------------------------------------------------------------
+
+
+def test_a_token_is_shown_once_and_kept_as_a_digest(client: TestClient, memory: Store) -> None:
+    made = client.post("/api/v1/tokens", json={"name": "ci", "scopes": ["runs:read"]}).json()
+    assert re.fullmatch(r"hub_api_[\w-]{43}", made["token"])
+    assert made["token"].startswith(made["prefix"])
+    assert len(made["prefix"]) < 14
+    listed = client.get("/api/v1/tokens").json()["items"]
+    assert [item["id"] for item in listed] == [made["id"]]
+    with memory.read() as tx:
+        rows = [str(dict(row)) for table in identity.USERS.metadata.sorted_tables
+                for row in tx.conn.execute(table.select()).mappings()]  # fmt: skip
+    assert not any(made["token"] in row for row in rows)
+    assert any(digest(made["token"]) in row for row in rows)
+
+
+def test_a_repeated_request_makes_no_second_token_and_tells_nothing(client: TestClient) -> None:
+    headers = {"idempotency-key": "once"}
+    first = client.post("/api/v1/tokens", json={"name": "ci"}, headers=headers).json()
+    second = client.post("/api/v1/tokens", json={"name": "ci"}, headers=headers).json()
+    assert first["id"] == second["id"]
+    assert second["token"] is None
+
+
+def test_nobody_gives_away_more_than_they_have(console: TestClient, memory: Store) -> None:
+    mine = bearer(token(memory, "tokens:write", "runs:*")["token"])
+    for scopes, status in ((["runs:read"], 201), (["runs:*"], 201), (["*"], 403), (["*:read"], 403), (["x:y"], 403)):
+        assert console.post("/api/v1/tokens", json={"name": "t", "scopes": scopes}, headers=mine).status_code == status
+    assert console.post("/api/v1/tokens", json={"name": "t", "scopes": ["A B"]}, headers=mine).status_code == 422
+
+
+def test_a_token_cannot_take_over_the_owners_account(owner: str, console: TestClient, memory: Store) -> None:
+    everything = bearer(token(memory, "*")["token"])
+    body = {"name": "ann", "password": "stolen password"}
+    assert console.post("/api/v1/owner", json=body, headers=everything).status_code == 403
+
+
+def test_use_of_a_token_is_noted(console: TestClient, memory: Store) -> None:
+    made = token(memory)
+    console.get("/api/v1/me", headers=bearer(made["token"]))
+    with memory.read() as tx:
+        assert identity.tokens(tx, Scope()).items[0]["last_used_at"] is not None
+
+
+@pytest.mark.parametrize(
+    ("held", "needs", "may"),
+    [
+        ({"*"}, "runs:read", True), ({"runs:*"}, "runs:write", True), ({"*:read"}, "events:read", True),
+        ({"runs:read"}, "runs:write", False), ({"*:read"}, "runs:write", False), (set(), "runs:read", False),
+        ({"run:*"}, "runs:read", False),
+    ],
+)  # fmt: skip
+def test_scopes_mean_what_they_say(held: set[str], needs: str, may: bool) -> None:
+    assert allows(held, needs) == may
+
+
+def test_roles_grow() -> None:
+    order = [ROLES[name] for name in ("viewer", "operator", "developer", "admin")]
+    assert all(less < more for less, more in zip(order, order[1:], strict=False))
+    assert not any(may_grant(Actor("user", "x", role), "*") for role in order)
+
+
+# --- helpers -----------------------------------------------------------------------------------------------------
+
+
+def _a_thing_of_each_kind(store: Store) -> dict[str, str]:
+    scope = Scope(actor=LOCAL)
+
+    def do(op: str, target: str = "", **args: Any) -> str:
+        return str(apply(store, Command(op, scope, target, args)).result.get("id", ""))
+
+    do("deployment.set", name="deployments", flow_name="f", entrypoint="f.py:f")
+    run = do("run.create", "deployments")
+    schedule = do("schedule.create", deployment="deployments", kind="interval", spec="60")
+    do("automation.set", name="automations", actions=[{"run_deployment": "deployments"}])
+    do("secret.set", name="secrets", value="s")
+    made = do("token.create", name="t")
+    with store.read() as tx:
+        event = tx.conn.exec_driver_sql("SELECT id FROM events LIMIT 1").scalar_one()
+    return {"run_id": run, "schedule_id": schedule, "token_id": made, "event_id": str(event)}
+
+
+def _noun(path: str) -> str:
+    return path.split("/")[3]
+
+
+def _valid_body(name: str) -> Any:
+    return {
+        "put_deployment": {"flow_name": "f", "entrypoint": "f.py:f"},
+        "put_automation": {"actions": [{"run_deployment": "deployments"}]},
+        "put_secret": {"value": "other"},
+        "put_queue": {},
+    }.get(name)
+
+
+def _everything(store: Store) -> dict[str, Any]:
+    """Every row of the first workspace, but for what using a token leaves behind."""
+    found: dict[str, Any] = {}
+    with store.read() as tx:
+        for table in identity.USERS.metadata.sorted_tables:
+            if "workspace_id" in table.c:
+                query = table.select().where(table.c.workspace_id == DEFAULT_WORKSPACE)
+                found[table.name] = [tuple(row) for row in tx.conn.execute(query)]
+    return found
+
+
+@pytest.fixture(autouse=True)
+def _cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The real algorithm with small parameters: what is tested is not how slow it is."""
+    monkeypatch.setattr(login, "PasswordHasher", lambda: PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+    yield

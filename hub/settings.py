@@ -73,7 +73,8 @@ class Settings(BaseModel):
     )
 
     sync_interval: float = Field(30.0, gt=0, description="Heartbeat of a link to a plane.")
-    sync_poll: float = Field(50.0, ge=0, description="Long poll of a link for commands.")
+    sync_poll: float = Field(50.0, ge=0, le=60, description="Long poll of a link for commands.")
+    sync_longest_wait: float = Field(300.0, gt=0, description="Longest wait of a link between two tries.")
 
     retention_runs: float = Field(2_592_000, ge=0, description="How long ended runs are kept; 0: for ever.")
     retention_events: float = Field(2_592_000, ge=0, description="How long stamped events are kept; 0: for ever.")

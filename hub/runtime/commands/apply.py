@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 from pydantic import BaseModel, ValidationError
 from sqlalchemy import select
 
-from hub.errors import ContentionError, HubError, UsageError
+from hub.errors import ContentionError, HubError, UnavailableError, UsageError
 from hub.runtime.commands.registry import Op, find
 from hub.store import events
 from hub.store.base import Store, Tx
@@ -52,7 +52,7 @@ def apply(store: Store, command: Command, *, guard: Guard | None = None) -> Outc
     """Carry out a command in one transaction: effect, audit row and outcome together.
 
     Raises the HubError of a refusal; a command that came over a link is instead answered with a rejected outcome,
-    which is kept, so that the plane learns it.
+    which is kept, so that the plane learns it. Only what may work later (UnavailableError) is raised there too.
     """
     for _ in range(3):
         try:
@@ -61,8 +61,8 @@ def apply(store: Store, command: Command, *, guard: Guard | None = None) -> Outc
         except ContentionError:
             continue
         except HubError as error:
-            if command.via != "link":
-                raise
+            if command.via != "link" or isinstance(error, UnavailableError):
+                raise  # what may work later is no answer to the plane yet
             return _rejected(store, command, error)
     raise ContentionError(f"{command.op} met others three times in a row", hint="Try again.")
 

@@ -1,0 +1,106 @@
+"""What the site sends next, and what an answer means: pure functions over plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Literal, TypeAlias
+
+from hub import events as catalog
+from hub.store.stream import Stream
+from hub_hybrid.protocol import EventOut, Session
+
+Meaning: TypeAlias = Literal["ok", "reopen", "halve", "wait", "refused", "removed"]
+Start: TypeAlias = Literal["push", "snapshot", "fork"]
+
+LONGEST_WAIT = 300.0
+LONGEST_TOLD = 3600.0
+_REOPEN = frozenset({"stale-session", "gap", "fork", "other-epoch"})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back: status, parsed body, and the wait in seconds that the plane asked for."""
+
+    status: int
+    body: dict[str, Any] = field(default_factory=dict)
+    retry_after: float | None = None
+
+    @property
+    def code(self) -> str:
+        """The problem's code; empty when there is none."""
+        return str(self.body.get("code", ""))
+
+
+def meaning(answer: Answer) -> Meaning:
+    """What the site must do about an answer.
+
+    reopen: the session is over, open the next one; halve: send less at once; refused: the token is not good (any
+    more), go on trying slowly; removed: the plane has struck this site off; wait: anything else may pass.
+    """
+    status = answer.status
+    if 200 <= status < 300:
+        return "ok"
+    if status == 409 and answer.code in _REOPEN:
+        return "reopen"
+    if status == 413:
+        return "halve"
+    if status == 410:
+        return "removed"
+    return "refused" if status in (401, 403) else "wait"
+
+
+def backoff(
+    failures: int, rng: Random, retry_after: float | None = None, *, longest: float = LONGEST_WAIT
+) -> float:
+    """Seconds to wait after so many failures in a row: full jitter up to `longest`; what the plane said is the floor."""
+    if retry_after is not None:
+        floor = min(max(retry_after, 0.0), LONGEST_TOLD)
+        return floor + rng.uniform(0, floor * 0.2)
+    return rng.uniform(0, min(longest, 2.0 ** min(failures, 16)))
+
+
+def start(answer: Session, ends: Stream, hash_there: str | None) -> Start:
+    """How to begin in a new session. `hash_there` is our hash at the plane's position, None when not known.
+
+    fork: the plane holds a history that is not ours, so this database was restored from a backup.
+    """
+    if answer.mode == "snapshot":
+        return "snapshot"
+    if answer.acked_seq > ends.seq:
+        return "fork"
+    if answer.acked_seq < ends.base_seq:
+        return "snapshot"
+    return "push" if hash_there == answer.acked_hash else "fork"
+
+
+def cut(events: Sequence[EventOut], max_events: int, max_bytes: int) -> list[EventOut]:
+    """As many of the first events as fit; at least one. One that cannot fit even alone leaves as its digest."""
+    taken: list[EventOut] = []
+    size = 0
+    for event in events[:max_events]:
+        size += len(event.model_dump_json())
+        if taken and size > max_bytes:
+            break
+        taken.append(event if size <= max_bytes or event.digest is not None else withheld(event))
+    return taken
+
+
+def withheld(event: EventOut) -> EventOut:
+    """The event with its content kept back: the chain still holds."""
+    return EventOut(seq=event.seq, hash=event.hash, digest=digest_of(event))
+
+
+def digest_of(event: EventOut) -> str:
+    """The digest that the chain is made of."""
+    return event.digest if event.digest is not None else catalog.digest(event.model_dump())
+
+
+def chained(previous: str, events: Sequence[EventOut]) -> bool:
+    """Whether the events follow each other and the hash before them."""
+    for event in events:
+        previous = catalog.chain(previous, digest_of(event))
+        if previous != event.hash:
+            return False
+    return True

@@ -1,0 +1,151 @@
+"""The plane's endpoints under /sync/v1. The token says which site of which workspace speaks; the path never does."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+from sqlalchemy import select
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from hub.errors import AuthenticationError, UsageError
+from hub.store.base import Store, Tx
+from hub.store.tables import ApiToken
+from hub.types import Id
+from hub.web.api.op import read_body
+from hub_hybrid import digests, orders, replica
+from hub_hybrid.bell import Bell
+from hub_hybrid.protocol import (
+    MAX_BYTES,
+    MAX_WAIT,
+    Batch,
+    Heartbeat,
+    Hello,
+    Register,
+    SnapshotPart,
+)
+
+TOKENS = ApiToken.__table__  # type: ignore[attr-defined]
+MAX_BODY = MAX_BYTES + 65_536
+"""A batch of the largest size with its envelope."""
+MAX_SNAPSHOT = 4 * MAX_BYTES
+READ_S = 20.0
+M = TypeVar("M", bound=BaseModel)
+
+
+class Plane:
+    """The endpoints on one store."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.bell = Bell(store)
+
+    def routes(self) -> list[BaseRoute]:
+        """All of them."""
+        session = "/sync/v1/sessions/{fence:int}"
+        return [
+            Route("/sync/v1/register", self._posted(Register, lambda tx, site, _f, m: replica.register(tx, site, m)), methods=["POST"]),
+            Route("/sync/v1/sessions", self._posted(Hello, lambda tx, site, _f, m: replica.open_session(tx, site, m)), methods=["POST"]),
+            Route(f"{session}/events", self._posted(Batch, replica.ingest), methods=["POST"]),
+            Route(f"{session}/snapshot", self._posted(SnapshotPart, replica.snapshot, MAX_SNAPSHOT), methods=["PUT"]),
+            Route(f"{session}/heartbeat", self._posted(Heartbeat, replica.heartbeat), methods=["POST"]),
+            Route(f"{session}/commands", self._commands, methods=["GET"]),
+            Route(session, self._close, methods=["DELETE"]),
+            Route("/sync/v1/digest", self._digest, methods=["GET"]),
+        ]  # fmt: skip
+
+    def _posted(
+        self, kind: type[M], handle: Callable[[Tx, Id, int, M], BaseModel], max_body: int = MAX_BODY
+    ) -> Callable[[Request], object]:
+        async def endpoint(request: Request) -> Response:
+            raw = await read_body(request, max_body, READ_S)
+            return await run_in_threadpool(self._handle, request, raw, kind, handle)
+
+        return endpoint
+
+    def _handle(
+        self, request: Request, raw: bytes, kind: type[M], handle: Callable[[Tx, Id, int, M], BaseModel]
+    ) -> Response:
+        site_row = self._site(request)
+        message = _parsed(kind, raw)
+        with self.store.write() as tx:
+            answer = handle(tx, site_row, int(request.path_params.get("fence", 0)), message)
+        return _json(answer)
+
+    async def _commands(self, request: Request) -> Response:
+        """Long poll: answers at once when there is something, else when there is or the wait is over."""
+        site_row = await run_in_threadpool(self._site, request)
+        fence, after = int(request.path_params["fence"]), _number(request, "after")
+        until = time.monotonic() + min(float(_number(request, "wait")), MAX_WAIT)
+        while not await run_in_threadpool(self._pending, site_row, fence, after):
+            left = until - time.monotonic()
+            if left <= 0 or await request.is_disconnected():
+                break
+            await self.bell.wait(left)
+        return await run_in_threadpool(self._deliver, site_row, fence, after)
+
+    def _pending(self, site_row: Id, fence: int, after: int) -> bool:
+        with self.store.read() as tx:
+            return orders.pending(tx, site_row, fence, after)
+
+    def _deliver(self, site_row: Id, fence: int, after: int) -> Response:
+        with self.store.write() as tx:
+            return _json(orders.deliver(tx, site_row, fence, after))
+
+    def _close(self, request: Request) -> Response:
+        site_row = self._site(request)
+        with self.store.write() as tx:
+            replica.close(tx, site_row, int(request.path_params["fence"]))
+        return Response(status_code=204)
+
+    def _digest(self, request: Request) -> Response:
+        site_row = self._site(request)
+        with self.store.read() as tx:
+            return _json(digests.of_replica(tx, site_row, _number(request, "since")))
+
+    def _site(self, request: Request) -> Id:
+        """Whose token it is. Raises AuthenticationError for one that is not a site's, or no longer good."""
+        kind, _, text = request.headers.get("authorization", "").partition(" ")
+        digest = hashlib.sha256(text.strip().encode()).hexdigest()
+        query = select(TOKENS.c.revoked_at, TOKENS.c.expires_at, replica.SITES.c.id, replica.SITES.c.removed_at)
+        query = query.join_from(TOKENS, replica.SITES, replica.SITES.c.token_id == TOKENS.c.id)
+        query = query.where(TOKENS.c.digest == digest, TOKENS.c.kind == "site")
+        with self.store.read() as tx:
+            row = tx.conn.execute(query).first()
+            now = tx.now
+        if row is not None and row.removed_at is not None:
+            raise replica.SiteRemoved("this site was removed from the plane", hint="Connect again with a new token.")
+        if kind.lower() != "bearer" or row is None or row.revoked_at is not None or (row.expires_at or now + 1) <= now:
+            raise AuthenticationError(
+                "this is not the token of a site, or it is no longer good",
+                hint="`hub sites create NAME` on the plane makes a new one.",
+                code="invalid-token",
+            )
+        return str(row.id)
+
+
+def _parsed(kind: type[M], raw: bytes) -> M:
+    try:
+        return kind.model_validate_json(raw)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise UsageError(f"not a {kind.__name__} of hub-sync/1: {place or 'the body'}: {first['msg']}") from None
+
+
+def _number(request: Request, name: str) -> int:
+    text = request.query_params.get(name, "0")
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise UsageError(f"{name} must be a whole number from 0")
+    return int(text)
+
+
+def _json(answer: BaseModel) -> Response:
+    return Response(json.dumps(answer.model_dump(), separators=(",", ":")), media_type="application/json")

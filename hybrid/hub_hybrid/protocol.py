@@ -1,0 +1,183 @@
+"""The messages of hub-sync/1. All calls go from the site to the plane; the site's token says which site it is.
+
+    POST   /sync/v1/register                     Register      -> Registered
+    POST   /sync/v1/sessions                     Hello         -> Session
+    PUT    /sync/v1/sessions/{fence}/snapshot    SnapshotPart  -> Acked
+    POST   /sync/v1/sessions/{fence}/events      Batch         -> Acked
+    GET    /sync/v1/sessions/{fence}/commands    ?after=&wait= -> Commands
+    POST   /sync/v1/sessions/{fence}/heartbeat   Heartbeat     -> Beat
+    DELETE /sync/v1/sessions/{fence}                           -> 204
+    GET    /sync/v1/digest                       ?since=       -> Digest
+
+Unknown fields are ignored: a peer may be newer. Times are microseconds, durations seconds.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+PROTOCOL = 1
+MAX_EVENTS = 500
+MAX_BYTES = 1_048_576
+MAX_COMMANDS = 100
+MAX_WAIT = 60.0
+
+_Plain = StringConstraints(max_length=200, pattern=r"^[^\x00]*$")
+Short = Annotated[str, _Plain]
+"""A name, an id or a hash."""
+Position = Annotated[int, Field(ge=0, lt=2**62)]
+
+
+class Message(BaseModel):
+    """Base of every message."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Register(Message):
+    """The first word of a site: binds its token to this installation."""
+
+    site_id: Annotated[str, _Plain, Field(min_length=1)]
+    version: Short = ""
+    protocol: int = PROTOCOL
+
+
+class Registered(Message):
+    """What the plane calls itself and the site."""
+
+    site: Short
+    name: Short
+    protocol: int = PROTOCOL
+
+
+class Hello(Message):
+    """Opens a session. `acked_seq`, `fence` and `command_cursor` are what the site remembers of this plane."""
+
+    site_id: Annotated[str, _Plain, Field(min_length=1)]
+    stream_epoch: Annotated[str, _Plain, Field(min_length=1)]
+    head_seq: Position
+    acked_seq: Position | None = None
+    fence: Position = 0
+    command_cursor: Position = 0
+    plane_epoch: Short = ""
+    authority_id: Short = ""
+    primary: bool = False
+    version: Short = ""
+    protocol: int = PROTOCOL
+
+
+class Session(Message):
+    """The session's fence, and where the plane stands: the site's own idea of `acked_seq` gives way to this."""
+
+    fence: Position
+    mode: Literal["resume", "snapshot"]
+    acked_seq: Position
+    acked_hash: Short
+    plane_epoch: Short
+    max_events: int = Field(MAX_EVENTS, ge=1)
+    max_bytes: int = Field(MAX_BYTES, ge=1)
+    server_time: int = 0
+
+
+class EventOut(Message):
+    """An event as it leaves: what is hashed, nothing else. A withheld one is only its position and `digest`."""
+
+    seq: Position
+    hash: Short
+    digest: Short | None = None
+    id: Short = ""
+    type: str = ""
+    subject: str = ""
+    run_id: str | None = None
+    at: int = 0
+    schema_version: int = 1
+    body: dict[str, Any] = Field(default_factory=dict)
+
+
+class Batch(Message):
+    """Events in order without a hole. `prev_hash` is the hash of the event before the first."""
+
+    stream_epoch: Short
+    first_seq: Position
+    prev_hash: Short
+    events: list[EventOut] = Field(min_length=1, max_length=MAX_EVENTS)
+
+
+class Acked(Message):
+    """All events up to here are kept by the plane."""
+
+    acked_seq: Position
+
+
+class RunOut(Message):
+    """A run as its last event described it: fields of class metadata."""
+
+    id: Short
+    run: dict[str, Any]
+
+
+class Answered(Message):
+    """What came of a command."""
+
+    command_id: Short
+    status: Short
+    code: Short = ""
+    at: int = 0
+
+
+class SnapshotPart(Message):
+    """A piece of the site's present state; with the `last` one the plane stands at `head_seq`."""
+
+    stream_epoch: Short
+    head_seq: Position
+    head_hash: Short
+    last: bool = False
+    runs: list[RunOut] = Field(default_factory=list, max_length=MAX_EVENTS)
+    answered: list[Answered] = Field(default_factory=list, max_length=MAX_EVENTS)
+
+
+class CommandOut(Message):
+    """A command for the site. `authority_id` is the one the site gave when it made this plane its primary."""
+
+    seq: Position
+    id: Short
+    op: Short
+    target: Short = ""
+    args: dict[str, Any] = Field(default_factory=dict)
+    authority_id: Short = ""
+    issued_at: int = 0
+    issued_by: Short = ""
+    expires_at: int | None = None
+
+
+class Commands(Message):
+    """Commands after the cursor the site gave, and the cursor to give next time."""
+
+    plane_epoch: Short
+    cursor: Position
+    commands: list[CommandOut] = Field(default_factory=list, max_length=MAX_COMMANDS)
+
+
+class Heartbeat(Message):
+    """How the site is."""
+
+    head_seq: Position = 0
+    acked_seq: Position = 0
+    site_time: int = 0
+    version: Short = ""
+
+
+class Beat(Message):
+    """The plane's clock."""
+
+    server_time: int = 0
+
+
+class Digest(Message):
+    """The sha256 over the sorted lines `run id, version, state` of all runs made since then, and how many."""
+
+    since: int
+    runs: int
+    sha256: str

@@ -1,0 +1,268 @@
+"""What a plane does with what a site sends: sessions, events, snapshots. One transaction each, under the site's row lock."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import Any, cast
+
+from sqlalchemy import select, update
+
+from hub.errors import ConflictError, HubError
+from hub.states import StateType
+from hub.store.base import Tx
+from hub.store.tables import PlaneCommand, PlaneEvent, PlaneRun, PlaneSite
+from hub.types import Id
+from hub_hybrid.exchange import chained
+from hub_hybrid.protocol import (
+    Acked,
+    Answered,
+    Batch,
+    Beat,
+    EventOut,
+    Heartbeat,
+    Hello,
+    Register,
+    Registered,
+    RunOut,
+    Session,
+    SnapshotPart,
+)
+
+SITES = PlaneSite.__table__  # type: ignore[attr-defined]
+EVENTS = PlaneEvent.__table__  # type: ignore[attr-defined]
+RUNS = PlaneRun.__table__  # type: ignore[attr-defined]
+COMMANDS = PlaneCommand.__table__  # type: ignore[attr-defined]
+
+Row = Mapping[str, Any]
+
+
+class SiteRemoved(HubError):
+    """The plane's people have struck this site off."""
+
+    code = "site-removed"
+    status = 410
+
+
+def locked(tx: Tx, site_row: Id) -> dict[str, Any]:
+    """The site's row, which nobody else changes until the transaction ends."""
+    row = tx.conn.execute(select(SITES).where(SITES.c.id == site_row).with_for_update()).mappings().one()
+    if row["removed_at"] is not None:
+        raise SiteRemoved("this site was removed from the plane", hint="Connect again with a new token.")
+    return dict(row)
+
+
+def register(tx: Tx, site_row: Id, message: Register) -> Registered:
+    """Bind the token to the installation that uses it first; another one needs a token of its own."""
+    site = locked(tx, site_row)
+    _bound(tx, site, message.site_id)
+    return Registered(site=site["id"], name=site["name"])
+
+
+def _bound(tx: Tx, site: Row, site_id: str) -> None:
+    if site["site_id"] in ("", site["id"]):
+        where = (SITES.c.workspace_id == site["workspace_id"], SITES.c.site_id == site_id)
+        twin = tx.conn.execute(select(SITES.c.name).where(*where)).scalar()
+        if twin is not None:
+            raise ConflictError(
+                f"this installation reports here already, as {twin!r}",
+                hint=f"Remove that site first: `hub sites rm {twin}`.",
+                code="known-site",
+            )
+        _save(tx, site, site_id=site_id)
+    elif site["site_id"] != site_id:
+        raise ConflictError(
+            "this token belongs to another installation",
+            hint="Every hub needs its own: `hub sites create NAME` on the plane.",
+            code="other-site",
+        )
+
+
+def open_session(tx: Tx, site_row: Id, hello: Hello) -> Session:
+    """Begin a session: a new fence ends the one before; say where the plane stands."""
+    site = locked(tx, site_row)
+    _bound(tx, site, hello.site_id)
+    if was_restored(site, hello):
+        site = {**site, **restored(tx, site)}
+    values = {
+        # A plane that was restored must not give out a fence that the site has seen.
+        "fence": max(site["fence"], hello.fence) + 1,
+        "authority_id": hello.authority_id if hello.primary else "",
+        "plane_epoch": site["plane_epoch"] or str(uuid.uuid4()),
+    }
+    _save(tx, site, **values)
+    return Session(
+        fence=values["fence"],
+        mode="resume" if site["stream_epoch"] == hello.stream_epoch else "snapshot",
+        acked_seq=site["acked_seq"],
+        acked_hash=site["chain_hash"],
+        plane_epoch=values["plane_epoch"],
+        server_time=tx.now,
+    )
+
+
+def was_restored(site: Row, hello: Hello) -> bool:
+    """Whether the site remembers more of this plane than the plane does: then the plane is an older copy of itself."""
+    if hello.plane_epoch != site["plane_epoch"] or not site["plane_epoch"]:
+        return False
+    same_stream = hello.stream_epoch == site["stream_epoch"]
+    return (
+        hello.fence > site["fence"]
+        or hello.command_cursor > site["command_delivered"]
+        or (same_stream and (hello.acked_seq or 0) > site["acked_seq"])
+    )
+
+
+def restored(tx: Tx, site: Row) -> dict[str, Any]:
+    """After a restore from a backup: a new epoch, and every command counts as delivered, for it may have been.
+
+    The site then asks for all commands again and answers those it knows from its own record.
+    """
+    values: dict[str, Any] = {
+        "plane_epoch": str(uuid.uuid4()), "fence": site["fence"] + 1, "command_delivered": site["command_head"],
+    }  # fmt: skip
+    tx.conn.execute(update(SITES).where(SITES.c.id == site["id"]).values(**values))
+    return values
+
+
+def fenced(tx: Tx, site_row: Id, fence: int) -> dict[str, Any]:
+    """The locked row, if this session is the site's newest one."""
+    site = locked(tx, site_row)
+    if site["fence"] != fence:
+        raise ConflictError("a newer session of this site has begun", code="stale-session", fence=site["fence"])
+    return site
+
+
+def ingest(tx: Tx, site_row: Id, fence: int, batch: Batch) -> Acked:
+    """Keep events in order. Never a hole, never another history; what is known already is skipped."""
+    site = fenced(tx, site_row, fence)
+    acked: int = site["acked_seq"]
+    if batch.stream_epoch != site["stream_epoch"]:
+        raise ConflictError("the plane follows another stream of this site", code="other-epoch")
+    if batch.first_seq > acked + 1:
+        raise ConflictError(f"events {acked + 1} to {batch.first_seq - 1} are missing", code="gap", acked_seq=acked)
+    if any(event.seq != batch.first_seq + place for place, event in enumerate(batch.events)):
+        raise ConflictError("the events are not in order", code="gap", acked_seq=acked)
+    fresh = [event for event in batch.events if event.seq > acked]
+    if fresh:
+        previous = batch.prev_hash if batch.first_seq == acked + 1 else _hash_before(batch, fresh[0])
+        if previous != site["chain_hash"] or not chained(previous, fresh):
+            raise ConflictError("the events do not continue what the plane holds", code="fork", acked_seq=acked)
+        _keep(tx, site, fresh)
+        acked = fresh[-1].seq
+        _save(tx, site, acked_seq=acked, chain_hash=fresh[-1].hash)
+    return Acked(acked_seq=acked)
+
+
+def _hash_before(batch: Batch, first: EventOut) -> str:
+    return batch.events[first.seq - batch.first_seq - 1].hash
+
+
+def _keep(tx: Tx, site: Row, events: list[EventOut]) -> None:
+    owner = {"site_row": site["id"], "workspace_id": site["workspace_id"]}
+    rows = [
+        {
+            **owner, "stream_epoch": site["stream_epoch"], "seq": event.seq, "event": event.model_dump(exclude={"hash"}),
+            "hash": event.hash, "received_at": tx.now,
+        }
+        for event in events
+    ]  # fmt: skip
+    tx.insert(EVENTS, rows)
+    latest: dict[str, RunOut] = {}
+    for event in events:
+        if event.type.startswith("hub.run.") and event.run_id is not None:
+            latest[event.run_id] = RunOut(id=event.run_id, run=event.body)
+        elif event.type == "hub.command.answered":
+            _answered(tx, site, _outcome(event))
+    _replicate(tx, owner, list(latest.values()))
+
+
+def _replicate(tx: Tx, owner: Row, runs: list[RunOut]) -> None:
+    """Write the runs' newest states; an event older than what a snapshot brought changes nothing."""
+    known = select(RUNS.c.run_id, RUNS.c.version).where(RUNS.c.site_row == owner["site_row"])
+    known = known.where(RUNS.c.run_id.in_([run.id for run in runs]))
+    versions = {row.run_id: row.version for row in tx.conn.execute(known)} if runs else {}
+    for run in runs:
+        row = _run_row(run)
+        if row is not None and row["version"] >= versions.get(run.id, 0):
+            tx.upsert(RUNS, {**owner, **row, "updated_at": tx.now}, keys=["site_row", "run_id"])
+
+
+def _run_row(run: RunOut) -> dict[str, Any] | None:
+    """The replica's columns; None when a peer sent something that is not a run."""
+    state, version, created_at = run.run.get("state_type"), run.run.get("version"), run.run.get("created_at")
+    if state not in StateType.__members__ or not isinstance(version, int) or not isinstance(created_at, int):
+        return None
+    if len(run.id) != 36:
+        return None
+    return {
+        "run_id": run.id, "run": run.run, "state_type": state, "version": version, "snapshot": 0, "orphaned_at": None,
+    }  # fmt: skip
+
+
+def _outcome(event: EventOut) -> Answered:
+    named = {name: str(event.body.get(name, ""))[:200] for name in ("command_id", "status", "code")}
+    return Answered(**named, at=event.at)
+
+
+def _answered(tx: Tx, site: Row, answer: Answered) -> None:
+    """Keep what came of a command; the site's word also stands against a withdrawal that came too late."""
+    outcome = answer.status if not answer.code else f"{answer.status}:{answer.code}"
+    changed = tx.conn.execute(
+        update(COMMANDS)
+        .where(COMMANDS.c.id == answer.command_id, COMMANDS.c.site_row == site["id"], COMMANDS.c.outcome.is_(None))
+        .values(outcome=outcome, outcome_at=tx.now, withdrawn_at=None)
+        .returning(COMMANDS.c.target)
+    ).first()
+    if changed is not None:
+        where = (RUNS.c.site_row == site["id"], RUNS.c.run_id == changed.target)
+        tx.conn.execute(update(RUNS).where(*where).values(cancel_requested_at=None))
+
+
+def snapshot(tx: Tx, site_row: Id, fence: int, part: SnapshotPart) -> Acked:
+    """Take over a piece of the site's present state. The last one moves the plane to the snapshot's position.
+
+    Runs that only the plane knew stay, marked as orphaned.
+    """
+    site = fenced(tx, site_row, fence)
+    owner = {"site_row": site["id"], "workspace_id": site["workspace_id"]}
+    for run in part.runs:
+        row = _run_row(run)
+        if row is not None:
+            values = {**owner, **row, "snapshot": fence, "updated_at": tx.now}
+            tx.upsert(RUNS, values, keys=["site_row", "run_id"])
+    for answer in part.answered:
+        _answered(tx, site, answer)
+    if not part.last:
+        return Acked(acked_seq=site["acked_seq"])
+    gone = (RUNS.c.site_row == site["id"], RUNS.c.snapshot != fence, RUNS.c.orphaned_at.is_(None))
+    tx.conn.execute(update(RUNS).where(*gone).values(orphaned_at=tx.now))
+    _save(tx, site, stream_epoch=part.stream_epoch, acked_seq=part.head_seq, chain_hash=part.head_hash)
+    return Acked(acked_seq=part.head_seq)
+
+
+def heartbeat(tx: Tx, site_row: Id, fence: int, beat: Heartbeat) -> Beat:
+    """Note that the site is there, by the plane's own clock."""
+    site = fenced(tx, site_row, fence)
+    _save(tx, site, status=beat.model_dump())
+    return Beat(server_time=tx.now)
+
+
+def close(tx: Tx, site_row: Id, fence: int) -> None:
+    """End a session in good order: its fence is worth nothing from now on."""
+    site = fenced(tx, site_row, fence)
+    _save(tx, site, fence=fence + 1)
+
+
+def _save(tx: Tx, site: Row, **values: Any) -> None:
+    """Change the site's row; whatever it sent also shows that it is there."""
+    tx.conn.execute(update(SITES).where(SITES.c.id == site["id"]).values(last_seen_at=tx.now, **values))
+
+
+def presence(site: Row, now: int, interval_s: float) -> str:
+    """online, late, offline or never, by the plane's own receive clock."""
+    seen = cast("int | None", site["last_seen_at"])
+    if seen is None:
+        return "never"
+    silent = (now - seen) / 1e6
+    return "online" if silent < 3 * interval_s else "late" if silent < 5 * interval_s else "offline"

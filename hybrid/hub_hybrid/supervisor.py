@@ -1,0 +1,202 @@
+"""Two threads for every link: one opens sessions, pushes and beats; the other polls. They never give up."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+import httpx2
+
+from hub.errors import HubError, NotFoundError, TransientError
+from hub.plugins import Loop
+from hub.settings import Settings
+from hub.store import leaders
+from hub.store.base import Listener, Store
+from hub.types import Id, new_id
+from hub_hybrid import exchange, links
+from hub_hybrid.agent import Agent, LinkRefused, SessionLost
+from hub_hybrid.wire import HttpWire
+
+log = logging.getLogger("hub.hybrid")
+
+LEASE_S = 60.0
+IDLE_S = 1.0
+REFUSED_S = 60.0
+JOIN_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often things happen, in seconds."""
+
+    beat: float = 30.0
+    poll: float = 50.0
+    longest: float = 300.0
+
+    @classmethod
+    def of(cls, settings: Settings) -> Pace:
+        """As it is set."""
+        return cls(settings.sync_interval, settings.sync_poll, settings.sync_longest_wait)
+
+
+class Worker:
+    """The two threads of one link."""
+
+    def __init__(self, store: Store, link: dict[str, Any], token: str, pace: Pace, transport: Any = None) -> None:
+        self._store = store
+        self._pace = pace
+        self._lock_name = links.lock_name(link["id"])
+        self._holder = new_id()
+        self._leads_until = 0.0
+        self._next_beat = 0.0
+        self._rng = Random()  # noqa: S311 - spreads load
+        self._wire = HttpWire(link["url"], token, transport)
+        self._stop = threading.Event()
+        self.agent = Agent(store, link["id"], self._wire)
+        self.key = (link["url"], link["sealed_token"])
+        self._threads = [
+            threading.Thread(target=self._forever, args=(step, topic), name=f"link-{name}", daemon=True)
+            for name, step, topic in (("push", self._push, "events"), ("commands", self._poll, ""))
+        ]
+
+    def start(self) -> None:
+        """Begin."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End in good order: closing the session also ends the poll that is under way."""
+        self._stop.set()
+        try:
+            self.agent.close()
+            with self._store.write() as tx:
+                leaders.give_back(tx, self._lock_name, self._holder)
+        except (HubError, TransientError) as error:
+            log.info("the link was not closed in good order: %s", error)
+        for thread in self._threads:
+            thread.join(JOIN_S)
+        self._wire.close()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still works; a link that was ended ends its threads."""
+        return any(thread.is_alive() for thread in self._threads)
+
+    def _forever(self, step: Callable[[], bool], topic: str) -> None:
+        listener = self._store.listen(topic) if topic else None
+        failures = 0
+        try:
+            while not self._stop.is_set():
+                try:
+                    busy = step()
+                    failures = 0
+                except NotFoundError:
+                    return  # the link was ended
+                except Exception as error:  # noqa: BLE001 - a link never gives up
+                    failures += 1
+                    self._stop.wait(self._trouble(error, failures))
+                    continue
+                if not busy:
+                    self._idle(listener)
+        finally:
+            if listener is not None:
+                listener.close()
+
+    def _idle(self, listener: Listener | None) -> None:
+        if listener is None:
+            self._stop.wait(0.1)
+        else:
+            listener.wait(IDLE_S)
+
+    def _trouble(self, error: Exception, failures: int) -> float:
+        """Note what is wrong and say how long to wait."""
+        if isinstance(error, SessionLost):
+            return 0.0 if failures == 1 else exchange.backoff(failures, self._rng, longest=self._pace.longest)
+        if isinstance(error, LinkRefused):
+            self._note("refused", f"{error.code}: {error.detail}")
+            return exchange.backoff(0, self._rng, min(REFUSED_S, self._pace.longest))
+        if isinstance(error, TransientError):
+            self._note("offline", str(error))
+            return exchange.backoff(failures, self._rng, error.retry_after, longest=self._pace.longest)
+        if not isinstance(error, HubError):
+            log.exception("a link's step failed", exc_info=error)
+        self._note("failing", f"{type(error).__name__}: {error}")
+        return exchange.backoff(failures, self._rng, longest=self._pace.longest)
+
+    def _note(self, status: str, error: str) -> None:
+        try:
+            self.agent.note_trouble(status, error)
+        except HubError:
+            log.warning("the link's trouble could not be kept: %s", error)
+
+    def _push(self) -> bool:
+        if not self._lead():
+            self.agent.session = None
+            self._stop.wait(IDLE_S)
+            return False
+        if self.agent.session is None:
+            self.agent.open()
+            self._next_beat = 0.0
+        if time.monotonic() >= self._next_beat:
+            self.agent.beat()
+            self._next_beat = time.monotonic() + self._pace.beat * random.uniform(0.8, 1.2)  # noqa: S311 - spreads load
+        return self.agent.push()
+
+    def _poll(self) -> bool:
+        if not self.agent.ready:
+            return False
+        try:
+            self.agent.poll(self._pace.poll)
+        except SessionLost:
+            return False  # the other thread opens the next one
+        return True
+
+    def _lead(self) -> bool:
+        """Whether this process works for the link; renewed in the lease's last two thirds."""
+        if time.monotonic() < self._leads_until:
+            return True
+        with self._store.write() as tx:
+            mine = leaders.take(tx, self._lock_name, self._holder, lease_s=LEASE_S) is not None
+        self._leads_until = time.monotonic() + LEASE_S / 3 if mine else 0.0
+        return mine
+
+
+class Supervisor:
+    """Keeps a worker for every live link of this database."""
+
+    def __init__(self, store: Store, pace: Pace, transport: httpx2.BaseTransport | None = None) -> None:
+        self._store = store
+        self._pace = pace
+        self._transport = transport
+        self._workers: dict[Id, Worker] = {}
+
+    def step(self) -> bool:
+        """Start what is missing, stop what is gone."""
+        with self._store.read() as tx:
+            wanted = {link["id"]: (link, links.token_of(tx, link)) for link in links.live(tx)}
+        for link_id, worker in list(self._workers.items()):
+            link = wanted.get(link_id, (None, ""))[0]
+            if link is None or not worker.alive or worker.key != (link["url"], link["sealed_token"]):
+                del self._workers[link_id]
+                worker.stop()
+        for link_id, (link, token) in wanted.items():
+            if link_id not in self._workers:
+                self._workers[link_id] = Worker(self._store, link, token, self._pace, self._transport)
+                self._workers[link_id].start()
+        return False
+
+    def stop(self) -> None:
+        """End all of them."""
+        for worker in self._workers.values():
+            worker.stop()
+        self._workers.clear()
+
+    def loop(self) -> Loop:
+        """As an upkeep loop."""
+        return Loop("links", self.step, interval=1.0)

@@ -1,0 +1,72 @@
+"""Requests to a plane: one pool of connections, a timeout on everything, answers of bounded size."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Protocol
+
+import httpx2
+
+from hub.errors import TransientError
+from hub.version import __version__
+from hub_hybrid.exchange import Answer
+
+MAX_ANSWER = 4 * 1_048_576
+CONNECT_S = 10.0
+ANSWER_S = 30.0
+
+
+class Wire(Protocol):
+    """What the agent needs of the network."""
+
+    def send(self, method: str, path: str, body: Any = None, *, wait: float = 0) -> Answer:
+        """Send one request; `wait` is how long the plane may think on purpose. TransientError when nothing came."""
+
+    def close(self) -> None:
+        """Give connections back."""
+
+
+class HttpWire:
+    """The network. `transport` stands in for it in tests."""
+
+    def __init__(self, url: str, token: str, transport: httpx2.BaseTransport | None = None) -> None:
+        self._http = httpx2.Client(
+            base_url=url,
+            headers={"authorization": f"Bearer {token}", "user-agent": f"hub/{__version__}", "hub-sync": "1"},
+            timeout=httpx2.Timeout(ANSWER_S, connect=CONNECT_S),
+            follow_redirects=False,
+            transport=transport,
+        )
+
+    def send(self, method: str, path: str, body: Any = None, *, wait: float = 0) -> Answer:
+        """See Wire.send."""
+        content = None if body is None else json.dumps(body, separators=(",", ":")).encode()
+        headers = {} if content is None else {"content-type": "application/json"}
+        timeout = httpx2.Timeout(ANSWER_S, connect=CONNECT_S, read=ANSWER_S + wait)
+        try:
+            with self._http.stream(
+                method, f"/sync/v1{path}", content=content, headers=headers, timeout=timeout
+            ) as response:
+                return _answer(response)
+        except httpx2.HTTPError as error:
+            # The text of a transport's error may hold the address, never the token: that is a header.
+            raise TransientError(f"the plane does not answer: {type(error).__name__}: {error}"[:300]) from None
+
+    def close(self) -> None:
+        """See Wire.close."""
+        self._http.close()
+
+
+def _answer(response: httpx2.Response) -> Answer:
+    raw = bytearray()
+    for chunk in response.iter_bytes():
+        raw += chunk
+        if len(raw) > MAX_ANSWER:
+            raise TransientError("the plane's answer is too large")
+    try:
+        body = json.loads(bytes(raw)) if raw else {}
+    except ValueError:
+        body = {}
+    told = response.headers.get("retry-after", "")
+    retry_after = float(told) if told.isascii() and told.isdigit() else None
+    return Answer(response.status_code, body if isinstance(body, dict) else {}, retry_after)

@@ -12,8 +12,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
-
 from hub.errors import HubError, RefusedError, TransientError, UnavailableError, UsageError
 from hub.runtime.commands import Command, apply
 from hub.store import stream
@@ -21,6 +19,8 @@ from hub.store.base import Store, Tx
 from hub.store.stream import Stream
 from hub.types import Actor, Id, Scope, now_us
 from hub.version import __version__
+from pydantic import BaseModel, ValidationError
+
 from hub_hybrid import exchange, export, links
 from hub_hybrid.exchange import Answer
 from hub_hybrid.orders import OPS
@@ -40,8 +40,9 @@ from hub_hybrid.protocol import (
 from hub_hybrid.wire import Wire
 
 M = TypeVar("M", bound=BaseModel)
-PAGE = 500
+PAGE = 200
 TRIES = 5
+GOODBYE_S = 2.0
 _ID = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
 
 
@@ -120,14 +121,15 @@ class Agent:
         """Send every run and every answer, page by page. Rows may be newer than the position: events catch up."""
         with self._store.read() as tx:
             workspace = links.current(tx, self._link_id)["workspace_id"]
-            place = {"stream_epoch": opened.epoch, "head_seq": opened.head, "head_hash": stream.hash_at(tx, opened.head)}
-        if place["head_hash"] is None:
+            head_hash = stream.hash_at(tx, opened.head)
+        if head_hash is None:
             raise SessionLost("the stream moved on")
+        empty = SnapshotPart(stream_epoch=opened.epoch, head_seq=opened.head, head_hash=head_hash)
         path = f"/sessions/{opened.fence}/snapshot"
         send = partial(self._ask, Acked, "PUT", path)
-        self._pages(lambda tx, after: export.run_page(tx, workspace, after, PAGE // self._shrink), "runs", place, send)
-        self._pages(lambda tx, after: export.answered_page(tx, workspace, after, PAGE), "answered", place, send)
-        acked = send(SnapshotPart(**place, last=True)).acked_seq
+        self._pages(lambda tx, after: export.run_page(tx, workspace, after, PAGE), "runs", empty, send)
+        self._pages(lambda tx, after: export.answered_page(tx, workspace, after, PAGE), "answered", empty, send)
+        acked = send(empty.model_copy(update={"last": True})).acked_seq
         self._move(opened, acked_seq=acked)
         return acked
 
@@ -135,7 +137,7 @@ class Agent:
         self,
         read: Callable[[Tx, Id], list[RunOut] | list[Answered]],
         name: str,
-        place: dict[str, Any],
+        empty: SnapshotPart,
         send: Callable[[SnapshotPart], Acked],
     ) -> None:
         after = ""
@@ -144,7 +146,7 @@ class Agent:
                 items = read(tx, after)
             if not items:
                 return
-            send(SnapshotPart(**place, **{name: items}))
+            send(empty.model_copy(update={name: items}))
             last = items[-1]
             after = last.id if isinstance(last, RunOut) else last.command_id
 
@@ -152,7 +154,7 @@ class Agent:
         """Say goodbye; the plane then knows at once that nobody polls."""
         session, self.session = self.session, None
         if session is not None:
-            self._wire.send("DELETE", f"/sessions/{session.fence}")
+            self._wire.send("DELETE", f"/sessions/{session.fence}", limit=GOODBYE_S)
 
     # --- events ------------------------------------------------------------------------------------------------
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-from sqlalchemy import select
-
 from hub.store import runs
 from hub.store.base import Tx
 from hub.store.tables import PlaneRun
 from hub.types import SECOND, Id, Micros
+from sqlalchemy import select
+
 from hub_hybrid.protocol import Digest
 
 PLANE_RUNS = PlaneRun.__table__  # type: ignore[attr-defined]

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 from hub import events as catalog
 from hub.store.stream import Stream
+
 from hub_hybrid.protocol import EventOut, Session
 
 Meaning: TypeAlias = Literal["ok", "reopen", "halve", "wait", "refused", "removed"]
@@ -51,10 +52,8 @@ def meaning(answer: Answer) -> Meaning:
     return "refused" if status in (401, 403) else "wait"
 
 
-def backoff(
-    failures: int, rng: Random, retry_after: float | None = None, *, longest: float = LONGEST_WAIT
-) -> float:
-    """Seconds to wait after so many failures in a row: full jitter up to `longest`; what the plane said is the floor."""
+def backoff(failures: int, rng: Random, retry_after: float | None = None, *, longest: float = LONGEST_WAIT) -> float:
+    """Seconds to wait after so many failures in a row: full jitter, or what the plane said plus a fifth."""
     if retry_after is not None:
         floor = min(max(retry_after, 0.0), LONGEST_TOLD)
         return floor + rng.uniform(0, floor * 0.2)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import select
-
 from hub import events as catalog
 from hub.store import events, runs
 from hub.store.base import Tx
 from hub.store.tables import CommandOutcome
 from hub.types import Id
+from sqlalchemy import select
+
 from hub_hybrid.protocol import Answered, EventOut, RunOut
 
 OUTCOMES = CommandOutcome.__table__  # type: ignore[attr-defined]
@@ -48,7 +48,7 @@ def run_page(tx: Tx, workspace_id: Id, after: Id, limit: int) -> list[RunOut]:
     """Runs in the order of their ids, for a snapshot."""
     columns = [runs.TABLE.c[name] for name in ("id", "name", *RUN_FIELDS) if name != "run_name"]
     query = select(*columns).where(runs.TABLE.c.workspace_id == workspace_id, runs.TABLE.c.id > after)
-    return [run_out(row) for row in tx.conn.execute(query.order_by(runs.TABLE.c.id).limit(limit)).mappings()]
+    return [run_out(dict(row)) for row in tx.conn.execute(query.order_by(runs.TABLE.c.id).limit(limit)).mappings()]
 
 
 def answered_page(tx: Tx, workspace_id: Id, after: Id, limit: int) -> list[Answered]:

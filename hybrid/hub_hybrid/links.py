@@ -7,9 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import select, update
-
 from hub.errors import ConflictError, NotFoundError, RefusedError, UsageError
 from hub.runtime.commands import Command, Op
 from hub.store import events, leaders, stream
@@ -17,6 +14,8 @@ from hub.store.base import Tx
 from hub.store.tables import Link
 from hub.types import Id, Scope, new_id
 from hub.web.hosts import is_loopback
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import select, update
 
 LINKS = Link.__table__  # type: ignore[attr-defined]
 _FRESH = {
@@ -158,11 +157,11 @@ def current(tx: Tx, link_id: Id) -> dict[str, Any]:
     return dict(row)
 
 
-def move(tx: Tx, link_id: Id, fence: int | None = None, **values: Any) -> bool:
-    """Change a link's progress; with `fence` only if no newer session has begun since."""
+def move(tx: Tx, link_id: Id, during: int | None = None, **values: Any) -> bool:
+    """Change a link's progress; with `during`, the fence of a session, only if no newer session has begun since."""
     statement = update(LINKS).where(LINKS.c.id == link_id, LINKS.c.disconnected_at.is_(None))
-    if fence is not None:
-        statement = statement.where(LINKS.c.fence == fence)
+    if during is not None:
+        statement = statement.where(LINKS.c.fence == during)
     return tx.conn.execute(statement.values(**values).returning(LINKS.c.id)).first() is not None
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import select, update
-
 from hub.errors import ConflictError, NotFoundError
 from hub.states import TERMINAL
 from hub.store.base import Tx
 from hub.store.pages import Page, page
 from hub.types import SECOND, Id, Scope
+from sqlalchemy import select, update
+
 from hub_hybrid.protocol import MAX_COMMANDS, CommandOut, Commands
 from hub_hybrid.replica import COMMANDS, RUNS, SITES, fenced, locked
 
@@ -49,8 +49,8 @@ def issue(
     if waiting is not None:
         return waiting
     row = {
-        "id": command_id, "workspace_id": scope.workspace_id, "site_row": site_row, "seq": site["command_head"] + 1, "op": op,
-        "target": target, "args": dict(args), "authority_id": site["authority_id"], "issued_at": tx.now,
+        "id": command_id, "workspace_id": scope.workspace_id, "site_row": site_row, "seq": site["command_head"] + 1,
+        "op": op, "target": target, "args": dict(args), "authority_id": site["authority_id"], "issued_at": tx.now,
         "issued_by": str(scope.actor), "expires_at": tx.now + LIFE_S * SECOND,
     }  # fmt: skip
     tx.insert(COMMANDS, row)
@@ -82,7 +82,11 @@ def _waiting(tx: Tx, site_row: Id, op: str, target: str) -> dict[str, Any] | Non
 def withdraw(tx: Tx, scope: Scope, site_row: Id, command_id: Id) -> dict[str, Any]:
     """Take a command back that the site has not fetched; afterwards only the site can answer it."""
     site = locked(tx, site_row)
-    where = (COMMANDS.c.id == command_id, COMMANDS.c.site_row == site_row, COMMANDS.c.workspace_id == scope.workspace_id)
+    where = (
+        COMMANDS.c.id == command_id,
+        COMMANDS.c.site_row == site_row,
+        COMMANDS.c.workspace_id == scope.workspace_id,
+    )
     row = tx.conn.execute(select(COMMANDS).where(*where)).mappings().first()
     if row is None:
         raise NotFoundError(f"there is no command {command_id} for this site")
@@ -103,11 +107,13 @@ def pending(tx: Tx, site_row: Id, fence: int, after: int) -> bool:
 
 
 def deliver(tx: Tx, site_row: Id, fence: int, after: int) -> Commands:
-    """The commands after the cursor. What is given here can no longer be withdrawn."""
+    """The commands after the cursor. What is given here can no longer be withdrawn.
+
+    Answered ones too: a site that was restored from a backup may have lost what it did, and asks from further back.
+    """
     site = fenced(tx, site_row, fence)
     query = select(COMMANDS).where(
         COMMANDS.c.site_row == site_row, COMMANDS.c.seq > after, COMMANDS.c.withdrawn_at.is_(None),
-        COMMANDS.c.outcome.is_(None),
     )  # fmt: skip
     rows = tx.conn.execute(query.order_by(COMMANDS.c.seq).limit(MAX_COMMANDS)).mappings().all()
     cursor = rows[-1]["seq"] if len(rows) == MAX_COMMANDS else max(site["command_head"], after)
@@ -148,4 +154,3 @@ def run(tx: Tx, scope: Scope, site_row: Id, run_id: Id) -> dict[str, Any]:
     if row is None:
         raise NotFoundError(f"this site has not reported a run {run_id}")
     return dict(row)
-

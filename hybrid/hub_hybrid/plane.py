@@ -8,6 +8,11 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from hub.errors import AuthenticationError, UsageError
+from hub.store.base import Store, Tx
+from hub.store.tables import ApiToken
+from hub.types import Id
+from hub.web.api.op import read_body
 from pydantic import BaseModel, ValidationError
 from sqlalchemy import select
 from starlette.concurrency import run_in_threadpool
@@ -15,11 +20,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from hub.errors import AuthenticationError, UsageError
-from hub.store.base import Store, Tx
-from hub.store.tables import ApiToken
-from hub.types import Id
-from hub.web.api.op import read_body
 from hub_hybrid import digests, orders, replica
 from hub_hybrid.bell import Bell
 from hub_hybrid.protocol import (
@@ -29,6 +29,8 @@ from hub_hybrid.protocol import (
     Heartbeat,
     Hello,
     Register,
+    Registered,
+    Session,
     SnapshotPart,
 )
 
@@ -51,15 +53,15 @@ class Plane:
         """All of them."""
         session = "/sync/v1/sessions/{fence:int}"
         return [
-            Route("/sync/v1/register", self._posted(Register, lambda tx, site, _f, m: replica.register(tx, site, m)), methods=["POST"]),
-            Route("/sync/v1/sessions", self._posted(Hello, lambda tx, site, _f, m: replica.open_session(tx, site, m)), methods=["POST"]),
+            Route("/sync/v1/register", self._posted(Register, _register), methods=["POST"]),
+            Route("/sync/v1/sessions", self._posted(Hello, _open), methods=["POST"]),
             Route(f"{session}/events", self._posted(Batch, replica.ingest), methods=["POST"]),
             Route(f"{session}/snapshot", self._posted(SnapshotPart, replica.snapshot, MAX_SNAPSHOT), methods=["PUT"]),
             Route(f"{session}/heartbeat", self._posted(Heartbeat, replica.heartbeat), methods=["POST"]),
             Route(f"{session}/commands", self._commands, methods=["GET"]),
             Route(session, self._close, methods=["DELETE"]),
             Route("/sync/v1/digest", self._digest, methods=["GET"]),
-        ]  # fmt: skip
+        ]
 
     def _posted(
         self, kind: type[M], handle: Callable[[Tx, Id, int, M], BaseModel], max_body: int = MAX_BODY
@@ -86,7 +88,7 @@ class Plane:
         until = time.monotonic() + min(float(_number(request, "wait")), MAX_WAIT)
         while not await run_in_threadpool(self._pending, site_row, fence, after):
             left = until - time.monotonic()
-            if left <= 0 or await request.is_disconnected():
+            if left <= 0 or _stopping(request) or await request.is_disconnected():
                 break
             await self.bell.wait(left)
         return await run_in_threadpool(self._deliver, site_row, fence, after)
@@ -131,6 +133,14 @@ class Plane:
         return str(row.id)
 
 
+def _register(tx: Tx, site_row: Id, _fence: int, message: Register) -> Registered:
+    return replica.register(tx, site_row, message)
+
+
+def _open(tx: Tx, site_row: Id, _fence: int, message: Hello) -> Session:
+    return replica.open_session(tx, site_row, message)
+
+
 def _parsed(kind: type[M], raw: bytes) -> M:
     try:
         return kind.model_validate_json(raw)
@@ -138,6 +148,13 @@ def _parsed(kind: type[M], raw: bytes) -> M:
         first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(map(str, first["loc"]))
         raise UsageError(f"not a {kind.__name__} of hub-sync/1: {place or 'the body'}: {first['msg']}") from None
+
+
+def _stopping(request: Request) -> bool:
+    """Whether the server wants to end: an open poll must not hold it up."""
+    services = getattr(request.app.state, "services", None)
+    stopping = getattr(services, "stopping", None)
+    return stopping is not None and stopping.is_set()
 
 
 def _number(request: Request, name: str) -> int:

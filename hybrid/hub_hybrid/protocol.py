@@ -76,8 +76,8 @@ class Session(Message):
     acked_seq: Position
     acked_hash: Short
     plane_epoch: Short
-    max_events: int = Field(MAX_EVENTS, ge=1)
-    max_bytes: int = Field(MAX_BYTES, ge=1)
+    max_events: int = Field(default=MAX_EVENTS, ge=1)
+    max_bytes: int = Field(default=MAX_BYTES, ge=1)
     server_time: int = 0
 
 

@@ -1,4 +1,4 @@
-"""What a plane does with what a site sends: sessions, events, snapshots. One transaction each, under the site's row lock."""
+"""What a plane does with what a site sends. One transaction each, under the lock of the site's row."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import uuid
 from collections.abc import Mapping
 from typing import Any, cast
 
-from sqlalchemy import select, update
-
 from hub.errors import ConflictError, HubError
 from hub.states import StateType
 from hub.store.base import Tx
 from hub.store.tables import PlaneCommand, PlaneEvent, PlaneRun, PlaneSite
 from hub.types import Id
+from sqlalchemy import select, update
+
 from hub_hybrid.exchange import chained
 from hub_hybrid.protocol import (
     Acked,
@@ -106,7 +106,7 @@ def was_restored(site: Row, hello: Hello) -> bool:
     if hello.plane_epoch != site["plane_epoch"] or not site["plane_epoch"]:
         return False
     same_stream = hello.stream_epoch == site["stream_epoch"]
-    return (
+    return bool(
         hello.fence > site["fence"]
         or hello.command_cursor > site["command_delivered"]
         or (same_stream and (hello.acked_seq or 0) > site["acked_seq"])
@@ -162,8 +162,8 @@ def _keep(tx: Tx, site: Row, events: list[EventOut]) -> None:
     owner = {"site_row": site["id"], "workspace_id": site["workspace_id"]}
     rows = [
         {
-            **owner, "stream_epoch": site["stream_epoch"], "seq": event.seq, "event": event.model_dump(exclude={"hash"}),
-            "hash": event.hash, "received_at": tx.now,
+            **owner, "stream_epoch": site["stream_epoch"], "seq": event.seq, "hash": event.hash, "received_at": tx.now,
+            "event": event.model_dump(exclude={"hash"}),
         }
         for event in events
     ]  # fmt: skip

@@ -12,13 +12,13 @@ from random import Random
 from typing import Any
 
 import httpx2
-
 from hub.errors import HubError, NotFoundError, TransientError
 from hub.plugins import Loop
 from hub.settings import Settings
 from hub.store import leaders
 from hub.store.base import Listener, Store
 from hub.types import Id, new_id
+
 from hub_hybrid import exchange, links
 from hub_hybrid.agent import Agent, LinkRefused, SessionLost
 from hub_hybrid.wire import HttpWire
@@ -85,8 +85,8 @@ class Worker:
 
     @property
     def alive(self) -> bool:
-        """Whether it still works; a link that was ended ends its threads."""
-        return any(thread.is_alive() for thread in self._threads)
+        """Whether both threads work; a link that was ended ends them."""
+        return all(thread.is_alive() for thread in self._threads)
 
     def _forever(self, step: Callable[[], bool], topic: str) -> None:
         listener = self._store.listen(topic) if topic else None
@@ -179,17 +179,26 @@ class Supervisor:
     def step(self) -> bool:
         """Start what is missing, stop what is gone."""
         with self._store.read() as tx:
-            wanted = {link["id"]: (link, links.token_of(tx, link)) for link in links.live(tx)}
+            wanted = {link["id"]: link for link in links.live(tx)}
         for link_id, worker in list(self._workers.items()):
-            link = wanted.get(link_id, (None, ""))[0]
+            link = wanted.get(link_id)
             if link is None or not worker.alive or worker.key != (link["url"], link["sealed_token"]):
                 del self._workers[link_id]
                 worker.stop()
-        for link_id, (link, token) in wanted.items():
+        for link_id, link in wanted.items():
             if link_id not in self._workers:
-                self._workers[link_id] = Worker(self._store, link, token, self._pace, self._transport)
-                self._workers[link_id].start()
+                self._start(link)
         return False
+
+    def _start(self, link: dict[str, Any]) -> None:
+        try:
+            with self._store.read() as tx:
+                token = links.token_of(tx, link)
+        except HubError as error:  # one link's lost key must not stop the others
+            log.error("link %s cannot be used: %s", link["name"], error)
+            return
+        self._workers[link["id"]] = Worker(self._store, link, token, self._pace, self._transport)
+        self._workers[link["id"]].start()
 
     def stop(self) -> None:
         """End all of them."""

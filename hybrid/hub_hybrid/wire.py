@@ -6,9 +6,9 @@ import json
 from typing import Any, Protocol
 
 import httpx2
-
 from hub.errors import TransientError
 from hub.version import __version__
+
 from hub_hybrid.exchange import Answer
 
 MAX_ANSWER = 4 * 1_048_576
@@ -19,8 +19,11 @@ ANSWER_S = 30.0
 class Wire(Protocol):
     """What the agent needs of the network."""
 
-    def send(self, method: str, path: str, body: Any = None, *, wait: float = 0) -> Answer:
-        """Send one request; `wait` is how long the plane may think on purpose. TransientError when nothing came."""
+    def send(self, method: str, path: str, body: Any = None, *, wait: float = 0, limit: float = ANSWER_S) -> Answer:
+        """Send one request. Raises TransientError when no answer comes.
+
+        `wait` is how long the plane may think on purpose, `limit` the time it has beside that.
+        """
 
     def close(self) -> None:
         """Give connections back."""
@@ -38,11 +41,11 @@ class HttpWire:
             transport=transport,
         )
 
-    def send(self, method: str, path: str, body: Any = None, *, wait: float = 0) -> Answer:
+    def send(self, method: str, path: str, body: Any = None, *, wait: float = 0, limit: float = ANSWER_S) -> Answer:
         """See Wire.send."""
         content = None if body is None else json.dumps(body, separators=(",", ":")).encode()
         headers = {} if content is None else {"content-type": "application/json"}
-        timeout = httpx2.Timeout(ANSWER_S, connect=CONNECT_S, read=ANSWER_S + wait)
+        timeout = httpx2.Timeout(limit, connect=min(CONNECT_S, limit), read=limit + wait)
         try:
             with self._http.stream(
                 method, f"/sync/v1{path}", content=content, headers=headers, timeout=timeout

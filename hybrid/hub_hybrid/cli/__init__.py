@@ -1,0 +1,1 @@
+"""The commands `hub cloud` and `hub sites`."""

@@ -1,0 +1,126 @@
+"""`hub sites`: the hubs that report to this one."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import App, Parameter
+from hub.cli import output
+from hub.cli.connection import connect, path
+from hub.cli.output import AsJson, Column, Limit, Yes
+
+app = App(name="sites", help="The hubs that report to this one.")
+
+COLUMNS = (
+    Column("NAME", "name"),
+    Column("PRESENCE", "presence", "state"),
+    Column("LAST SEEN", "last_seen_at", "time"),
+    Column("ACKED", "acked_seq"),
+    Column("HEAD", "head_seq"),
+    Column("WAITING", "commands_waiting"),
+    Column("ID", "id", "id"),
+)
+RUNS = (
+    Column("ID", "id", "id"),
+    Column("NAME", "name"),
+    Column("STATE", output.state, "state"),
+    Column("FLOW", "flow_name"),
+    Column("CREATED", "created_at", "time"),
+    Column("NOTICE", "notice"),
+)
+COMMANDS = (
+    Column("SEQ", "seq"),
+    Column("COMMAND", "op"),
+    Column("TARGET", "target", "id"),
+    Column("STATUS", "status", "state"),
+    Column("ISSUED", "issued_at", "time"),
+    Column("NOTICE", "notice"),
+    Column("ID", "id", "id"),
+)
+SiteName = Annotated[str, Parameter(help="The site's name or id.")]
+
+
+@app.command
+def ls(*, limit: Limit = 200, as_json: AsJson = False) -> None:
+    """List the sites and when they were heard last."""
+    with connect() as client:
+        found = list(client.items("/sites", limit=limit))
+    output.table(found, COLUMNS, as_json=as_json, empty="No sites yet. Make one: hub sites create NAME")
+
+
+@app.command
+def create(name: Annotated[str, Parameter(help="What to call the site.")], *, as_json: AsJson = False) -> None:
+    """Make a site and print its token, once."""
+    with connect() as client:
+        made = client.post("/sites", {"name": name})
+    if as_json:
+        output.print_json(made)
+        return
+    print(made["token"])
+    output.error_console().print(
+        "Keep it: it is not shown again. At the site: hub cloud connect URL TOKEN", style="dim", markup=False
+    )
+
+
+@app.command
+def rm(site: SiteName, *, yes: Yes = False) -> None:
+    """Strike a site off; its token is worthless from then on."""
+    output.confirm(f"Remove site {site}?", yes=yes)
+    with connect() as client:
+        client.delete(path("sites", site))
+    output.say(f"Site {site} is removed.")
+
+
+@app.command
+def runs(
+    site: SiteName,
+    *,
+    state: Annotated[str | None, Parameter(help="Only runs in this state.")] = None,
+    limit: Limit = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List a site's runs as it reported them."""
+    with connect() as client:
+        found = list(client.items(path("sites", site, "runs"), {"state": state}, limit=limit))
+    output.table(found, RUNS, as_json=as_json, empty="This site has reported no runs.")
+
+
+@app.command
+def cancel(site: SiteName, run: Annotated[str, Parameter(help="The run's id.")], *, as_json: AsJson = False) -> None:
+    """Ask a site to cancel a run. The site decides; if it is offline, when it returns."""
+    with connect() as client:
+        asked = client.post(path("sites", site, "runs", run, "cancel"))
+    output.print_json(asked) if as_json else output.say(f"{asked['notice']} (command {asked['id']})")
+
+
+@app.command
+def commands(site: SiteName, *, limit: Limit = 50, as_json: AsJson = False) -> None:
+    """List what a site was asked to do, and what came of it."""
+    with connect() as client:
+        found = list(client.items(path("sites", site, "commands"), limit=limit))
+    output.table(found, COMMANDS, as_json=as_json, empty="This site was asked nothing yet.")
+
+
+@app.command
+def withdraw(site: SiteName, command: Annotated[str, Parameter(help="The command's id.")]) -> None:
+    """Take a command back that the site has not fetched yet."""
+    with connect() as client:
+        client.delete(path("sites", site, "commands", command))
+    output.say("The command is withdrawn.")
+
+
+@app.command
+def digest(site: SiteName, *, since: int = 0, as_json: AsJson = False) -> None:
+    """The digest of a site's runs as this plane has them, to compare with `hub cloud digest` there."""
+    with connect() as client:
+        found = client.get(path("sites", site, "digest"), {"since": since})
+    output.print_json(found) if as_json else output.say(f"{found['runs']} runs  {found['sha256']}")
+
+
+@app.command
+def restored(*, yes: Yes = False) -> None:
+    """Say that this plane's database was restored from a backup: every site begins a new session."""
+    output.confirm("Was this plane restored from a backup?", yes=yes)
+    with connect() as client:
+        answer = client.post("/sites/restored")
+    output.say(f"{answer['sites']} sites begin anew.")

@@ -1,0 +1,55 @@
+"""The hooks: endpoints and pages for the web process, loops for upkeep, operations, and two commands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from hub.hookspecs import hookimpl
+from hub.plugins import Context, Loop
+from hub.runtime.commands import Op
+
+from hub_hybrid import links, sites
+from hub_hybrid.retention import Keeper
+from hub_hybrid.supervisor import Pace, Supervisor
+
+if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
+
+_running: list[Supervisor] = []
+
+
+@hookimpl
+def hub_routes(ctx: Context) -> Iterable[BaseRoute]:
+    """The sync endpoints, and sites and links over the API."""
+    from hub_hybrid.api import api  # noqa: PLC0415 - only the web process needs them
+    from hub_hybrid.plane import Plane  # noqa: PLC0415
+
+    return [*Plane(ctx.store).routes(), *api.routes()]
+
+
+@hookimpl
+def hub_loops(ctx: Context) -> Iterable[Loop]:
+    """The links' agents, and the clean-up of what sites reported."""
+    supervisor = Supervisor(ctx.store, Pace.of(ctx.settings))
+    _running.append(supervisor)
+    return [supervisor.loop(), Keeper(ctx.store, ctx.settings).loop()]
+
+
+@hookimpl
+def hub_shutdown(ctx: Context, reason: str) -> None:  # noqa: ARG001 - the hook's arguments
+    """Say goodbye to the planes."""
+    while _running:
+        _running.pop().stop()
+
+
+@hookimpl
+def hub_commands() -> Iterable[Op]:
+    """Operations on links and sites."""
+    return [*links.OPS, *sites.OPS]
+
+
+@hookimpl
+def hub_cli() -> Mapping[str, str]:
+    """`hub cloud` at a site, `hub sites` at a plane."""
+    return {"cloud": "hub_hybrid.cli.cloud:app", "sites": "hub_hybrid.cli.sites:app"}

@@ -1,0 +1,246 @@
+"""A site and its planes in one process: real stores, the real plane app, and a network that can fail."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import replace
+from typing import Any
+
+import httpx2
+from hub.client.inprocess import InProcess
+from hub.engine.run import Claim, Complete, Dispatch, Fail, Signal, Stopped
+from hub.errors import HubError
+from hub.runtime.commands import Command, apply
+from hub.runtime.commands.registry import register
+from hub.runtime.orchestrator import handle
+from hub.runtime.sequencer import Sequencer
+from hub.store import Store, open_store, runs, stream
+from hub.store.sqlite import SqliteStore
+from hub.types import SECOND, Actor, Scope, new_id, now_us
+from hub.web.problems import HANDLERS
+from sqlalchemy import select
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+
+from hub_hybrid import links, replica, sites
+from hub_hybrid.agent import Agent
+from hub_hybrid.plane import Plane
+from hub_hybrid.wire import HttpWire
+
+register(*links.OPS, *sites.OPS)
+
+SCOPE = Scope(actor=Actor("local"))
+CANARY = "canary-7f3a9"
+"""Stands in parameters, errors and results; must never be seen on the wire."""
+
+
+class Network(httpx2.BaseTransport):
+    """Between one site and one plane: on or off, loses requests, loses answers, repeats, delivers late."""
+
+    def __init__(self, app: Any) -> None:
+        self._inside = InProcess(app)
+        self.online = True
+        self.fates: list[str] = []
+        self.late: list[tuple[str, str, dict[str, str], bytes]] = []
+        self.seen: list[bytes] = []
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        if not self.online:
+            raise httpx2.ConnectError("the network is down")
+        fate = self.fates.pop(0) if self.fates else "ok"
+        letter = (request.method, str(request.url), dict(request.headers), request.read())
+        self.seen.append(letter[3])
+        if fate in ("lost", "dup"):
+            self.late.append(letter)
+        if fate == "lost":
+            raise httpx2.ConnectError("the request was lost")
+        response = self.deliver(letter)
+        if fate == "answer_lost":
+            raise httpx2.ReadTimeout("the answer was lost")
+        return response
+
+    def deliver(self, letter: tuple[str, str, dict[str, str], bytes]) -> httpx2.Response:
+        method, url, headers, content = letter
+        request = httpx2.Request(method, url, headers=headers, content=content)
+        response = self._inside.handle_request(request)
+        response.read()
+        return response
+
+    def redeliver(self, place: int, *, keep: bool) -> None:
+        """A late copy arrives now."""
+        letter = self.late[place] if keep else self.late.pop(place)
+        self.deliver(letter)
+
+    def close(self) -> None:
+        """The agent's pool is closed when it crashes; the network stays."""
+
+    def shut(self) -> None:
+        self._inside.close()
+
+
+class PlaneEnd:
+    """A plane with a site made on it."""
+
+    def __init__(self, store: Store, name: str) -> None:
+        self.store, self.name = store, name
+        self.defects: list[Exception] = []
+        made = apply(store, Command("site.create", SCOPE, name, {"name": name})).result
+        self.site_row, self.token = made["id"], made["token"]
+        app = Starlette(routes=Plane(store).routes(), exception_handlers={**HANDLERS, Exception: self._defect})
+        self.network = Network(app)
+
+    def _defect(self, _request: Request, error: Exception) -> Response:
+        self.defects.append(error)
+        return Response(status_code=500)
+
+    def row(self) -> dict[str, Any]:
+        with self.store.read() as tx:
+            return dict(
+                tx.conn.execute(select(replica.SITES).where(replica.SITES.c.id == self.site_row)).mappings().one()
+            )
+
+    def runs(self) -> dict[str, dict[str, Any]]:
+        with self.store.read() as tx:
+            return {row["run_id"]: dict(row) for row in tx.conn.execute(select(replica.RUNS)).mappings()}
+
+    def commands(self) -> list[dict[str, Any]]:
+        with self.store.read() as tx:
+            query = select(replica.COMMANDS).order_by(replica.COMMANDS.c.seq)
+            return [dict(row) for row in tx.conn.execute(query).mappings()]
+
+    def order(self, op: str, run_id: str) -> str | None:
+        """A user asks for something; None when the plane itself refuses."""
+        try:
+            wish = Command("site.order", SCOPE, self.site_row, {"op": op, "run_id": run_id})
+            return str(apply(self.store, wish).result["id"])
+        except HubError:
+            return None
+
+    def withdraw(self, command_id: str) -> None:
+        orders_args = {"command_id": command_id}
+        apply(self.store, Command("site.withdraw", SCOPE, self.site_row, orders_args))
+
+    def deliverable(self) -> list[str]:
+        delivered = self.row()["command_delivered"]
+        return [c["id"] for c in self.commands() if c["seq"] > delivered and c["withdrawn_at"] is None]
+
+
+class SiteEnd:
+    """A site: its store, its sequencer, its agents."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.sequencer = Sequencer(store)
+        self.agents: dict[str, Agent] = {}
+
+    def connect(self, plane: PlaneEnd) -> str:
+        args = {"name": plane.name, "url": "http://127.0.0.1", "token": plane.token, "site_id": ""}
+        return str(apply(self.store, Command("link.connect", SCOPE, plane.name, args)).result["id"])
+
+    def agent(self, plane: PlaneEnd) -> Agent:
+        """A fresh agent, as after a start of the process."""
+        with self.store.read() as tx:
+            link = links.find(tx, SCOPE, plane.name)
+        made = Agent(self.store, link["id"], HttpWire(link["url"], plane.token, plane.network))
+        self.agents[plane.name] = made
+        return made
+
+    def link(self, name: str) -> dict[str, Any]:
+        with self.store.read() as tx:
+            return links.find(tx, SCOPE, name)
+
+    def links(self) -> dict[str, dict[str, Any]]:
+        with self.store.read() as tx:
+            return {link["name"]: link for link in links.live(tx)}
+
+    def ends(self) -> stream.Stream:
+        with self.store.read() as tx:
+            return stream.read(tx)
+
+    def hash_at(self, seq: int) -> str | None:
+        with self.store.read() as tx:
+            return stream.hash_at(tx, seq)
+
+    def stamp(self) -> None:
+        while self.sequencer.step():
+            pass
+
+    def runs(self) -> dict[str, dict[str, Any]]:
+        with self.store.read() as tx:
+            return {row["id"]: dict(row) for row in tx.conn.execute(select(runs.TABLE)).mappings()}
+
+    def create(self, run_id: str) -> None:
+        with self.store.write() as tx:
+            row = {"id": run_id, "name": "a-run", "flow_name": "a", "parameters": {"secret": CANARY}}
+            runs.create(tx, SCOPE, row)
+
+    def signal(self, run_id: str, signal: Signal, **columns: Any) -> None:
+        handle(self.store, SCOPE, run_id, signal, **columns)
+
+    def advance(self, run_id: str, good: bool = True) -> bool:
+        """One step in the life of a run; False when it is over."""
+        row = self.runs().get(run_id)
+        if row is None:
+            self.create(run_id)
+            return True
+        at = {"attempt": row["attempt"], "epoch": row["epoch"]}
+        state = row["state_type"]
+        if state == "SCHEDULED":
+            self.signal(run_id, Dispatch(new_id()))
+        elif state == "PENDING":
+            self.signal(run_id, Claim(**at))
+        elif state == "RUNNING" and good:
+            self.signal(run_id, Complete(**at), result=CANARY.encode())
+        elif state == "RUNNING":
+            error = {"error_type": "ValueError", "error_message": CANARY, "error_trace": CANARY}
+            self.signal(run_id, Fail(**at, message=CANARY, retryable=False), **error)
+        elif state == "CANCELLING":
+            self.signal(run_id, Stopped(**at))
+        else:
+            return False
+        return True
+
+    def trim(self, count: int) -> None:
+        with self.store.write() as tx:
+            stream.trim(tx, before=now_us() + SECOND, limit=count)
+
+
+def limited(agent: Agent, count: int) -> None:
+    """Let the next batches hold at most so many events."""
+    if agent.session is not None:
+        agent.session = replace(agent.session, max_events=count)
+
+
+def raw(store: Store) -> sqlite3.Connection:
+    """The connection of a store in memory."""
+    assert isinstance(store, SqliteStore)
+    connection: Any = store._engine("FULL").raw_connection().dbapi_connection
+    assert isinstance(connection, sqlite3.Connection)
+    return connection
+
+
+def copy_of(store: Store) -> sqlite3.Connection:
+    """A backup of a store in memory."""
+    backup = sqlite3.connect(":memory:", check_same_thread=False)
+    raw(store).backup(backup)
+    return backup
+
+
+def put_back(store: Store, backup: sqlite3.Connection) -> None:
+    """Restore a store in memory from a backup."""
+    backup.backup(raw(store))
+
+
+_template: list[sqlite3.Connection] = []
+
+
+def memory_store() -> Store:
+    """A migrated store in memory, quickly."""
+    store = open_store("sqlite://")
+    if not _template:
+        store.migrate()
+        _template.append(copy_of(store))
+    else:
+        put_back(store, _template[0])
+    return store

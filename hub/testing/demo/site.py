@@ -24,12 +24,16 @@ _START_S = 30.0
 
 
 class Site:
-    """Starts `hub up` in a temporary home and ends it. `settings` are HUB_ variables without the prefix."""
+    """Starts `hub up` (or another `command`) in a temporary home and ends it.
 
-    def __init__(self, settings: Mapping[str, str] | None = None) -> None:
+    `settings` are HUB_ variables without the prefix, in small letters.
+    """
+
+    def __init__(self, settings: Mapping[str, str] | None = None, *, command: tuple[str, ...] = ("up",)) -> None:
+        self._command = command
         self._folder = tempfile.TemporaryDirectory(prefix="hub-demo-", ignore_cleanup_errors=True)
         self.home = Path(self._folder.name) / "home"
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._settings = {"HUB_HOME": str(self.home), "HUB_WEB_PORT": str(self.port)}
         self._settings |= {f"HUB_{name.upper()}": value for name, value in (settings or {}).items()}
@@ -50,7 +54,7 @@ class Site:
         self.home.parent.mkdir(exist_ok=True)
         with (self.home.parent / "up.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "hub.cli", "up"],
+                [sys.executable, "-m", "hub.cli", *self._command],
                 env=self._environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         until("the hub to answer", self._ready, seconds=_START_S)
@@ -80,7 +84,17 @@ class Site:
 
     def run(self, *words: str, stdin: str = "") -> str:
         """Run a command of `hub` against this hub and give what it printed. Raises HubError when it fails."""
-        environment = self._environment() | {"HUB_API_URL": self.url}
+        return self._run(self._environment() | {"HUB_API_URL": self.url}, words, stdin)
+
+    def json(self, *words: str) -> Any:
+        """As `run` with --json, read."""
+        return json.loads(self.run(*words, "--json"))
+
+    def prepare(self, *words: str) -> Any:
+        """Run a command with --json before the start, on the store in the home, and read what it printed."""
+        return json.loads(self._run(self._environment(), (*words, "--json"), ""))
+
+    def _run(self, environment: Mapping[str, str], words: tuple[str, ...], stdin: str) -> str:
         done = subprocess.run(
             [sys.executable, "-m", "hub.cli", *words],
             env=environment, input=stdin, capture_output=True, text=True, timeout=60,
@@ -90,10 +104,6 @@ class Site:
                 f"`hub {' '.join(words)}` failed ({done.returncode}): {(done.stderr or done.stdout).strip()}"
             )
         return done.stdout
-
-    def json(self, *words: str) -> Any:
-        """As `run` with --json, read."""
-        return json.loads(self.run(*words, "--json"))
 
     def log(self, lines: int = 15) -> str:
         """The last lines that the processes wrote."""
@@ -125,7 +135,8 @@ def until(what: str, look: Callable[[], T | None], *, seconds: float = 20.0) -> 
     return found
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nobody listens on right now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

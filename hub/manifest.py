@@ -22,6 +22,7 @@ class Manifest(BaseModel):
     hookspec: str = Field(">=1.0,<2", description="Range of hook specifications it works with.")
     runs_in: tuple[Literal["web", "worker", "upkeep", "cli", "inline"], ...] = ("web", "upkeep", "worker", "cli")
     cli: dict[str, str] = Field(default_factory=dict, description="Command name -> import string of a Cyclopts app.")
+    cli_help: dict[str, str] = Field(default_factory=dict, description="Command name -> its line in `hub --help`.")
     network: tuple[str, ...] = Field((), description="Hosts it talks to.")
     secrets: tuple[str, ...] = Field((), description="Names of secrets it reads.")
     isolation: Literal["inline"] = "inline"

@@ -17,6 +17,7 @@ START = Group("Start", sort_key=1)
 WORK = Group("Flows and runs", sort_key=2)
 CONNECT = Group("Webhooks and alerts", sort_key=3)
 KEEP = Group("Administration", sort_key=4)
+OPTIONS = Group("Options", sort_key=5)
 
 COMMANDS: tuple[tuple[str, str, Group, str], ...] = (
     # name, import string, group, first line of help
@@ -58,8 +59,9 @@ def build() -> App:
         error_formatter=show_usage,
         result_action="return_int_as_exit_code_else_zero",
         suppress_keyboard_interrupt=False,
-        group_commands=Group("Options", sort_key=9),
     )
+    for flag in ("--help", "--version"):
+        root[flag].group = (OPTIONS,)
     for place, (name, path, group, summary) in enumerate(COMMANDS):
         root.command(path, name=name, group=group, help=summary, sort_key=place)
     for name, summary in contributed.summaries().items():

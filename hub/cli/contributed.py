@@ -30,8 +30,10 @@ def _announced(entry: EntryPoint) -> dict[str, str]:
         manifest = tomllib.loads(_manifest(entry.module).read_text(encoding="utf-8"))
     except (OSError, ValueError, ImportError):
         return {}  # `hub plugins ls` says what is wrong with it; help must not fail because of a plugin
-    commands, summary = manifest.get("cli"), str(manifest.get("summary", ""))
-    return dict.fromkeys(map(str, commands), summary) if isinstance(commands, dict) else {}
+    commands, lines, summary = manifest.get("cli"), manifest.get("cli_help"), manifest.get("summary", "")
+    if not isinstance(commands, dict):
+        return {}
+    return {name: str(lines.get(name, summary) if isinstance(lines, dict) else summary) for name in commands}
 
 
 def _manifest(module: str) -> Path:

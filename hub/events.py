@@ -105,7 +105,7 @@ CATALOG: dict[str, dict[str, Level]] = {
 WEBHOOK_FIELDS: dict[str, Level] = {
     "receipt_id": "metadata",
     "source_id": "metadata",
-    "source": "metadata",
+    "source_name": "metadata",
     "preset": "metadata",
     "provider_type": "metadata",
     "delivery_id": "metadata",

@@ -69,11 +69,14 @@ class Preset(Model):
     """One provider. The parts that may hold `{option:NAME}` stay as written until `rules` fills them in."""
 
     id: str = Field(pattern=ID, max_length=40)
+    """Events are named after it, `<id>.<type>`; `hub` is the hub's own."""
     name: str
     summary: str
     docs: str = Field(pattern=r"^https://")
     where: str
     maturity: Literal["stable", "beta", "experimental"] = "beta"
+    secret: Literal["issued", "chosen"] = "issued"  # noqa: S105 - who makes it, not a secret
+    """Who makes the secret: the provider issues it, or whoever sets up the webhook chooses it."""
     options: dict[str, Option] = Field(default_factory=dict)
     detect: tuple[tuple[str, ...], ...] = ()
     """Sets of headers; a request that has all of one set may come from this provider."""
@@ -87,6 +90,13 @@ class Preset(Model):
     event: dict[str, Any] = Field(default_factory=dict)
     dedupe: dict[str, Any] = Field(default_factory=dict)
     _rules: dict[tuple[tuple[str, str], ...], Rules] = PrivateAttr(default_factory=dict)
+
+    @field_validator("id")
+    @classmethod
+    def _not_the_hub(cls, value: str) -> str:
+        if value == "hub":
+            raise ValueError("hub is the name of the hub's own events")
+        return value
 
     @field_validator("verify", "detect", mode="before")
     @classmethod

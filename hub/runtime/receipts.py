@@ -1,0 +1,190 @@
+"""Group commit of receipts: one writer thread commits whatever has queued up, then every caller is answered.
+
+A caller hears of success only after the commit. The same request from many callers at once is one receipt: those
+of one batch are compared here, those of other processes by the primary key of the dedupe keys.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from hub.errors import HubError, UnavailableError
+from hub.store import effects, receipts, sources
+from hub.store.base import Store, Tx
+from hub.types import SECOND, Id, Micros, new_id
+
+log = logging.getLogger("hub.receipts")
+MAX_BATCH = 256
+MAX_BATCH_BYTES = 16 * 1024 * 1024
+_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A judged request that is to be kept. `source_version` is the source's `updated_at` it was judged by."""
+
+    source_id: Id
+    source_version: Micros
+    receipt: Mapping[str, Any] = field(repr=False)
+    keys: tuple[str, ...] = ()
+    window_s: int = 86_400
+    starts: bool = True
+    """Whether events follow; a rejected request is only kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """It is committed. `duplicate`: this is the id of the first one, nothing new was kept."""
+
+    receipt_id: Id
+    duplicate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outdated:
+    """The source was changed since the request was judged: look at it again and judge anew."""
+
+
+Answer: TypeAlias = Kept | Outdated | HubError
+Reply: TypeAlias = Callable[[list[tuple[Any, Answer]]], None]
+"""Takes the answers of a batch, each with the ticket given at `submit`; called from the writer thread."""
+
+
+class ReceiptWriter:
+    """The one writer of a web process. `start` before use, `close` commits what is queued."""
+
+    def __init__(self, store: Store, reply: Reply, *, limit: int = 2048) -> None:
+        self._store = store
+        self._reply = reply
+        self._limit = limit
+        self._queue: queue.SimpleQueue[tuple[Any, Incoming] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="receipts", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def submit(self, ticket: Any, incoming: Incoming) -> None:
+        """Queue a request; its answer comes to `reply` with the same ticket. Raises UnavailableError when full."""
+        if self._queue.qsize() >= self._limit:
+            raise UnavailableError("more webhooks are waiting than the database takes", code="door-full", retry_after=1)
+        self._queue.put((ticket, incoming))
+
+    def close(self, timeout: float = 10.0) -> None:
+        """Commit what is queued and end the thread."""
+        self._queue.put(None)
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+
+    def _run(self) -> None:
+        ended = False
+        while not ended:
+            batch, ended = self._take()
+            if batch:
+                answers = commit(self._store, [incoming for _, incoming in batch])
+                self._reply([(ticket, answer) for (ticket, _), answer in zip(batch, answers, strict=True)])
+
+    def _take(self) -> tuple[list[tuple[Any, Incoming]], bool]:
+        """Wait for one request, then take all that is there; whether the end was reached."""
+        batch: list[tuple[Any, Incoming]] = []
+        size = 0
+        item = self._queue.get()
+        while item is not None:
+            batch.append(item)
+            size += item[1].receipt["body_size"]
+            if len(batch) >= MAX_BATCH or size >= MAX_BATCH_BYTES:
+                return batch, False
+            try:
+                item = self._queue.get_nowait()
+            except queue.Empty:
+                return batch, False
+        return batch, True
+
+
+def commit(store: Store, batch: list[Incoming]) -> list[Answer]:
+    """Keep a batch in one durable transaction; one answer for each. Nothing here raises."""
+    for _ in range(_TRIES):
+        try:
+            answers = _attempt(store, batch)
+        except HubError as error:
+            return [error] * len(batch)
+        except Exception as error:
+            if len(batch) > 1:
+                # One bad row must not take the others with it.
+                return [answer for incoming in batch for answer in commit(store, [incoming])]
+            log.exception("a webhook could not be kept")
+            return [UnavailableError(f"the receipt could not be kept: {type(error).__name__}", code="receipt-lost")]
+        if answers is not None:
+            return answers
+    return [UnavailableError("other processes keep the same webhooks at this moment", code="contention")] * len(batch)
+
+
+class _Raced(Exception):
+    """Another process took one of our keys between our look and our write."""
+
+
+def _attempt(store: Store, batch: list[Incoming]) -> list[Answer] | None:
+    try:
+        with store.write() as tx:
+            return _write(tx, batch)
+    except _Raced:
+        return None
+
+
+def _write(tx: Tx, batch: list[Incoming]) -> list[Answer]:
+    current = sources.versions(tx, list({incoming.source_id for incoming in batch}))
+    fresh = [incoming for incoming in batch if current.get(incoming.source_id) == incoming.source_version]
+    plan = _Plan(receipts.known(tx, {(one.source_id, key) for one in fresh for key in one.keys}))
+    kept = {id(incoming): plan.place(incoming, tx.now) for incoming in fresh}
+    if not receipts.claim_keys(tx, list(plan.new_keys.values())):
+        raise _Raced
+    receipts.insert(tx, plan.rows)
+    receipts.count_duplicates(tx, plan.duplicates)
+    tx.insert(effects.TABLE, plan.effects)
+    if plan.effects:
+        tx.wake("effects")
+    return [kept.get(id(incoming), Outdated()) for incoming in batch]
+
+
+class _Plan:
+    """What a batch comes to: rows to write, keys to take, repeats to count."""
+
+    def __init__(self, known: dict[tuple[Id, str], Id]) -> None:
+        self.known = known
+        self.rows: list[dict[str, Any]] = []
+        self.effects: list[dict[str, Any]] = []
+        self.new_keys: dict[tuple[Id, str], dict[str, Any]] = {}
+        self.duplicates: dict[Id, int] = {}
+
+    def place(self, incoming: Incoming, now: Micros) -> Kept:
+        """Decide whether a request is a first one or a repeat, in the order of arrival."""
+        names = [(incoming.source_id, key) for key in incoming.keys]
+        first = next((self.known[name] for name in names if name in self.known), None)
+        receipt_id = first or str(incoming.receipt["id"])
+        for name in names:
+            # A repeat that brings a further key ties that key to the first request, too.
+            if name not in self.known:
+                self.known[name] = receipt_id
+                expires_at = now + incoming.window_s * SECOND
+                key = {"source_id": name[0], "key": name[1], "receipt_id": receipt_id, "expires_at": expires_at}
+                self.new_keys[name] = key
+        if first is not None:
+            self.duplicates[first] = self.duplicates.get(first, 0) + 1
+            return Kept(first, duplicate=True)
+        self.rows.append(dict(incoming.receipt))
+        if incoming.starts:
+            self.effects.append(receipt_effect(incoming.receipt, now))
+        return Kept(receipt_id)
+
+
+def receipt_effect(receipt: Mapping[str, Any], now: Micros) -> dict[str, Any]:
+    """The outbox row that turns a receipt into events."""
+    return {
+        "id": new_id(), "workspace_id": receipt["workspace_id"], "kind": "receipt", "key": receipt["id"],
+        "payload": {"receipt_id": receipt["id"]}, "due_at": now, "tries": 0,
+    }  # fmt: skip

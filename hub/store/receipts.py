@@ -1,0 +1,126 @@
+"""Receipts: every request that came in, and the keys by which a second one is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import bindparam, delete, func, select, tuple_, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from hub.errors import NotFoundError
+from hub.store.base import Tx
+from hub.store.pages import Page, page
+from hub.store.tables import Receipt, ReceiptKey
+from hub.types import Id, Micros, Scope
+
+TABLE = Receipt.__table__  # type: ignore[attr-defined]
+KEYS = ReceiptKey.__table__  # type: ignore[attr-defined]
+_SUMMARY = tuple(column for column in TABLE.c if column.name not in ("body", "headers"))
+_COUNT = (
+    update(TABLE).where(TABLE.c.id == bindparam("receipt")).values(duplicates=TABLE.c.duplicates + bindparam("more"))
+)
+
+
+def row(tx: Tx, scope: Scope, receipt_id: Id) -> dict[str, Any]:
+    """One receipt with its bytes. Raises NotFoundError."""
+    query = select(TABLE).where(TABLE.c.id == receipt_id, TABLE.c.workspace_id == scope.workspace_id)
+    found = tx.conn.execute(query).mappings().first()
+    if found is None:
+        raise NotFoundError(
+            f"there is no receipt {receipt_id} in this workspace", hint="`hub webhooks receipts` lists them."
+        )
+    return dict(found)
+
+
+def listing(
+    tx: Tx,
+    scope: Scope,
+    *,
+    source_id: Id | None = None,
+    verdict: str = "",
+    limit: int = 50,
+    cursor: str | None = None,
+) -> Page[dict[str, Any]]:
+    """Receipts without bytes and headers, newest first."""
+    query = select(*_SUMMARY).where(TABLE.c.workspace_id == scope.workspace_id)
+    if source_id is not None:
+        query = query.where(TABLE.c.source_id == source_id)
+    if verdict:
+        query = query.where(TABLE.c.verdict == verdict)
+    return page(tx, query, TABLE.c.id, limit=limit, cursor=cursor, make=dict)
+
+
+def last_at(tx: Tx, source_ids: list[Id]) -> dict[Id, Micros]:
+    """When each source last got a request."""
+    if not source_ids:
+        return {}
+    newest = select(TABLE.c.source_id, func.max(TABLE.c.id).label("id")).where(TABLE.c.source_id.in_(source_ids))
+    chosen = newest.group_by(TABLE.c.source_id).subquery()
+    query = select(TABLE.c.source_id, TABLE.c.received_at).join(chosen, TABLE.c.id == chosen.c.id)
+    return {found.source_id: found.received_at for found in tx.conn.execute(query)}
+
+
+_BLANK: dict[str, Any] = {
+    "method": "POST", "query": "", "headers": [], "body": None, "body_size": 0, "remote": "", "verdict": "accepted",
+    "reason": "", "secret_id": None, "event_type": None, "delivery_id": None, "duplicate_of": None, "replay_of": None,
+    "answer_status": 202, "duplicates": 0, "processed_at": None, "events": 0, "error": None,
+}  # fmt: skip
+
+
+def complete(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A receipt with every column, as `insert` wants it; ids and `received_at` must be given."""
+    return {**_BLANK, **row}
+
+
+def insert(tx: Tx, rows: list[dict[str, Any]]) -> None:
+    """Write receipts, all complete."""
+    tx.insert(TABLE, rows)
+
+
+def known(tx: Tx, keys: Iterable[tuple[Id, str]]) -> dict[tuple[Id, str], Id]:
+    """Which of the keys (source, key) were seen inside their window, and by which receipt."""
+    by_source: dict[Id, list[str]] = {}
+    for source_id, key in keys:
+        by_source.setdefault(source_id, []).append(key)
+    found: dict[tuple[Id, str], Id] = {}
+    for source_id, wanted in by_source.items():
+        where = (KEYS.c.source_id == source_id, KEYS.c.key.in_(wanted), KEYS.c.expires_at > tx.now)
+        for hit in tx.conn.execute(select(KEYS.c.key, KEYS.c.receipt_id).where(*where)):
+            found[source_id, hit.key] = hit.receipt_id
+    return found
+
+
+def claim_keys(tx: Tx, rows: list[dict[str, Any]]) -> bool:
+    """Write dedupe keys, over expired ones. False when somebody else holds one of them: roll back and look again."""
+    if not rows:
+        return True
+    maker = sqlite.insert if tx.dialect == "sqlite" else postgresql.insert
+    statement = maker(KEYS)
+    taken = statement.on_conflict_do_update(
+        index_elements=[KEYS.c.source_id, KEYS.c.key],
+        set_={"receipt_id": statement.excluded.receipt_id, "expires_at": statement.excluded.expires_at},
+        where=KEYS.c.expires_at <= tx.now,
+    ).returning(KEYS.c.key)
+    # In one order everywhere, so that two writers cannot wait for each other.
+    ordered = sorted(rows, key=lambda key: (key["source_id"], key["key"]))
+    return len(tx.conn.execute(taken, ordered).all()) == len(rows)
+
+
+def count_duplicates(tx: Tx, counts: Mapping[Id, int]) -> None:
+    """Count repeated requests on the receipts of the first ones."""
+    if counts:
+        tx.conn.execute(_COUNT, [{"receipt": receipt, "more": more} for receipt, more in sorted(counts.items())])
+
+
+def settle(tx: Tx, receipt_id: Id, *, events: int = 0, error: str | None = None) -> bool:
+    """Note that a receipt became events, or why it could not; False when that was noted before."""
+    where = (TABLE.c.id == receipt_id, TABLE.c.processed_at.is_(None))
+    values = {"processed_at": tx.now, "events": events, "error": error}
+    return bool(tx.conn.execute(update(TABLE).where(*where).values(**values)).rowcount)
+
+
+def forget_keys(tx: Tx, *, limit: int = 5_000) -> int:
+    """Delete dedupe keys whose window is over; returns how many."""
+    old = select(KEYS.c.source_id, KEYS.c.key).where(KEYS.c.expires_at <= tx.now).limit(limit)
+    return tx.conn.execute(delete(KEYS).where(tuple_(KEYS.c.source_id, KEYS.c.key).in_(old))).rowcount

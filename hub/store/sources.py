@@ -1,0 +1,124 @@
+"""Webhook sources and their secrets. A source is found by a keyed hash of its token; the token itself is not kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import delete, or_, select, update
+
+from hub.errors import NotFoundError
+from hub.store.base import Tx
+from hub.store.pages import Page, page
+from hub.store.tables import Source, SourceSecret
+from hub.types import Id, Micros, Scope, new_id
+
+TABLE = Source.__table__  # type: ignore[attr-defined]
+SECRETS = SourceSecret.__table__  # type: ignore[attr-defined]
+PURPOSE = "source-token"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSecret:
+    """A secret in clear, for the moment it is needed."""
+
+    id: Id
+    value: str = field(repr=False)
+    expires_at: Micros | None = None
+
+
+def by_token(tx: Tx, token: str) -> dict[str, Any] | None:
+    """The live source behind a token, old tokens in their overlap included; None for any other."""
+    digests = tx.keyring.digests(token, purpose=PURPOSE)
+    current = TABLE.c.token_digest.in_(digests)
+    old = TABLE.c.old_token_digest.in_(digests) & (TABLE.c.old_token_until > tx.now)
+    alive = (TABLE.c.enabled.is_(True), TABLE.c.deleted_at.is_(None))
+    row = tx.conn.execute(select(TABLE).where(or_(current, old), *alive)).mappings().first()
+    return None if row is None else dict(row)
+
+
+def versions(tx: Tx, ids: list[Id]) -> dict[Id, Micros]:
+    """When each of the live sources among `ids` was last changed."""
+    alive = (TABLE.c.enabled.is_(True), TABLE.c.deleted_at.is_(None))
+    query = select(TABLE.c.id, TABLE.c.updated_at).where(TABLE.c.id.in_(ids), *alive)
+    return {row.id: row.updated_at for row in tx.conn.execute(query)}
+
+
+def row(tx: Tx, scope: Scope, name: str) -> dict[str, Any]:
+    """A source by name or id. Raises NotFoundError."""
+    query = select(TABLE).where(TABLE.c.workspace_id == scope.workspace_id, TABLE.c.deleted_at.is_(None))
+    found = tx.conn.execute(query.where((TABLE.c.name == name) | (TABLE.c.id == name))).mappings().first()
+    if found is None:
+        raise NotFoundError(
+            f"there is no webhook source {name!r} in this workspace", hint="`hub webhooks ls` lists them."
+        )
+    return dict(found)
+
+
+def by_id(tx: Tx, scope: Scope, source_id: Id) -> dict[str, Any] | None:
+    """A source by id, deleted ones included; None when there is none in this workspace."""
+    query = select(TABLE).where(TABLE.c.id == source_id, TABLE.c.workspace_id == scope.workspace_id)
+    found = tx.conn.execute(query).mappings().first()
+    return None if found is None else dict(found)
+
+
+def listing(tx: Tx, scope: Scope, *, limit: int = 50, cursor: str | None = None) -> Page[dict[str, Any]]:
+    """The sources of a workspace, newest first."""
+    query = select(TABLE).where(TABLE.c.workspace_id == scope.workspace_id, TABLE.c.deleted_at.is_(None))
+    return page(tx, query, TABLE.c.id, limit=limit, cursor=cursor, make=dict)
+
+
+_BLANK = {"max_body": 1_048_576, "rate_per_minute": 6_000, "keep_s": 2_592_000}
+
+
+def insert(tx: Tx, scope: Scope, values: Mapping[str, Any]) -> bool:
+    """Write a new source; False when its name is taken."""
+    made = {"workspace_id": scope.workspace_id, "created_at": tx.now, "updated_at": tx.now}
+    return tx.insert_ignore(TABLE, {**_BLANK, **values, **made})
+
+
+def change(tx: Tx, source: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    """Change columns of a source. `updated_at` always grows: open doors know by it that they are out of date."""
+    stamp = max(tx.now, source["updated_at"] + 1)
+    tx.conn.execute(update(TABLE).where(TABLE.c.id == source["id"]).values(**values, updated_at=stamp))
+
+
+def add_secret(tx: Tx, scope: Scope, source_id: Id, name: str, value: str) -> Id:
+    """Seal and keep a secret."""
+    secret_id = new_id()
+    row = {
+        "id": secret_id, "workspace_id": scope.workspace_id, "source_id": source_id, "name": name,
+        "sealed": tx.keyring.seal(value, context=f"source_secrets:{secret_id}"), "key_id": tx.keyring.key_id,
+        "created_at": tx.now,
+    }  # fmt: skip
+    tx.insert(SECRETS, row)
+    return secret_id
+
+
+def retire_secrets(tx: Tx, source_id: Id, until: Micros) -> None:
+    """Let every secret of a source end at `until`, those that end sooner then."""
+    sooner = or_(SECRETS.c.expires_at.is_(None), SECRETS.c.expires_at > until)
+    tx.conn.execute(update(SECRETS).where(SECRETS.c.source_id == source_id, sooner).values(expires_at=until))
+    tx.conn.execute(delete(SECRETS).where(SECRETS.c.source_id == source_id, SECRETS.c.expires_at <= tx.now))
+
+
+def secret_rows(tx: Tx, source_id: Id) -> list[dict[str, Any]]:
+    """The secrets of a source without their values, oldest first."""
+    columns = (SECRETS.c.id, SECRETS.c.name, SECRETS.c.created_at, SECRETS.c.expires_at)
+    query = select(*columns).where(SECRETS.c.source_id == source_id).order_by(SECRETS.c.id)
+    return [dict(found) for found in tx.conn.execute(query).mappings()]
+
+
+def open_secrets(tx: Tx, source_id: Id) -> tuple[OpenSecret, ...]:
+    """The secrets of a source that have not expired, in clear, oldest first. Raises UnavailableError (missing key)."""
+    alive = or_(SECRETS.c.expires_at.is_(None), SECRETS.c.expires_at > tx.now)
+    query = select(SECRETS).where(SECRETS.c.source_id == source_id, alive).order_by(SECRETS.c.id)
+    return tuple(
+        OpenSecret(
+            found["id"],
+            tx.keyring.open(found["sealed"], context=f"source_secrets:{found['id']}", key_id=found["key_id"]),
+            found["expires_at"],
+        )
+        for found in tx.conn.execute(query).mappings()
+    )

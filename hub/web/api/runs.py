@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from hub.errors import ConflictError, NotFoundError
 from hub.runtime.commands import Command, apply
+from hub.runtime.why import why
 from hub.states import StateType
 from hub.store import catalog, run_details, runs
 from hub.web.api.fields import ID_PATTERN, NO_NUL, In, Moment, NoBody, NoQuery, Out, Page, PageQuery
@@ -39,6 +41,16 @@ class WhyIn(In):
     """A sentence for the run's history."""
 
     message: str = Field(default="", max_length=500, pattern=NO_NUL)
+
+
+class Reason(Out):
+    """Why a run is where it is. `rule` is stable; `holder` is who has what it waits for."""
+
+    rule: str
+    sentence: str
+    holder: str
+    expected_at: Moment | None
+    hint: str
 
 
 class RunListed(Out):
@@ -213,6 +225,12 @@ def list_run_logs(call: Call[NoBody, LogQuery]) -> Page[LogOut]:
             cursor=query.cursor,
         )
     return Page[LogOut].of(found)
+
+
+@api.op("GET", "/api/v1/runs/{run_id}/why", out=Reason, scope=READ, errors=[NotFoundError])
+def why_run(call: Call[NoBody, NoQuery]) -> Reason:
+    """Say why a run is where it is: the rule, the holder, and when it is expected to go on."""
+    return Reason.model_validate(asdict(why(call.store, call.services.settings, call.scope, call.path["run_id"])))
 
 
 @api.op(

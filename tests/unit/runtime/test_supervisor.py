@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 
 import pytest
-
 from hub.errors import ConflictError, SettingError
 from hub.runtime.supervisor import only_one, prepare_home
 from hub.settings import load_settings

@@ -42,3 +42,18 @@ def first_line(folder: str, name: str) -> None:
     file = Path(folder, f"{name}.part")
     file.write_text(repr(at))
     file.rename(Path(folder, name))
+
+
+@task
+def step(folder: str, name: str, number: int) -> None:
+    """Leave a line: how often was this step executed?"""
+    with Path(folder, "lines").open("a") as file:
+        file.write(f"{name} {number}\n")
+    time.sleep(0.02)
+
+
+@flow
+def soaked(folder: str, name: str) -> None:
+    """Three steps, one after the other."""
+    for number in range(3):
+        step(folder, name, number)

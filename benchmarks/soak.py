@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-from hub import flow, task
 from hub.testing.demo import github
 from hub.testing.demo.site import Site, until
 
@@ -29,21 +28,7 @@ from benchmarks.footprint import tree
 
 SETTINGS = {"lease": "4", "lease_renew": "1", "claim_timeout": "2", "worker_slots": "2"}
 DRAIN = 60.0
-
-
-@task
-def step(folder: str, name: str, number: int) -> None:
-    """Leave a line: how often was this step executed?"""
-    with Path(folder, "lines").open("a") as file:
-        file.write(f"{name} {number}\n")
-    time.sleep(0.02)
-
-
-@flow
-def soaked(folder: str, name: str) -> None:
-    """Three steps, one after the other."""
-    for number in range(3):
-        step(folder, name, number)
+FLOWS = Path(__file__).resolve().with_name("flows.py")
 
 
 @dataclass
@@ -89,7 +74,7 @@ def soak(seconds: float, *, seed: int = 1, every: float = 2.0, settings: dict[st
 
 
 def _prepare(site: Site, folder: str) -> dict[str, Any]:
-    site.run("deploy", f"{Path(__file__).resolve()}:soaked", "--name", "soaked", "-p", f"folder={folder}")
+    site.run("deploy", f"{FLOWS}:soaked", "--name", "soaked", "-p", f"folder={folder}")
     source: dict[str, Any] = site.json("webhooks", "create", "soak", "--preset", "github")
     words = ("--on", "github.push", "--run", "soaked", "-p", "name==event.data.after")
     site.run("automations", "create", "soak", *words)

@@ -70,9 +70,9 @@ def new_key() -> str:
 
 
 def _key_file(path: Path) -> str:
-    with contextlib.suppress(FileNotFoundError):
-        return path.read_text(encoding="ascii")
     try:
+        with contextlib.suppress(FileNotFoundError):
+            return path.read_text(encoding="ascii")
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         # A second process that starts at the same time must not see half a key: write aside, link into place.
         aside = path.with_name(f"key.{os.getpid()}")
@@ -86,7 +86,7 @@ def _key_file(path: Path) -> str:
         return path.read_text(encoding="ascii")
     except OSError as error:
         raise SettingError(
-            f"the encryption key cannot be written to {path}: {error.strerror}",
+            f"the encryption key cannot be kept in {path}: {error.strerror}",
             hint="Make HUB_HOME writable, or set HUB_ENCRYPTION_KEY.",
         ) from None
 

@@ -55,4 +55,5 @@ def _one(http: httpx2.Client, path: str, query: dict[str, Any], last_id: str) ->
             response.read()
             raise error_of(response)
         for item in httpx2.EventSource(response):
-            yield Message(item.id, item.event, json.loads(item.data) if item.data else None)
+            if item.data:  # not so the one that only says how long to wait before a reconnect
+                yield Message(item.id, item.event, json.loads(item.data))

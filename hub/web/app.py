@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any
 
 import anyio.to_thread
@@ -63,8 +64,7 @@ def _routes(services: Services, *, door_only: bool) -> Iterable[BaseRoute]:
         return
     api = core_api()
     yield from _of_plugins(services, api)
-    described = document(api)
-    yield Route("/api/v1/openapi.json", _described(described), name="openapi")
+    yield Route("/api/v1/openapi.json", _described(api), name="openapi")
     yield from api.routes()
     yield Route("/", _home)
 
@@ -80,9 +80,15 @@ def _of_plugins(services: Services, api: Api) -> Iterable[BaseRoute]:
             yield given
 
 
-def _described(described: dict[str, Any]) -> Any:
-    async def openapi(_request: Request) -> Response:
-        return JSONResponse(described)
+def _described(api: Api) -> Callable[[Request], Response]:
+    """The description is made when first asked for: most processes on this application never are."""
+
+    @cache
+    def described() -> dict[str, Any]:
+        return document(api)
+
+    def openapi(_request: Request) -> Response:
+        return JSONResponse(described())
 
     return openapi
 

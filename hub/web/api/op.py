@@ -164,13 +164,13 @@ def _route(path: str, ops: dict[str, Op]) -> Route:
     async def endpoint(request: Request) -> Response:
         # Starlette sends HEAD wherever it sends GET.
         op = ops["GET" if request.method == "HEAD" else request.method]
-        raw = await read_body(request, op.max_body)
+        raw = await read_body(request, op.max_body, BODY_SECONDS)
         return await run_in_threadpool(perform, op, request, raw)
 
     return Route(path, endpoint, methods=sorted(ops), name=next(iter(ops.values())).name)
 
 
-async def read_body(request: Request, limit: int, seconds: float = BODY_SECONDS) -> bytes:
+async def read_body(request: Request, limit: int, seconds: float) -> bytes:
     """Read the body, refusing one over `limit` bytes (413) or not here after `seconds` (408)."""
     if int(request.headers.get("content-length", "0") or 0) > limit:
         raise BodyTooLarge(limit)

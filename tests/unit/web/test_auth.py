@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -349,7 +349,7 @@ def test_scopes_mean_what_they_say(held: set[str], needs: str, may: bool) -> Non
 
 def test_roles_grow() -> None:
     order = [ROLES[name] for name in ("viewer", "operator", "developer", "admin")]
-    assert all(less < more for less, more in zip(order, order[1:], strict=False))
+    assert all(less < more for less, more in itertools.pairwise(order))
     assert not any(may_grant(Actor("user", "x", role), "*") for role in order)
 
 
@@ -398,7 +398,6 @@ def _everything(store: Store) -> dict[str, Any]:
 
 
 @pytest.fixture(autouse=True)
-def _cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
     """The real algorithm with small parameters: what is tested is not how slow it is."""
     monkeypatch.setattr(login, "PasswordHasher", lambda: PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
-    yield

@@ -125,9 +125,14 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """It can never run (its parameters or its code are wrong); known before user code started."""
+    """It can never run (its parameters or its code are wrong); known before user code started.
+
+    `attempt` and `epoch` when it is a worker that found out.
+    """
 
     message: str = ""
+    attempt: int | None = None
+    epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,9 @@ class Future(Generic[R]):
     replaced by its result and noted as that task's upstream.
     """
 
-    __slots__ = ("__weakref__", "_callbacks", "_error", "_lock", "_value", "_work", "name", "state", "task_run_id")
+    __slots__ = (
+        "__weakref__", "_callbacks", "_error", "_lock", "_step", "_value", "_work", "name", "state", "task_run_id",
+    )  # fmt: skip
 
     def __init__(self, task_run_id: Id, name: str) -> None:
         self.task_run_id = task_run_id
@@ -34,6 +36,7 @@ class Future(Generic[R]):
         self._error: BaseException | None = None
         # What the runtime knows about the work behind it; lets a waiter do the work itself.
         self._work: Any = None
+        self._step = ""
 
     def __repr__(self) -> str:
         return f"<Future {self.name} {self.state.name}>"
@@ -50,6 +53,11 @@ class Future(Generic[R]):
             port.runtime().before_wait(self, timeout)
         with self._lock:
             return self._lock.wait_for(self.done, timeout)
+
+    def join(self) -> None:
+        """For the runtime: wait for its end and do nothing meanwhile."""
+        with self._lock:
+            self._lock.wait_for(self.done)
 
     def result(self, timeout: float | None = None) -> R:
         """The task's return value. Raises what the task raised, or TimeoutError after `timeout` seconds."""

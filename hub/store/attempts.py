@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import and_, func, select, text, update
@@ -45,6 +46,23 @@ def move(tx: Tx, scope: Scope, transition: Transition, *, queue: str, lease_s: f
     else:
         values = {"state": _ENDINGS[step], "ended_at": tx.now, "lease_until": None}
     tx.conn.execute(update(TABLE).where(TABLE.c.id == key, TABLE.c.state.in_(LIVE)).values(**values))
+
+
+def open_here(
+    tx: Tx, scope: Scope, run_id: Id, number: int, *, queue: str, lease_s: float, process: Mapping[str, Any]
+) -> Id:
+    """Note an attempt that runs in the process that began it (a plain call of a flow); gives its id.
+
+    It has no worker, so it takes no slot. `process` as in `occupy`.
+    """
+    key = attempt_id(run_id, number)
+    row = {
+        "id": key, "workspace_id": scope.workspace_id, "run_id": run_id, "number": number, "epoch": 0,
+        "queue": queue, "state": "CLAIMED", "worker_id": None, "claimed_at": tx.now,
+        "lease_until": tx.now + int(lease_s * SECOND), **process,
+    }  # fmt: skip
+    tx.insert(TABLE, row)
+    return key
 
 
 def get(tx: Tx, key: Id) -> dict[str, Any] | None:

@@ -1,0 +1,212 @@
+"""The journal in the store. Whoever waits for a commit makes it, together with all that has queued up."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+import time
+from collections import deque
+from typing import Any
+
+from sqlalchemy import select
+
+from hub.errors import NotFoundError, UnavailableError, UsageError
+from hub.runtime.journal import AttemptLost, Fact, Known, Waiter
+from hub.runtime.journal_sql import Fence, Rows, statements, write
+from hub.runtime.results import Stored
+from hub.states import StateType
+from hub.store.base import Store
+from hub.store.tables import TaskRunRow
+from hub.types import Id, Scope
+
+_log = logging.getLogger("hub.journal")
+_TASKS = TaskRunRow.__table__  # type: ignore[attr-defined]
+_BATCH = 1000
+_BACKLOG = 20_000
+_LINGER = 0.1
+"""Seconds that facts nobody waits for (a start, a log line) may wait for company."""
+_ALIVE = frozenset({StateType.RUNNING.value, StateType.CANCELLING.value})
+
+
+class StoreJournal:
+    """See Journal. `patience`: seconds to go on trying while the database is away (not while its disk is full).
+
+    When the attempt turns out to be lost, a `forgiving` journal goes on without writing (the caller of a plain
+    function call gets its result all the same); another one raises AttemptLost.
+    """
+
+    def __init__(
+        self, store: Store, scope: Scope, fence: Fence, *, patience: float = 0.0, forgiving: bool = False
+    ) -> None:
+        self._store = store
+        self._scope = scope
+        self._fence = fence
+        self._patience = patience
+        self._forgiving = forgiving
+        self._pid = os.getpid()
+        self._texts = statements(store.dialect)
+        self._pinned = store.pin()
+        self._queue: deque[Fact] = deque()
+        # Who holds it writes. A plain lock: the next holder finds what queued up meanwhile and takes it along.
+        self._writing = threading.Lock()
+        self._dirty = threading.Event()
+        self._urgent = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+        self._lost: AttemptLost | None = None
+        self.cancelling = False
+        """Whether the last commit met a run that is to be cancelled."""
+
+    def put(self, fact: Fact) -> None:
+        """See Journal.put. A caller that runs far ahead of the disk writes itself."""
+        self._queue.append(fact)
+        if len(self._queue) > _BACKLOG:
+            self.flush()
+        if not self._dirty.is_set():
+            self._dirty.set()
+            if self._thread is None:
+                self._start()
+
+    def settle(self, fact: Fact) -> None:
+        """See Journal.settle."""
+        self._queue.append(fact)
+        while not fact.written:
+            with self._writing:
+                if not fact.written:
+                    self._write_patiently()
+
+    def settle_then(self, fact: Fact, waiter: Waiter) -> None:
+        """See Journal.settle_then."""
+        fact.waiter = waiter
+        self.put(fact)
+        self._urgent.set()
+
+    def flush(self) -> None:
+        """See Journal.flush."""
+        while self._queue:
+            with self._writing:
+                self._write_patiently()
+
+    def known(self, run_id: Id) -> dict[str, Known]:
+        """See Journal.known."""
+        columns = (
+            _TASKS.c.journal_key, _TASKS.c.id, _TASKS.c.state_type, _TASKS.c.state_name, _TASKS.c.version,
+            _TASKS.c.attempt,
+        )  # fmt: skip
+        query = select(*columns).where(_TASKS.c.run_id == run_id, _TASKS.c.workspace_id == self._scope.workspace_id)
+        with self._store.read() as tx:
+            return {row[0]: Known(*row[1:]) for row in tx.conn.execute(query)}
+
+    def result(self, task_run_id: Id) -> Stored:
+        """See Journal.result."""
+        query = select(_TASKS.c.result, _TASKS.c.result_format).where(
+            _TASKS.c.id == task_run_id, _TASKS.c.workspace_id == self._scope.workspace_id
+        )
+        with self._store.read() as tx:
+            row = tx.conn.execute(query).first()
+        if row is None:
+            raise NotFoundError(f"there is no task run {task_run_id} in this workspace")
+        return Stored(None if row[0] is None else bytes(row[0]), row[1] or "none")
+
+    def close(self) -> None:
+        """See Journal.close."""
+        try:
+            self.flush()
+        finally:
+            self._closed = True
+            self._dirty.set()
+            self._urgent.set()
+            if self._thread is not None and self._thread is not threading.current_thread():
+                self._thread.join(5)
+            with self._writing:
+                self._pinned.close()
+
+    def follow(self, fence: Fence) -> None:
+        """Write for the next attempt of the same run from now on."""
+        with self._writing:
+            self._fence, self._lost = fence, None
+
+    # --- writing; the lock is held -------------------------------------------------------------------------------
+
+    def _write_patiently(self) -> None:
+        deadline = time.monotonic() + self._patience
+        pause = 0.05
+        while True:
+            try:
+                self._write()
+                return
+            except UnavailableError as error:
+                if error.code == "disk-full" or time.monotonic() + pause > deadline:
+                    raise
+            time.sleep(pause)
+            pause = min(pause * 2, 2.0)
+
+    def _write(self) -> None:
+        # A fact leaves the queue only after its commit, so that an exception out of the blue (a timeout, Ctrl-C)
+        # between two lines here loses nothing.
+        queue = self._queue
+        while queue and queue[0].written:
+            queue.popleft()
+        batch = [queue[number] for number in range(min(len(queue), _BATCH))]
+        if not batch:
+            return
+        if self._pid != os.getpid():
+            raise UsageError("a task was called in a forked process", hint="Use threads, or submit the tasks.")
+        try:
+            self._commit(batch)
+        except AttemptLost:
+            if not self._forgiving:
+                raise
+        for fact in batch:
+            fact.written = True
+        while queue and queue[0].written:
+            queue.popleft()
+        self._answer(batch, None)
+
+    def _commit(self, batch: list[Fact]) -> None:
+        if self._lost is not None:
+            raise self._lost
+        latest = {fact.row[0]: fact.row for fact in batch if fact.row is not None}
+        states: Rows = [fact.state for fact in batch if fact.state is not None]
+        logs: Rows = [fact.log for fact in batch if fact.log is not None]
+        tasks: Rows = list(latest.values())
+        with self._pinned.write() as tx:
+            held, state = write(tx.conn, tx.dialect, self._texts, self._fence, tasks, states, logs)
+            if not held or state not in _ALIVE:
+                self._lost = AttemptLost(f"attempt {self._fence.attempt} was given up; the run is {state}")
+                _log.warning("run %s: %s", self._fence.run_id, self._lost)
+                raise self._lost
+        self.cancelling = state == StateType.CANCELLING.value
+
+    def _answer(self, batch: list[Fact], error: BaseException | None) -> None:
+        for fact in batch:
+            waiter, fact.waiter = fact.waiter, None
+            if waiter is not None:
+                waiter(error)
+
+    # --- the thread that writes what nobody waits for ----------------------------------------------------------------
+
+    def _start(self) -> None:
+        with self._writing:
+            if self._thread is None and not self._closed:
+                self._thread = threading.Thread(target=self._run, name="hub-journal", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        while not self._closed:
+            self._dirty.wait()
+            self._urgent.wait(_LINGER)
+            self._dirty.clear()
+            self._urgent.clear()
+            self._write_in_background()
+
+    def _write_in_background(self) -> None:
+        try:
+            self.flush()
+        except BaseException as error:  # noqa: BLE001 - told to whoever waits; the next caller meets it itself
+            waiting: list[Any] = [fact for fact in list(self._queue) if fact.waiter is not None]
+            self._answer(waiting, error)
+            with contextlib.suppress(Exception):
+                time.sleep(_LINGER)

@@ -1,0 +1,117 @@
+"""A task run as the journal sees it: the rules decide, the row follows."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hub.engine.retry import NEVER, RetryPolicy
+from hub.engine.rules import decide
+from hub.engine.run import Refusal, Run, Signal, Transition
+from hub.runtime.journal import Fact, Known
+from hub.runtime.loader import user_lines
+from hub.runtime.results import Stored
+from hub.runtime.session import Session
+from hub.runtime.texts import MESSAGE_CHARS, NAME_CHARS, TRACE_CHARS, clean, describe
+from hub.sdk.retries import RetryOptions
+from hub.states import State, StateType
+from hub.types import Id, Micros, now_us
+
+_PENDING = State(StateType.PENDING, "Pending")
+
+
+def retry_policy(options: RetryOptions) -> RetryPolicy:
+    """An author's options as the rules' policy."""
+    if options.retries == 0:
+        return NEVER
+    return RetryPolicy(options.retries, options.delays, options.factor, options.cap, options.jitter)
+
+
+class TaskRecord:
+    """One task run of a session. Every change comes from `engine.rules.decide`."""
+
+    __slots__ = (
+        "created_at", "due_at", "ended_at", "error", "key", "name", "parent", "run", "session", "started_at",
+        "stored", "task_name", "upstream",
+    )  # fmt: skip
+
+    def __init__(
+        self, session: Session, id_: Id, *, key: str, task_name: str, name: str, parent: Id | None,
+        retry: RetryPolicy, known: Known | None, upstream: list[Id],
+    ) -> None:  # fmt: skip
+        self.session = session
+        self.key = key
+        self.task_name = task_name
+        self.name = clean(name, NAME_CHARS)
+        self.parent = parent
+        self.upstream = upstream
+        self.created_at = now_us()
+        self.due_at: Micros | None = None
+        self.started_at: Micros | None = None
+        self.ended_at: Micros | None = None
+        self.error: tuple[str | None, str | None, str | None] = (None, None, None)
+        self.stored: Stored | None = None
+        self.run = Run(
+            id_, session.root.scope.workspace_id, _PENDING, known.version if known else 0,
+            known.attempt if known else 0, 0, "inline", "task", retry=retry,
+        )  # fmt: skip
+
+    @property
+    def state(self) -> State:
+        """What it is now."""
+        return self.run.state
+
+    def fact(self) -> Fact:
+        """Its present row and state, to be written."""
+        return Fact(self._row(), self._state(self.run.state, now_us()))
+
+    def signal(self, signal: Signal) -> Fact:
+        """Do what the rules say about `signal`; gives what is to be written."""
+        now = now_us()
+        answer = decide(self.run, signal, now=now)
+        if isinstance(answer, Refusal):
+            raise AssertionError(f"task run {self.run.id}: {answer.reason}")
+        self.run = _after(answer)
+        self.due_at = answer.due_at
+        if answer.started:
+            self.started_at, self.ended_at, self.error = now, None, (None, None, None)
+            self.session.open[self.run.id] = self
+        if answer.ended:
+            self.ended_at = now
+            self.session.open.pop(self.run.id, None)
+        return Fact(self._row(), self._state(answer.state, now))
+
+    def failed(self, error: BaseException) -> str:
+        """Note what was raised; gives its one line."""
+        line = describe(error)
+        self.error = (
+            clean(type(error).__qualname__, NAME_CHARS),
+            line,
+            clean(user_lines(error), TRACE_CHARS),
+        )
+        return line
+
+    def _state(self, state: State, at: Micros) -> tuple[Any, ...]:
+        message = clean(state.message, MESSAGE_CHARS)
+        return self.session.state_row(self.run.id, state.type.value, state.name, message, self.run.attempt, at)
+
+    def _row(self) -> tuple[Any, ...]:
+        """Values in the order of journal_sql.TASK_COLUMNS."""
+        run, session, stored = self.run, self.session, self.stored
+        return (
+            run.id, run.workspace_id, session.info.run_id, self.key, self.task_name, self.name, self.parent,
+            json.dumps(self.upstream) if self.upstream else "[]",
+            run.state.type.value, run.state.name, clean(run.state.message), run.version, session.info.attempt,
+            run.attempt, run.retries_used, self.created_at, self.due_at, self.started_at, self.ended_at,
+            *self.error, stored.data if stored else None, stored.format if stored else None,
+        )  # fmt: skip
+
+
+def _after(transition: Transition) -> Run:
+    """The run once its transition has happened."""
+    run = transition.before
+    return Run(
+        run.id, run.workspace_id, transition.state, run.version + 1, transition.attempt, transition.epoch, run.home,
+        run.kind, transition.changes.get("retries_used", run.retries_used), run.crashes, run.crash_retries, run.retry,
+        transition.due_at or run.due_at,
+    )  # fmt: skip

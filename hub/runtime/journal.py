@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
 
-from hub.runtime.results import Stored
+from hub.runtime.executor.results import Stored
 from hub.types import Id
 
 Waiter: TypeAlias = Callable[[BaseException | None], object]
@@ -66,10 +66,13 @@ class Journal(Protocol):
         """Return once everything queued so far is committed."""
 
     def known(self, run_id: Id) -> dict[str, Known]:
-        """The steps of a run by their journal key."""
+        """The steps of a run by their journal key. Those that a lost attempt left open are closed."""
 
     def result(self, task_run_id: Id) -> Stored:
         """The kept result of a completed step."""
+
+    def seal(self) -> None:
+        """The run is about to be reported: write what is queued, drop what comes after (a given-up thread's lines)."""
 
     def close(self) -> None:
         """Write what is queued and stop."""
@@ -98,6 +101,9 @@ class NoJournal:
     def result(self, task_run_id: Id) -> Stored:  # noqa: ARG002 - the protocol's signature
         """See Journal.result."""
         return Stored(None, "none")
+
+    def seal(self) -> None:
+        """See Journal.seal."""
 
     def close(self) -> None:
         """See Journal.close."""

@@ -13,10 +13,11 @@ from typing import Any
 from sqlalchemy import select
 
 from hub.errors import NotFoundError, UnavailableError, UsageError
+from hub.runtime.executor.results import Stored
 from hub.runtime.journal import AttemptLost, Fact, Known, Waiter
 from hub.runtime.journal_sql import Fence, Rows, statements, write
-from hub.runtime.results import Stored
 from hub.states import StateType
+from hub.store import tasks
 from hub.store.base import Store
 from hub.store.tables import TaskRunRow
 from hub.types import Id, Scope
@@ -55,12 +56,15 @@ class StoreJournal:
         self._urgent = threading.Event()
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._sealed = False
         self._lost: AttemptLost | None = None
         self.cancelling = False
         """Whether the last commit met a run that is to be cancelled."""
 
     def put(self, fact: Fact) -> None:
         """See Journal.put. A caller that runs far ahead of the disk writes itself."""
+        if self._sealed:
+            return
         self._queue.append(fact)
         if len(self._queue) > _BACKLOG:
             self.flush()
@@ -71,6 +75,8 @@ class StoreJournal:
 
     def settle(self, fact: Fact) -> None:
         """See Journal.settle."""
+        if self._sealed:
+            return
         self._queue.append(fact)
         while not fact.written:
             with self._writing:
@@ -79,6 +85,9 @@ class StoreJournal:
 
     def settle_then(self, fact: Fact, waiter: Waiter) -> None:
         """See Journal.settle_then."""
+        if self._sealed:
+            waiter(None)
+            return
         fact.waiter = waiter
         self.put(fact)
         self._urgent.set()
@@ -96,7 +105,8 @@ class StoreJournal:
             _TASKS.c.attempt,
         )  # fmt: skip
         query = select(*columns).where(_TASKS.c.run_id == run_id, _TASKS.c.workspace_id == self._scope.workspace_id)
-        with self._store.read() as tx:
+        with self._store.write() as tx:
+            tasks.close_open(tx, self._scope, run_id, "the attempt that ran it was lost")
             return {row[0]: Known(*row[1:]) for row in tx.conn.execute(query)}
 
     def result(self, task_run_id: Id) -> Stored:
@@ -110,10 +120,16 @@ class StoreJournal:
             raise NotFoundError(f"there is no task run {task_run_id} in this workspace")
         return Stored(None if row[0] is None else bytes(row[0]), row[1] or "none")
 
+    def seal(self) -> None:
+        """See Journal.seal."""
+        self.flush()
+        self._sealed = True
+
     def close(self) -> None:
         """See Journal.close."""
         try:
-            self.flush()
+            if not self._sealed:
+                self.flush()
         finally:
             self._closed = True
             self._dirty.set()
@@ -126,7 +142,7 @@ class StoreJournal:
     def follow(self, fence: Fence) -> None:
         """Write for the next attempt of the same run from now on."""
         with self._writing:
-            self._fence, self._lost = fence, None
+            self._fence, self._lost, self._sealed, self.cancelling = fence, None, False, False
 
     # --- writing; the lock is held -------------------------------------------------------------------------------
 

@@ -50,7 +50,8 @@ def _stop(loop: asyncio.AbstractEventLoop) -> None:
     tasks = asyncio.all_tasks(loop)
     for task in tasks:
         task.cancel()
-    asyncio.ensure_future(_stop_after(tasks), loop=loop)
+    # The loop ends with it, so that nothing can collect it before.
+    loop.hub_last = loop.create_task(_stop_after(tasks))  # type: ignore[attr-defined]
 
 
 async def _stop_after(tasks: set[asyncio.Task[Any]]) -> None:
@@ -62,6 +63,11 @@ async def _stop_after(tasks: set[asyncio.Task[Any]]) -> None:
 def running_loop() -> asyncio.AbstractEventLoop | None:
     """The loop that runs in this thread, if one does."""
     return asyncio._get_running_loop()
+
+
+def running_task() -> Any:
+    """The asyncio task that runs in this thread."""
+    return asyncio.current_task()
 
 
 class LoopWork:

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from hub.runtime.limits import in_helper, interrupt_thread
+from hub.runtime.executor.limits import in_helper, interrupt_thread
 from hub.sdk.futures import Future
 
 

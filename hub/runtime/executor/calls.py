@@ -8,15 +8,15 @@ from itertools import count
 from typing import Any
 
 from hub.errors import UsageError
-from hub.runtime.digests import step_key
-from hub.runtime.effects import drive, drive_on_loop
-from hub.runtime.loops import LoopWork, running_loop
-from hub.runtime.pool import Work, assist, may_assist
-from hub.runtime.root import Root
-from hub.runtime.session import Session
-from hub.runtime.tasklife import Call, live
-from hub.runtime.texts import clean
-from hub.runtime.values import futures_in
+from hub.runtime.executor.digests import step_key
+from hub.runtime.executor.loops import LoopWork, running_loop
+from hub.runtime.executor.pool import Work, assist, may_assist
+from hub.runtime.executor.root import Root
+from hub.runtime.executor.session import Session
+from hub.runtime.executor.steps import drive, drive_on_loop
+from hub.runtime.executor.tasklife import Call, live
+from hub.runtime.executor.texts import clean
+from hub.runtime.executor.values import futures_in
 from hub.sdk.context import FlowInfo, RunContext, current
 from hub.sdk.futures import Future, Futures
 from hub.sdk.options import RunName
@@ -100,7 +100,8 @@ def _columns(
     task: Task[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[dict[int | str, tuple[bool, Any]], int]:
     """Every argument as (is it iterated, value or list); and how many calls that makes."""
-    given: dict[int | str, Any] = {**dict(enumerate(args)), **kwargs}
+    given: dict[int | str, Any] = dict(enumerate(args))
+    given.update(kwargs)
     columns = {key: _column(value) for key, value in given.items()}
     lengths = {key: len(value) for key, (many, value) in columns.items() if many}
     if not lengths:

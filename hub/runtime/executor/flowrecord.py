@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -10,10 +11,10 @@ from typing import Any, Protocol
 from hub.engine.retry import NEVER, RetryPolicy
 from hub.engine.rules import decide
 from hub.engine.run import Begin, Cancel, Refusal, Run, Signal
-from hub.errors import ConflictError, RunCancelled
+from hub.errors import ConflictError, RunCancelled, UnavailableError
 from hub.runtime import orchestrator, process
 from hub.runtime.journal import AttemptLost
-from hub.states import TERMINAL, State, StateType
+from hub.states import State, StateType
 from hub.store import attempts, runs
 from hub.store.base import Store, Tx
 from hub.types import Id, Micros, Scope, now_us
@@ -105,8 +106,8 @@ class Stored:
         """See FlowRecord.stop."""
         try:
             self._handle(Cancel(message))
-        except ConflictError:  # somebody else has cancelled it already
-            _log.debug("run %s: cancelled twice", self.run_id)
+        except ConflictError:
+            _log.debug("run %s: somebody else has cancelled it already", self.run_id)
         return self.report(make)
 
     def _handle(self, signal: Signal, **columns: Any) -> Ended:
@@ -155,18 +156,32 @@ class InlineRun(Stored):
 
 
 class ClaimedRun(Stored):
-    """A run whose attempt a worker's child has claimed."""
+    """A run whose attempt a worker's child has claimed. `patience`: seconds a report waits for an absent database."""
 
-    def __init__(self, store: Store, scope: Scope, run_id: Id, begun: Begun, *, lease_s: float) -> None:
+    def __init__(
+        self, store: Store, scope: Scope, run_id: Id, begun: Begun, *, lease_s: float, patience: float
+    ) -> None:
         super().__init__(store, scope, run_id, lease_s=lease_s)
         self.begun = begun
+        self.patience = patience
 
     def begin(self) -> Begun:
         """See FlowRecord.begin."""
         assert self.begun is not None
         return self.begun
 
+    def stop(self, make: Callable[[int, int], Signal], message: str) -> Ended:  # noqa: ARG002 - whose wish it is, is known
+        """See FlowRecord.stop. Only the hub cancels a worker's run: without its wish this report is refused."""
+        return self.report(make)
 
-def finally_ended(state: State) -> bool:
-    """Whether nothing follows."""
-    return state.type in TERMINAL
+    def _handle(self, signal: Signal, **columns: Any) -> Ended:
+        deadline, pause = time.monotonic() + self.patience, 0.1
+        while True:
+            try:
+                return super()._handle(signal, **columns)
+            except UnavailableError:
+                # The run is over; its report is worth waiting for as long as the lease may hold.
+                if time.monotonic() + pause > deadline:
+                    raise
+            time.sleep(pause)
+            pause = min(pause * 2, 2.0)

@@ -8,11 +8,11 @@ from typing import Any
 from hub.engine.retry import NEVER, RetryPolicy
 from hub.engine.rules import decide
 from hub.engine.run import Refusal, Run, Signal, Transition
+from hub.runtime.executor.results import Stored
+from hub.runtime.executor.session import Session
+from hub.runtime.executor.texts import MESSAGE_CHARS, NAME_CHARS, TRACE_CHARS, clean, describe
 from hub.runtime.journal import Fact, Known
 from hub.runtime.loader import user_lines
-from hub.runtime.results import Stored
-from hub.runtime.session import Session
-from hub.runtime.texts import MESSAGE_CHARS, NAME_CHARS, TRACE_CHARS, clean, describe
 from hub.sdk.retries import RetryOptions
 from hub.states import State, StateType
 from hub.types import Id, Micros, now_us

@@ -9,19 +9,19 @@ from dataclasses import replace
 from typing import Any
 
 from hub.engine.run import Complete, Fail, Signal, Stopped
-from hub.errors import RunError, RunTimedOut
-from hub.runtime import results, retrying
-from hub.runtime.effects import Blocking, Gather, Invoke, Life, Pause
-from hub.runtime.flowrecord import Begun, Ended, FlowRecord
+from hub.errors import RunCancelled, RunError, RunTimedOut
+from hub.runtime.executor import results, retrying
+from hub.runtime.executor.flowrecord import Begun, Ended, FlowRecord
+from hub.runtime.executor.limits import Expired
+from hub.runtime.executor.root import CancelledNow, Root, attempt_name
+from hub.runtime.executor.session import Session
+from hub.runtime.executor.steps import Blocking, Gather, Invoke, Life, Pause
+from hub.runtime.executor.tasklife import STOPPING, hint_of
+from hub.runtime.executor.texts import NAME_CHARS, TRACE_CHARS, clean, describe
+from hub.runtime.executor.values import futures_in, replaced
 from hub.runtime.journal import AttemptLost, Known
-from hub.runtime.limits import Expired
 from hub.runtime.loader import user_lines
 from hub.runtime.parameters import call_arguments
-from hub.runtime.root import Root, attempt_name
-from hub.runtime.session import Session
-from hub.runtime.tasklife import STOPPING, hint_of
-from hub.runtime.texts import NAME_CHARS, TRACE_CHARS, clean, describe
-from hub.runtime.values import futures_in, replaced
 from hub.sdk.context import FlowInfo, RunContext
 from hub.sdk.flows import Flow
 from hub.states import StateType
@@ -37,7 +37,7 @@ class FlowCall:
     def __init__(
         self, flow: Flow[..., Any], values: Mapping[str, Any], record: FlowRecord, root: Root, info: FlowInfo, *,
         timeout: float | None = None, in_process: bool = True, restart_of: Id | None = None,
-        begun: Callable[[Session, Begun], object] | None = None,
+        opened: Callable[[Begun], object] | None = None, outermost: bool = True,
     ) -> None:  # fmt: skip
         self.flow = flow
         self.values = values
@@ -47,17 +47,19 @@ class FlowCall:
         self.timeout = timeout if timeout is not None else flow.options.timeout
         self.in_process = in_process
         self.restart_of = restart_of
-        self.begun = begun
+        self.opened = opened
+        self.outermost = outermost
         self.ended: Ended | None = None
 
 
 def live(call: FlowCall) -> Life:
     """Live the run: attempt after attempt where it is retried here. Gives the flow's result, or raises what it did."""
     while True:
-        begun: Begun = yield Blocking(call.record.begin)
-        session = yield Blocking(lambda: _session(call, begun))
+        session: Session = yield Blocking(lambda: _begin(call))
         try:
             value = yield from _attempt(call, session)
+        except GeneratorExit:  # the loop is gone: nothing can be awaited, the lease will run out
+            raise
         except BaseException as error:
             yield from _fail(call, session, error)
             due = call.ended.due_at if call.ended is not None else None
@@ -69,19 +71,20 @@ def live(call: FlowCall) -> Life:
         yield Pause(max(0.0, (due - now_us()) / SECOND), call.root.stop)
 
 
-def _session(call: FlowCall, begun: Begun) -> Session:
+def _begin(call: FlowCall) -> Session:
+    begun = call.record.begin()
+    call.root.reporting = False
+    if call.opened is not None:
+        call.opened(begun)
     journal, earlier, restarted = call.root.journal, dict[str, Known](), dict[str, Known]()
     if begun.attempt > 1:
         earlier = journal.known(call.info.run_id)
     if call.restart_of is not None:
         restarted = journal.known(call.restart_of)
-    session = Session(
+    return Session(
         call.root, replace(call.info, attempt=begun.attempt), printing=call.flow.options.log_prints,
         earlier=earlier, restarted=restarted,
     )  # fmt: skip
-    if call.begun is not None:
-        call.begun(session, begun)
-    return session
 
 
 def _attempt(call: FlowCall, session: Session) -> Life:
@@ -114,11 +117,14 @@ def _complete(call: FlowCall, session: Session, value: Any) -> Life:
         name = attempt_name("run", session.info.attempt)
         stored = yield Blocking(lambda: results.put(stored, call.root.results, call.info.run_id, name))
     yield from _report(call, session, Complete, result=stored.data, result_format=stored.format)
+    if call.ended is not None and call.ended.state.type is StateType.CANCELLED:
+        raise CancelledNow
 
 
 def _fail(call: FlowCall, session: Session, error: BaseException) -> Life:
     timed_out = isinstance(error, _TimedOut)
-    stopping = isinstance(error, STOPPING)
+    # User code may raise RunCancelled itself, or meet that of another run; then it is a failure like others.
+    stopping = isinstance(error, STOPPING) and (not isinstance(error, RunCancelled) or call.root.stopped_by is not None)
     session.ended = True
     yield from _wind_up(call, session, hard=timed_out or stopping)
     if isinstance(error, AttemptLost):
@@ -131,9 +137,10 @@ def _fail(call: FlowCall, session: Session, error: BaseException) -> Life:
         "error_trace": clean(user_lines(error), TRACE_CHARS),
     }
     if stopping:
-        yield from _stop(call, session, error, columns)
+        yield from _stop(call, session, error)
         return
-    retryable = isinstance(error, Exception) and retrying.wanted(call.flow.options.retry, error, timed_out=timed_out)
+    retryable = isinstance(error, Exception) and not isinstance(error, RunCancelled)
+    retryable = retryable and retrying.wanted(call.flow.options.retry, error, timed_out=timed_out)
 
     def make(attempt: int, epoch: int) -> Signal:
         return Fail(
@@ -144,7 +151,7 @@ def _fail(call: FlowCall, session: Session, error: BaseException) -> Life:
     yield from _report(call, session, make, **columns)
 
 
-def _stop(call: FlowCall, session: Session, error: BaseException, columns: dict[str, Any]) -> Life:
+def _stop(call: FlowCall, session: Session, error: BaseException) -> Life:
     """Ended from outside. Where nobody asked the hub for it, the hub is told of the cancel first."""
 
     def make(attempt: int, epoch: int) -> Signal:
@@ -152,7 +159,6 @@ def _stop(call: FlowCall, session: Session, error: BaseException, columns: dict[
 
     yield from _flush(call, session)
     call.ended = yield Blocking(lambda: call.record.stop(make, _reason(error)))
-    _ = columns
 
 
 def _reason(error: BaseException) -> str:
@@ -168,7 +174,6 @@ def _wind_up(call: FlowCall, session: Session, *, hard: bool) -> Life:
     unfinished = session.unfinished()
     if hard:
         call.root.stop_tasks(unfinished)
-        yield Pause(0, call.root.stop)
         yield Blocking(lambda: _wait_a_little(unfinished))
     else:
         yield Gather(unfinished)
@@ -185,11 +190,10 @@ def _wait_a_little(unfinished: list[Any]) -> None:
 
 def _flush(call: FlowCall, session: Session) -> Life:
     session.ended = True
-    yield Blocking(call.root.journal.flush)
+    call.root.reporting = call.outermost
+    yield Blocking(call.root.journal.seal if call.outermost else call.root.journal.flush)
 
 
 def _report(call: FlowCall, session: Session, make: Callable[[int, int], Signal], **columns: Any) -> Life:
     yield from _flush(call, session)
     call.ended = yield Blocking(lambda: call.record.report(make, **columns))
-    if call.ended is not None and call.ended.state.type is StateType.CANCELLED:
-        call.root.check()

@@ -11,14 +11,14 @@ from weakref import WeakKeyDictionary
 
 from hub.engine.run import Begin, Cancel, Complete, Fail, Reject, Stopped
 from hub.errors import RunCancelled, RunError, RunFailed, RunTimedOut
-from hub.runtime import results, retrying
-from hub.runtime.effects import Blocking, Commit, Gather, Invoke, Life, Pause
+from hub.runtime.executor import results, retrying
+from hub.runtime.executor.limits import Expired, Interrupted
+from hub.runtime.executor.root import attempt_name
+from hub.runtime.executor.session import Recalled, Session
+from hub.runtime.executor.steps import Blocking, Commit, Gather, Invoke, Life, Pause
+from hub.runtime.executor.taskrecord import TaskRecord, retry_policy
+from hub.runtime.executor.values import has_futures, replaced
 from hub.runtime.journal import AttemptLost, Fact
-from hub.runtime.limits import Expired, Interrupted
-from hub.runtime.root import attempt_name
-from hub.runtime.session import Recalled, Session
-from hub.runtime.taskrecord import TaskRecord, retry_policy
-from hub.runtime.values import has_futures, replaced
 from hub.sdk.context import RunContext
 from hub.sdk.functions import Wrapped
 from hub.sdk.futures import Future
@@ -177,11 +177,12 @@ def _invoke(call: Call, context: RunContext, args: tuple[Any, ...], kwargs: dict
 
 
 def _failed(call: Call, record: TaskRecord, error: BaseException, *, timed_out: bool = False) -> Fact:
-    retryable = isinstance(error, Exception) and retrying.wanted(call.options.retry, error, timed_out=timed_out)
+    retryable = isinstance(error, Exception) and not call.session.root.stop.is_set()
+    retryable = retryable and retrying.wanted(call.options.retry, error, timed_out=timed_out)
     line = record.failed(error)
     message = error.detail if isinstance(error, RunError) else line
     signal = Fail(
-        record.run.attempt, 0, message, timed_out=timed_out, retryable=retryable and not call.session.root.stop.is_set(),
+        record.run.attempt, 0, message, timed_out=timed_out, retryable=retryable,
         spread=random.random(),  # noqa: S311 - spreads retries, keeps no secret
     )  # fmt: skip
     return record.signal(signal)

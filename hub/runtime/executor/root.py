@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from hub.errors import RunCancelled
+from hub.runtime.executor.limits import interrupt_thread
+from hub.runtime.executor.loops import LoopWork, RunLoop, running_loop
+from hub.runtime.executor.pool import Pool
+from hub.runtime.heartbeat import Heartbeat
 from hub.runtime.journal import AttemptLost, Journal, NoJournal
-from hub.runtime.limits import interrupt_thread
-from hub.runtime.loops import LoopWork, RunLoop, running_loop
-from hub.runtime.pool import Pool
 from hub.sdk.futures import Future
+from hub.store.base import Store
 from hub.types import Id, Scope
 
 LOG_LINES = 200_000
@@ -40,8 +42,14 @@ class Root:
         self.stop = threading.Event()
         """Set when the run must end: nothing new starts, pauses are cut short."""
         self.stopped_by: BaseException | None = None
+        self.reporting = False
+        """Set when the outermost flow is over and being reported: too late for an interruption."""
         self.log_lines = LOG_LINES
         self.log_chars = LOG_CHARS
+        self.store: Store | None = None
+        self.heartbeat: Heartbeat | None = None
+        self.lease_s = 30.0
+        """For flows nested in this run."""
         self.ident: int | None = None
         """The thread that executes the outermost flow, when it is not a coroutine."""
         self.task: Any = None

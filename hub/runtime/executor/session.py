@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from hub.runtime import results
-from hub.runtime.digests import Ordinals
+from hub.runtime.executor import results
+from hub.runtime.executor.digests import Ordinals
+from hub.runtime.executor.results import Stored, Unreadable
+from hub.runtime.executor.root import Root
+from hub.runtime.executor.texts import clean
 from hub.runtime.journal import Fact, Known
-from hub.runtime.results import Stored, Unreadable
-from hub.runtime.root import Root
-from hub.runtime.texts import clean
 from hub.sdk.context import FlowInfo
 from hub.sdk.futures import Future
 from hub.states import StateType
 from hub.types import Id, now_us
 
 if TYPE_CHECKING:
-    from hub.runtime.taskrecord import TaskRecord
+    from hub.runtime.executor.taskrecord import TaskRecord
 
 LINE_CHARS = 16_384
 
 
 class Session:
-    """See the module. `earlier` are the steps of this run's former attempts, `restarted` those of the run it repeats."""
+    """`earlier` are the steps of this run's former attempts, `restarted` those of the run that it repeats."""
 
     def __init__(
         self,

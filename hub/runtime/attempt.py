@@ -1,0 +1,234 @@
+"""What a worker's child does with a doorbell: claim the attempt, load the flow, execute it, report."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from hub.engine.run import Claim, Reject, Signal, Stopped
+from hub.errors import ConflictError, HubError, NotFoundError, UnavailableError
+from hub.runtime import loader, orchestrator, parameters, process
+from hub.runtime.executor import flowlife
+from hub.runtime.executor.capture import install_logging
+from hub.runtime.executor.flowlife import FlowCall
+from hub.runtime.executor.flowrecord import Begun, ClaimedRun
+from hub.runtime.executor.loops import running_task
+from hub.runtime.executor.root import CancelledNow, Root
+from hub.runtime.executor.steps import drive, drive_on_loop
+from hub.runtime.executor.texts import MESSAGE_CHARS, TRACE_CHARS, clean
+from hub.runtime.heartbeat import Heartbeat
+from hub.runtime.journal import AttemptLost
+from hub.runtime.journal_sql import Fence
+from hub.runtime.store_journal import StoreJournal
+from hub.sdk.context import FlowInfo
+from hub.sdk.flows import Flow
+from hub.settings import Settings
+from hub.states import StateType
+from hub.store import attempts, runs
+from hub.store.base import Store
+from hub.types import Actor, Id, Scope
+
+_log = logging.getLogger("hub.attempt")
+CANCEL_SIGNAL = signal.SIGUSR2
+"""Sent by the worker's keeper when a run that executes here is to be cancelled; harmless when it comes too late."""
+
+
+def execute_attempt(store: Store, settings: Settings, attempt_id: Id, epoch: int) -> bool:
+    """Execute an attempt that was published to this worker. Gives whether the process is tainted and should end.
+
+    A doorbell that is out of date is dropped. Raises UnavailableError only while nothing has been claimed.
+    """
+    claimed = _claim(store, settings, attempt_id, epoch)
+    if claimed is None:
+        return False
+    scope, begun, row = claimed
+    record = ClaimedRun(store, scope, row["id"], begun, lease_s=settings.lease, patience=settings.lease * 2 / 3)
+    try:
+        flow, values = _prepared(row)
+    except HubError as error:
+        _refuse(record, error)
+        return False
+    return Execution(store, settings, scope, record, row, flow, values).run()
+
+
+def _claim(store: Store, settings: Settings, attempt_id: Id, epoch: int) -> tuple[Scope, Begun, dict[str, Any]] | None:
+    for _ in range(3):
+        with store.write() as tx:
+            attempt = attempts.get(tx, attempt_id)
+            if attempt is None:
+                _log.info("attempt %s is not known any more: dropped", attempt_id)
+                return None
+            scope = Scope(attempt["workspace_id"], Actor("system", f"worker:{attempt['worker_id'] or ''}"))
+            try:
+                claim = Claim(attempt["number"], epoch)
+                done = orchestrator.attempt(tx, scope, attempt["run_id"], claim, lease_s=settings.lease)
+            except (ConflictError, NotFoundError) as refused:
+                _log.info("attempt %s.%s of run %s: dropped: %s", attempt["number"], epoch, attempt["run_id"], refused)
+                return None
+            if done is None:
+                continue
+            who = process.identity()
+            attempts.occupy(
+                tx, attempt_id, host=who.host, boot_id=who.boot_id, pid=who.pid, pid_started=who.pid_started
+            )
+            row = runs.row(tx, scope, attempt["run_id"])
+        assert row is not None
+        return scope, Begun(attempt["number"], epoch, attempt_id), row
+    return None
+
+
+def _prepared(row: Mapping[str, Any]) -> tuple[Flow[..., Any], dict[str, Any]]:
+    if not row["entrypoint"]:
+        raise NotFoundError("the run names no flow file, so no worker can execute it")
+    flow = loader.load_flow(row["entrypoint"])
+    return flow, parameters.from_json(flow, row["parameters"])
+
+
+def _refuse(record: ClaimedRun, error: HubError) -> None:
+    """The run cannot start: its code or its parameters are wrong."""
+
+    def make(attempt: int, epoch: int) -> Signal:
+        return Reject(clean(error.detail), attempt, epoch)
+
+    columns = {
+        "error_type": type(error).__name__,
+        "error_message": clean(f"{error.detail}. {error.hint}".rstrip(". "), MESSAGE_CHARS),
+        "error_trace": clean(str(error.fields.get("trace") or ""), TRACE_CHARS) or None,
+    }
+    with _noted(record.run_id):
+        record.report(make, **columns)
+
+
+@contextmanager
+def _noted(run_id: Id) -> Iterator[None]:
+    """A report that is refused or cannot be made is logged; the lease makes the rest good."""
+    try:
+        yield
+    except AttemptLost as lost:
+        _log.warning("run %s: %s", run_id, lost)
+    except HubError as error:
+        _log.error("run %s: its end could not be reported: %s", run_id, error.detail)
+
+
+class Execution:
+    """One claimed attempt in this process."""
+
+    def __init__(
+        self, store: Store, settings: Settings, scope: Scope, record: ClaimedRun, row: Mapping[str, Any],
+        flow: Flow[..., Any], values: Mapping[str, Any],
+    ) -> None:  # fmt: skip
+        begun = record.begin()
+        fence = Fence(row["id"], begun.attempt, begun.epoch)
+        journal = StoreJournal(store, scope, fence, patience=settings.lease * 2 / 3)
+        threads = flow.options.max_threads or settings.sdk_threads
+        self.root = Root(scope, journal, threads=threads, results=settings.home / "results")
+        self.root.store, self.root.lease_s = store, settings.lease
+        self.root.heartbeat = Heartbeat(
+            store, scope, lease_s=settings.lease, every_s=settings.lease_renew, cancelled=lambda _: None
+        )
+        info = FlowInfo(
+            run_id=row["id"], run_name=row["name"], flow_name=flow.name, parameters=dict(values),
+            tags=tuple(row["tags"]), deployment_id=row["deployment_id"], deployment_name=row["deployment_name"],
+            parent_run_id=row["parent_run_id"],
+        )  # fmt: skip
+        self._call = FlowCall(
+            flow, values, record, self.root, info, timeout=row["timeout_s"], in_process=False,
+            restart_of=row["restart_of"],
+        )  # fmt: skip
+        self._record = record
+        self._journal = journal
+        self._store = store
+        self._scope = scope
+
+    def run(self) -> bool:
+        """Execute it to its end. Gives whether the process is tainted."""
+        install_logging()
+        try:
+            with self._cancellable():
+                self._live()
+        except AttemptLost as lost:
+            _log.warning("run %s: %s", self._record.run_id, lost)
+        except UnavailableError as error:
+            _log.error("run %s: %s", self._record.run_id, error.detail)
+        except BaseException as error:  # noqa: BLE001 - what user code raised has been reported with the run
+            if self._call.ended is None:
+                self._report_stopped(error)
+        finally:
+            self._close()
+        return self.root.tainted
+
+    def _live(self) -> None:
+        if not self._call.flow.is_async:
+            self.root.ident = threading.get_ident()
+            drive(flowlife.live(self._call))
+            return
+        with asyncio.Runner() as runner:
+            runner.run(self._awaited())
+
+    async def _awaited(self) -> None:
+        self.root.task = running_task()
+        await drive_on_loop(flowlife.live(self._call))
+
+    def _report_stopped(self, error: BaseException) -> None:
+        """A cancel that came in the middle of the report itself."""
+        _log.info("run %s: stopped while it was being reported (%s)", self._record.run_id, type(error).__name__)
+        with _noted(self._record.run_id):
+            self._record.report(lambda attempt, epoch: Stopped(attempt, epoch, "cancelled"))
+
+    def _close(self) -> None:
+        if self.root.heartbeat is not None:
+            self.root.heartbeat.close()
+        self.root.close()
+        with _noted(self._record.run_id):
+            self._journal.close()
+
+    # --- cancelling ----------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _cancellable(self) -> Iterator[None]:
+        """While the flow runs in the main thread, the cancel signal is heard."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        confirmed = threading.Event()
+
+        def heard(_signum: int, _frame: object) -> None:
+            if not confirmed.is_set():
+                # The signal may have been meant for the run before this one, so the run itself is asked; not here,
+                # where the interrupted code may hold a lock that asking needs.
+                threading.Thread(target=self._ask, args=(confirmed,), name="hub-cancel", daemon=True).start()
+            elif not self.root.reporting:
+                raise CancelledNow
+
+        signal.signal(CANCEL_SIGNAL, heard)
+        try:
+            yield
+        finally:
+            signal.signal(CANCEL_SIGNAL, _ignore)
+
+    def _ask(self, confirmed: threading.Event) -> None:
+        with contextlib.suppress(HubError), self._store.read() as tx:
+            run = runs.get(tx, self._scope, self._record.run_id)
+            if run is None or run.state.type is not StateType.CANCELLING or confirmed.is_set():
+                return
+            confirmed.set()
+            if self.root.task is not None:
+                self.root.interrupt(CancelledNow())
+            else:
+                self.root.halt(CancelledNow())
+                signal.pthread_kill(threading.main_thread().ident or 0, CANCEL_SIGNAL)
+
+
+def _ignore(_signum: int, _frame: object) -> None:
+    """A cancel that came when its run was over. The default would end the process."""
+
+
+def ignore_late_cancels() -> None:
+    """For a worker's child at its start: a cancel signal between two runs must not end it."""
+    signal.signal(CANCEL_SIGNAL, _ignore)

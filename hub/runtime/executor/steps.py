@@ -1,0 +1,225 @@
+"""What a run needs from outside: waiting, calling user code, committing. One life, two drivers.
+
+The life of a run or task (`tasklife`, `flowlife`) is a generator that yields effects. `drive` carries them out in the
+calling thread, `drive_on_loop` on the caller's event loop; so every rule of a life is written once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable
+from typing import Any, Protocol, TypeAlias
+
+from hub.runtime.executor import capture
+from hub.runtime.executor.limits import Expired, limited
+from hub.runtime.executor.loops import awaiting
+from hub.runtime.journal import Fact, Journal
+from hub.sdk.context import RunContext, current
+from hub.sdk.functions import Wrapped
+from hub.sdk.futures import Future
+
+
+class Effect(Protocol):
+    """Something a life waits for."""
+
+    def here(self) -> Any:
+        """Do it in this thread."""
+
+    async def on_loop(self) -> Any:
+        """Do it on the running loop."""
+
+
+Life: TypeAlias = Generator[Effect, Any, Any]
+
+
+def drive(life: Life) -> Any:
+    """Live a life in this thread; its result, or what it raises."""
+    try:
+        effect = life.send(None)
+        while True:
+            try:
+                answer = effect.here()
+            except BaseException as error:  # noqa: BLE001 - the life decides what it means
+                effect = life.throw(error)
+            else:
+                effect = life.send(answer)
+    except StopIteration as end:
+        return end.value
+
+
+async def drive_on_loop(life: Life) -> Any:
+    """Live a life on the running loop; its result, or what it raises."""
+    try:
+        effect = life.send(None)
+        while True:
+            try:
+                answer = await effect.on_loop()
+            except BaseException as error:  # noqa: BLE001 - the life decides what it means
+                effect = life.throw(error)
+            else:
+                effect = life.send(answer)
+    except StopIteration as end:
+        return end.value
+
+
+class Invoke:
+    """Call user code in its context, within its time limit. Raises Expired when that is over."""
+
+    __slots__ = ("args", "context", "kwargs", "printing", "taint", "timeout", "wrapped")
+
+    def __init__(
+        self,
+        wrapped: Wrapped,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        context: RunContext,
+        *,
+        timeout: float | None,
+        printing: bool,
+        taint: Callable[[], object],
+    ) -> None:
+        self.wrapped = wrapped
+        self.args = args
+        self.kwargs = kwargs
+        self.context = context
+        self.timeout = timeout
+        self.printing = printing
+        self.taint = taint
+
+    def here(self) -> Any:
+        """See Effect.here."""
+        token = current.set(self.context)
+        try:
+            if self.printing:
+                with capture.printing(self.context):
+                    return self._call()
+            return self._call()
+        finally:
+            current.reset(token)
+
+    def _call(self) -> Any:
+        if self.timeout is None:
+            return self.wrapped.call(self.args, self.kwargs)
+        return limited(lambda: self.wrapped.call(self.args, self.kwargs), self.timeout, taint=self.taint)
+
+    async def on_loop(self) -> Any:
+        """See Effect.on_loop."""
+        token = current.set(self.context)
+        try:
+            if self.printing:
+                with capture.printing(self.context):
+                    return await self._await()
+            return await self._await()
+        finally:
+            current.reset(token)
+
+    async def _await(self) -> Any:
+        scope = asyncio.timeout(self.timeout)
+        try:
+            async with scope:
+                return await self.wrapped.call(self.args, self.kwargs)
+        except TimeoutError:
+            if scope.expired():
+                raise Expired from None
+            raise
+
+
+class Commit:
+    """Wait until a fact is committed."""
+
+    __slots__ = ("fact", "journal")
+
+    def __init__(self, journal: Journal, fact: Fact) -> None:
+        self.journal = journal
+        self.fact = fact
+
+    def here(self) -> None:
+        """See Effect.here."""
+        self.journal.settle(self.fact)
+
+    async def on_loop(self) -> None:
+        """See Effect.on_loop."""
+        loop = asyncio.get_running_loop()
+        written: asyncio.Future[None] = loop.create_future()
+
+        def tell(error: BaseException | None) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(_settle, written, error)
+
+        self.journal.settle_then(self.fact, tell)
+        # Shielded: a cancelled task still knows what it did, and its end is written in any case.
+        await asyncio.shield(written)
+
+
+def _settle(written: asyncio.Future[None], error: BaseException | None) -> None:
+    if written.done():
+        return
+    if error is None:
+        written.set_result(None)
+    else:
+        written.set_exception(error)
+
+
+class Pause:
+    """Wait for a time, or until `stop` is set."""
+
+    __slots__ = ("seconds", "stop")
+
+    def __init__(self, seconds: float, stop: threading.Event) -> None:
+        self.seconds = seconds
+        self.stop = stop
+
+    def here(self) -> None:
+        """See Effect.here."""
+        self.stop.wait(self.seconds)
+
+    async def on_loop(self) -> None:
+        """See Effect.on_loop."""
+        until = time.monotonic() + self.seconds
+        while not self.stop.is_set() and (left := until - time.monotonic()) > 0:
+            await asyncio.sleep(min(left, 1.0))
+
+
+class Gather:
+    """Wait until all futures have ended, well or badly."""
+
+    __slots__ = ("futures",)
+
+    def __init__(self, futures: Iterable[Future[Any]]) -> None:
+        self.futures = futures
+
+    def here(self) -> None:
+        """See Effect.here."""
+        for future in self.futures:
+            future.wait()
+
+    async def on_loop(self) -> None:
+        """See Effect.on_loop."""
+        for future in self.futures:
+            try:
+                await awaiting(future)
+            except asyncio.CancelledError:
+                # Ours, or that of the task we wait for?
+                if not future.done():
+                    raise
+            except BaseException:  # noqa: BLE001, S112 - kept in the future, for whoever asks for its result
+                continue
+
+
+class Blocking:
+    """A short call that blocks on the database."""
+
+    __slots__ = ("call",)
+
+    def __init__(self, call: Callable[[], Any]) -> None:
+        self.call = call
+
+    def here(self) -> Any:
+        """See Effect.here."""
+        return self.call()
+
+    async def on_loop(self) -> Any:
+        """See Effect.on_loop."""
+        return await asyncio.to_thread(self.call)

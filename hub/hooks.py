@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
     from hub.plugins import Context, Loop, Panel, PresetText
+    from hub.web.api.op import Api
 
 _log = logging.getLogger("hub.plugins")
 _ERRORS_IN_A_ROW = 5
@@ -102,7 +103,7 @@ class Hooks:
         """See hub_shutdown."""
         return self._collect("hub_shutdown", 2, reason=reason)
 
-    def routes(self) -> list[BaseRoute]:
+    def routes(self) -> list[BaseRoute | Api]:
         """See hub_routes."""
         return self._flat("hub_routes", 5)
 

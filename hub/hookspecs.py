@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
     from hub.plugins import Context, Loop, Panel, PresetText
+    from hub.web.api.op import Api
 
 HOOKSPEC_VERSION = "1.0"
 hookspec = pluggy.HookspecMarker("hub")
@@ -31,8 +32,8 @@ def hub_shutdown(ctx: Context, reason: str) -> None:
 
 
 @hookspec
-def hub_routes(ctx: Context) -> Iterable[BaseRoute]:  # type: ignore[empty-body]
-    """Give routes and typed API endpoints that the web process serves."""
+def hub_routes(ctx: Context) -> Iterable[BaseRoute | Api]:  # type: ignore[empty-body]
+    """Give routes, or an `Api` of typed operations, that the web process serves."""
 
 
 @hookspec

@@ -60,6 +60,7 @@ def core_api() -> Api:
 
 def _routes(services: Services, *, door_only: bool) -> Iterable[BaseRoute]:
     yield from health.routes()
+    yield from services.door.routes()
     if door_only:
         return
     api = core_api()
@@ -106,4 +107,5 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
     finally:
         services.stop()
+        await anyio.to_thread.run_sync(services.door.close)
         await anyio.to_thread.run_sync(services.plugins.hooks.shutdown, "stopped")

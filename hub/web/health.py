@@ -104,7 +104,7 @@ def _checks(services: Services) -> Iterator[tuple[str, bool]]:
     yield "database", _passes(lambda: database(store))
     yield "broker", _passes(lambda: broker(services.settings))
     yield "loops", _passes(lambda: loops(store))
-    for found in services.plugins.hooks.health() if services.plugins else ():
+    for found in services.plugins.hooks.health():
         yield str(found.get("name", "plugin"))[:100], bool(found.get("ok"))
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from starlette.requests import Request
 
+from hub.plugins import Plugins
+from hub.runtime.presets import gather
 from hub.settings import Settings
 from hub.store import Store
 from hub.types import Scope
 from hub.web.auth import Auth
+from hub.web.door import Door
 from hub.web.tail import Tail
 
 
@@ -24,7 +26,8 @@ class Services:
     store: Store
     auth: Auth
     tail: Tail
-    plugins: Any = None
+    door: Door
+    plugins: Plugins
     stopping: threading.Event = field(default_factory=threading.Event)
     on_stop: list[Callable[[], None]] = field(default_factory=list)
     """Called from the signal handler's loop when the server begins to stop: whatever keeps streams open ends them."""
@@ -41,6 +44,7 @@ class Services:
             callback()
 
 
-def make_services(settings: Settings, store: Store, plugins: Any = None) -> Services:
+def make_services(settings: Settings, store: Store, plugins: Plugins) -> Services:
     """Put the parts together."""
-    return Services(settings, store, Auth(settings, store), Tail(store), plugins)
+    presets = gather(plugins.hooks.presets())
+    return Services(settings, store, Auth(settings, store), Tail(store), Door(settings, store, presets), plugins)

@@ -14,18 +14,19 @@ from hub_hybrid.retention import Keeper
 from hub_hybrid.supervisor import Pace, Supervisor
 
 if TYPE_CHECKING:
+    from hub.web.api.op import Api
     from starlette.routing import BaseRoute
 
 _running: list[Supervisor] = []
 
 
 @hookimpl
-def hub_routes(ctx: Context) -> Iterable[BaseRoute]:
+def hub_routes(ctx: Context) -> Iterable[BaseRoute | Api]:
     """The sync endpoints, and sites and links over the API."""
     from hub_hybrid.api import api  # noqa: PLC0415 - only the web process needs them
     from hub_hybrid.plane import Plane  # noqa: PLC0415
 
-    return [*Plane(ctx.store).routes(), *api.routes()]
+    return [*Plane(ctx.store).routes(), api]
 
 
 @hookimpl

@@ -54,7 +54,7 @@ def hub_routes() -> Iterable[Any]:
     """The API of channels, alerts and deliveries."""
     from hub_notifications.api import api  # noqa: PLC0415 - only the web process serves it
 
-    return api.routes()
+    return [api]
 
 
 def run_link(ctx: Context, run_id: str) -> str:

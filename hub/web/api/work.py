@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import Field
 
 from hub.errors import NotFoundError
+from hub.plugins import Plugins
 from hub.runtime.commands import Command, apply
 from hub.store import catalog
 from hub.web.api.fields import In, Moment, NoBody, NoQuery, Out, Page, PageQuery
@@ -104,5 +103,5 @@ def list_workers(call: Call[NoBody, WorkerQuery]) -> Page[WorkerOut]:
 @api.op("GET", "/api/v1/plugins", out=list[PluginOut], scope="plugins:read")
 def list_plugins(call: Call[NoBody, NoQuery]) -> list[PluginOut]:
     """List installed plugins and what is wrong with them."""
-    loaded: Any = call.services.plugins
-    return [PluginOut.model_validate(row, from_attributes=True) for row in (loaded.table if loaded else ())]
+    loaded: Plugins = call.services.plugins
+    return [PluginOut.model_validate(row, from_attributes=True) for row in loaded.table]

@@ -9,6 +9,7 @@ import json
 import sqlite3
 from contextlib import closing
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pandas as pd
@@ -18,8 +19,12 @@ from hub import flow, get_run_logger, task
 @task(retries=3, retry_delay_seconds=0.2, retry_on=OSError, timeout_seconds=30)
 def fetch(url: str, page: int) -> list[dict[str, Any]]:
     """One page of the API; an empty one is the last."""
-    with urlopen(f"{url}?page={page}", timeout=10) as response:
-        rows: list[dict[str, Any]] = json.load(response)
+    try:
+        with urlopen(f"{url}?page={page}", timeout=10) as response:
+            rows: list[dict[str, Any]] = json.load(response)
+    except HTTPError as error:
+        with error:  # its connection is closed, also when it is kept for a later look
+            raise OSError(f"page {page}: the API answered {error.code}") from None
     return rows
 
 

@@ -1,0 +1,49 @@
+"""`hub plugins`: what is installed, and what is wrong with it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from hub.cli import output
+from hub.cli.connection import connect
+from hub.cli.output import AsJson, Column
+from hub.errors import NotFoundError
+
+app = App(name="plugins", help="Installed plugins and what is wrong with them.")
+
+COLUMNS = (
+    Column("NAME", "name"),
+    Column("VERSION", "version"),
+    Column("STATE", "state", "state"),
+    Column("IMPORT", lambda item: f"{item['import_ms']:.0f} ms"),
+    Column("HOOKS", lambda item: len(item["hooks"])),
+    Column("PROBLEM", "problem"),
+)
+DETAIL = (
+    Column("Plugin", "name"),
+    Column("Version", "version"),
+    Column("Distribution", "distribution"),
+    Column("State", "state", "state"),
+    Column("Problem", "problem"),
+    Column("Hooks", "hooks", "list"),
+)
+
+
+@app.command
+def ls(*, as_json: AsJson = False) -> None:
+    """List plugins, whether they are loaded, and if not, why."""
+    with connect() as client:
+        found = client.get("/plugins")
+    output.table(found, COLUMNS, as_json=as_json, empty="No plugins are installed.")
+
+
+@app.command
+def show(name: Annotated[str, Parameter(help="The plugin's name.")], *, as_json: AsJson = False) -> None:
+    """Show one plugin and the hooks it takes part in."""
+    with connect() as client:
+        found = next((plugin for plugin in client.get("/plugins") if plugin["name"] == name), None)
+    if found is None:
+        raise NotFoundError(f"there is no plugin {name!r}", hint="`hub plugins ls` lists them.")
+    output.detail(found, DETAIL, as_json=as_json)

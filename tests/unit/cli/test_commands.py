@@ -210,6 +210,6 @@ def test_a_home_that_cannot_be_written_is_a_sentence(
 def test_plugins_are_listed_with_what_is_wrong_with_them(hub: Shell) -> None:
     found = {row["name"]: row for row in hub.json("plugins", "ls")}
     assert found["notifications"]["state"] == "loaded"
-    assert "hub_cli" in hub.json("plugins", "show", "notifications")["hooks"]
+    assert "hub_routes" in hub.json("plugins", "show", "notifications")["hooks"]
     assert "NAME" in hub("plugins", "ls")
     hub("plugins", "show", "nothing-like-it", code=3)

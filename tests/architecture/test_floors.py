@@ -10,7 +10,11 @@ from pathlib import Path
 from .repository import PACKAGES, ROOT, functions, python_files, short, tree
 
 BRIDGES = {
-    # file: why it is async below the web
+    "hub/runtime/executor/steps.py": "each effect of a step, carried out by a thread or on the user's own loop",
+    "hub/runtime/executor/calls.py": "settles the future of a coroutine that was submitted",
+    "hub/runtime/executor/loops.py": "the one loop of a run on a worker, and waiting for a future on it",
+    "hub/runtime/attempt.py": "starts an async flow on a worker",
+    "hub/runtime/inline.py": "starts an async flow on the caller's loop",
 }
 """Files of floors 0 to 5 that may hold `async def`, each with its reason."""
 

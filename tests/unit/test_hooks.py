@@ -80,6 +80,13 @@ def test_a_breaker_opens_probes_and_closes() -> None:
     assert breaker.state(201) == "open"
 
 
+def test_the_built_in_plugins_load(settings: Settings) -> None:
+    plugins = load_plugins(settings, process="upkeep")
+    own = {row.name: row for row in plugins.table if row.distribution == "hubspoke"}
+    assert own
+    assert {row.state for row in own.values()} == {"loaded"}, own
+
+
 @pytest.mark.parametrize(
     ("mode", "state", "problem"),
     [("ok", "loaded", ""), ("import_error", "failed", "told to fail at its import")],

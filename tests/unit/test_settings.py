@@ -1,0 +1,115 @@
+"""Every setting by its environment name: what it takes, what it refuses, and in which order sources count."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hub.errors import SettingError
+from hub.settings import Settings, load_settings, socket_dir
+from pydantic import SecretStr
+
+EXAMPLES: list[tuple[str, str, Any, str | None]] = [
+    ("database_url", "text", "text", None),
+    ("broker_url", "text", "text", None),
+    ("api_url", "text", "text", None),
+    ("api_key", "text", "text", None),
+    ("public_url", "text", "text", None),
+    ("journal", "off", "off", "nonsense"),
+    ("web_host", "text", "text", None),
+    ("web_port", "3", 3, "many"),
+    ("web_login", "always", "always", "nonsense"),
+    ("web_hosts", "a, b", ("a", "b"), None),
+    ("web_trusted_proxies", "3", 3, "many"),
+    ("web_max_body", "3", 3, "many"),
+    ("door_max_body", "3", 3, "many"),
+    ("door_read_timeout", "4.5", 4.5, "-1"),
+    ("door_queue", "3", 3, "many"),
+    ("door_rejected_per_minute", "3", 3, "many"),
+    ("worker_slots", "3", 3, "many"),
+    ("worker_queues", "a, b", ("a", "b"), None),
+    ("worker_name", "text", "text", None),
+    ("worker_cancel_grace", "4.5", 4.5, "-1"),
+    ("worker_stop_grace", "4.5", 4.5, "-1"),
+    ("lease", "4.5", 4.5, "-1"),
+    ("lease_renew", "4.5", 4.5, "-1"),
+    ("claim_timeout", "4.5", 4.5, "-1"),
+    ("canary_interval", "4.5", 4.5, "-1"),
+    ("poll_interval", "4.5", 4.5, "-1"),
+    ("sdk_threads", "3", 3, "many"),
+    ("alerts_from", "text", "text", None),
+    ("alerts_retry_delays", "1, 2", (1.0, 2.0), "soon"),
+    ("sync_interval", "4.5", 4.5, "-1"),
+    ("sync_poll", "4.5", 4.5, "-1"),
+    ("sync_longest_wait", "4.5", 4.5, "-1"),
+    ("retention_runs", "4.5", 4.5, "-1"),
+    ("retention_events", "4.5", 4.5, "-1"),
+    ("retention_receipts", "4.5", 4.5, "-1"),
+    ("plugins", "text", "text", None),
+    ("plugins_strict", "true", True, "perhaps"),
+    ("log_format", "json", "json", "nonsense"),
+    ("log_level", "ERROR", "ERROR", "nonsense"),
+]
+"""Name, a text as the environment gives it, the value it means, a text that is refused."""
+ELSEWHERE = {"home", "profile", "encryption_key"}
+
+
+@pytest.mark.parametrize(("name", "text", "value", "_wrong"), EXAMPLES)
+def test_it_is_read_from_the_environment(name: str, text: str, value: Any, _wrong: str | None, tmp_path: Path) -> None:
+    settings = load_settings(environ={"HUB_HOME": str(tmp_path), f"HUB_{name.upper()}": text})
+    found = getattr(settings, name)
+    assert (found.get_secret_value() if isinstance(found, SecretStr) else found) == value
+
+
+@pytest.mark.parametrize(("name", "wrong"), [(name, wrong) for name, _, _, wrong in EXAMPLES if wrong is not None])
+def test_a_wrong_value_is_refused_with_its_name(name: str, wrong: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=name):
+        load_settings(environ={"HUB_HOME": str(tmp_path), f"HUB_{name.upper()}": wrong})
+
+
+def test_no_setting_is_forgotten_here() -> None:
+    assert {name for name, *_ in EXAMPLES} | ELSEWHERE == set(Settings.model_fields)
+
+
+def test_flag_beats_environment_beats_profile_beats_file_beats_default(tmp_path: Path) -> None:
+    (tmp_path / "hub.toml").write_text("web_port = 1\nlease = 40\n[profiles.p]\nweb_port = 2\n")
+    home = {"HUB_HOME": str(tmp_path)}
+    assert load_settings(environ=home).web_port == 1
+    assert load_settings(environ={**home, "HUB_PROFILE": "p"}).web_port == 2
+    assert load_settings(environ={**home, "HUB_PROFILE": "p", "HUB_WEB_PORT": "3"}).web_port == 3
+    assert load_settings({"web_port": 4}, environ={**home, "HUB_WEB_PORT": "3"}).web_port == 4
+    assert load_settings(environ=home).lease == 40
+    assert load_settings(environ={"HUB_HOME": str(tmp_path / "other")}).web_port == 4300
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "said"),
+    [
+        ("HUB_WEB_PROT", "1", "HUB_WEB_PORT"),
+        ("HUB_PROFILE", "nowhere", "nowhere"),
+        ("HUB_ENCRYPTION_KEY_FILE", "/no/such/file", "cannot be read"),
+    ],
+)
+def test_what_is_not_known_is_refused_with_the_nearest(variable: str, text: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=said):
+        load_settings(environ={"HUB_HOME": str(tmp_path), variable: text})
+
+
+def test_a_broken_or_unknown_file_entry_is_named(tmp_path: Path) -> None:
+    for text, said in (("web_prot = 1", "web_port"), ("= nonsense", "hub.toml")):
+        (tmp_path / "hub.toml").write_text(text)
+        with pytest.raises(SettingError, match=said):
+            load_settings(environ={"HUB_HOME": str(tmp_path)})
+
+
+def test_secrets_come_from_files_and_are_not_shown(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("canary-5521\n")
+    settings = load_settings(environ={"HUB_HOME": str(tmp_path), "HUB_API_KEY_FILE": str(tmp_path / "key")})
+    assert settings.api_key.get_secret_value() == "canary-5521"
+    assert "canary-5521" not in repr(settings)
+
+
+def test_a_long_home_gets_a_short_socket_folder() -> None:
+    assert socket_dir(Path("/short")) == Path("/short")
+    assert len(str(socket_dir(Path("/" + "x" * 200)))) < 90

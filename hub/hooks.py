@@ -95,6 +95,14 @@ class Hooks:
         """Say what every hook gets as `ctx`."""
         self._context = context
 
+    def health_of_hooks(self) -> dict[str, list[dict[str, Any]]]:
+        """How often each plugin's hooks failed since the start, and whether they are skipped now."""
+        now, found = self._clock(), dict[str, list[dict[str, Any]]]()
+        for (plugin, hook), breaker in self.breakers.items():
+            row = {"hook": hook, "state": breaker.state(now), "errors": breaker.total, "last_error": breaker.last_error}
+            found.setdefault(plugin, []).append(row)
+        return found
+
     def startup(self) -> list[Result]:
         """See hub_startup."""
         return self._collect("hub_startup", 5)

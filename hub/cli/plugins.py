@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
@@ -13,20 +14,28 @@ from hub.errors import NotFoundError
 
 app = App(name="plugins", help="Installed plugins and what is wrong with them.")
 
+def _trouble(item: Mapping[str, Any]) -> str:
+    """What is wrong: it does not load, or its hooks fail where they run."""
+    skipped = "".join(f" ({one['hook']} is skipped for now)" for one in item["breakers"] if one["state"] == "open")
+    return str(item["problem"] or item["last_error"]) + skipped
+
+
 COLUMNS = (
     Column("NAME", "name"),
     Column("VERSION", "version"),
     Column("STATE", "state", "state"),
     Column("IMPORT", lambda item: f"{item['import_ms']:.0f} ms"),
-    Column("HOOKS", lambda item: len(item["hooks"])),
-    Column("PROBLEM", "problem"),
+    Column("ERRORS", "errors"),
+    Column("HOOKS", lambda item: [name.removeprefix("hub_") for name in item["hooks"]], "list"),
+    Column("PROBLEM", _trouble),
 )
 DETAIL = (
     Column("Plugin", "name"),
     Column("Version", "version"),
     Column("Distribution", "distribution"),
     Column("State", "state", "state"),
-    Column("Problem", "problem"),
+    Column("Problem", _trouble),
+    Column("Errors", "errors"),
     Column("Hooks", "hooks", "list"),
 )
 
@@ -35,7 +44,7 @@ DETAIL = (
 def ls(*, as_json: AsJson = False) -> None:
     """List plugins, whether they are loaded, and if not, why."""
     with connect() as client:
-        found = client.get("/plugins")
+        found = client.get("/plugins")["items"]
     output.table(found, COLUMNS, as_json=as_json, empty="No plugins are installed.")
 
 
@@ -43,7 +52,7 @@ def ls(*, as_json: AsJson = False) -> None:
 def show(name: Annotated[str, Parameter(help="The plugin's name.")], *, as_json: AsJson = False) -> None:
     """Show one plugin and the hooks it takes part in."""
     with connect() as client:
-        found = next((plugin for plugin in client.get("/plugins") if plugin["name"] == name), None)
+        found = next((plugin for plugin in client.get("/plugins")["items"] if plugin["name"] == name), None)
     if found is None:
         raise NotFoundError(f"there is no plugin {name!r}", hint="`hub plugins ls` lists them.")
     output.detail(found, DETAIL, as_json=as_json)

@@ -74,7 +74,8 @@ def apply_mapping(tree: Json, variables: Mapping[str, Any]) -> Json:
 
     Nothing is parsed after it was put in, so a payload cannot add keys.
     """
-    return _walk(tree, lambda text: compile_expression(text).value(variables), "parameters", 0)
+    made: Json = _walk(tree, lambda text: compile_expression(text).value(variables), "parameters", 0)
+    return made
 
 
 def cel_input(value: Any, depth: int = 0) -> Any:

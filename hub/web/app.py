@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import cache
@@ -15,17 +16,18 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from hub.plugins import Plugins, load_plugins
-from hub.runtime.commands import register
+from hub.runtime.commands import register_given
 from hub.settings import Settings
 from hub.store import Store
 from hub.web import health
-from hub.web.api import access, automations, deployments, events, runs, work
+from hub.web.api import access, automations, deployments, events, plugins, runs, work
 from hub.web.api.op import Api
 from hub.web.api.openapi import document
 from hub.web.hosts import HostGuard
 from hub.web.problems import HANDLERS, LastResort
 from hub.web.services import Services, make_services
 
+log = logging.getLogger("hub.web")
 THREADS = 32
 """Requests served at once; fewer than the connections of either store's pool, so that none waits for another."""
 
@@ -53,7 +55,7 @@ def build_app(
 def core_api() -> Api:
     """Every operation of the hub itself, without those of plugins."""
     api = Api()
-    for part in (runs, deployments, work, events, automations, access):
+    for part in (runs, deployments, work, events, automations, plugins, access):
         api.include(part.api)
     return api
 
@@ -73,12 +75,14 @@ def _routes(services: Services, *, door_only: bool) -> Iterable[BaseRoute]:
 def _of_plugins(services: Services, api: Api) -> Iterable[BaseRoute]:
     """Routes of plugins; an `Api` among them becomes part of the API and its description."""
     hooks = services.plugins.hooks
-    register(*hooks.commands())
+    register_given(hooks.commands())
     for given in hooks.routes():
         if isinstance(given, Api):
             api.include(given)
-        else:
+        elif isinstance(given, BaseRoute):
             yield given
+        else:
+            log.warning("a plugin gave %s as a route", type(given).__name__)
 
 
 def _described(api: Api) -> Callable[[Request], Response]:

@@ -13,7 +13,7 @@ from hub import hookspecs
 from hub.errors import SettingError, UnavailableError
 from hub.hooks import Breaker, Hooks
 from hub.hookspecs import hookimpl
-from hub.plugins import list_manifests, load_plugins
+from hub.plugins import Panel, list_manifests, load_plugins
 from hub.settings import Settings, load_settings
 
 
@@ -38,6 +38,37 @@ def test_every_hook_has_a_caller_with_the_same_arguments() -> None:
     for name in names:
         wanted = set(inspect.signature(getattr(hookspecs, name)).parameters) - {"ctx"}
         assert set(inspect.signature(getattr(Hooks, name.removeprefix("hub_"))).parameters) - {"self"} == wanted
+
+
+ANSWERS: dict[str, tuple[object, object]] = {
+    "hub_startup": (None, None),
+    "hub_shutdown": (None, None),
+    "hub_routes": (["route"], ["route"]),
+    "hub_cli": ({"echo": "m:app"}, {"echo": "m:app"}),
+    "hub_loops": (iter(["loop"]), ["loop"]),
+    "hub_commands": (("op",), ["op"]),
+    "hub_presets": (["preset"], ["preset"]),
+    "hub_webhook_verify": ("verdict", "verdict"),
+    "hub_run_state": (None, None),
+    "hub_ui_panels": ([Panel("b", "", 2), Panel("a", "", 1)], [Panel("a", "", 1), Panel("b", "", 2)]),
+    "hub_health": ([{"ok": True}], [{"ok": True}]),
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_each_hook_gives_what_its_plugin_gave(name: str) -> None:
+    given, wanted = ANSWERS[name]
+    module = types.ModuleType("one")
+    setattr(module, name, hookimpl(lambda: given))
+    manager = pluggy.PluginManager("hub")
+    manager.add_hookspecs(hookspecs)
+    manager.register(module, name="one")
+    caller = getattr(Hooks(manager, frozenset()), name.removeprefix("hub_"))
+    found = caller(**dict.fromkeys(inspect.signature(caller).parameters, "x"))
+    if wanted is None:
+        assert [result.ok for result in found] == [True]
+    else:
+        assert found == wanted
 
 
 @pytest.mark.parametrize("trusted", [True, False])

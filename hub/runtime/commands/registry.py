@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -44,6 +45,7 @@ _HOMES = {
 }
 """The module that holds the operations of a noun; plugins register theirs through the hook `hub_commands`."""
 _ops: dict[str, Op] = {}
+log = logging.getLogger("hub.commands")
 
 
 def register(*ops: Op) -> None:
@@ -52,6 +54,17 @@ def register(*ops: Op) -> None:
         if op.name in _ops and _ops[op.name] is not op:
             raise ValueError(f"operation {op.name} is registered twice")
         _ops[op.name] = op
+
+
+def register_given(ops: Iterable[object]) -> None:
+    """Add what plugins gave; what is not an operation, or takes another's name, is left out and logged."""
+    for op in ops:
+        try:
+            if not isinstance(op, Op):
+                raise ValueError(f"{type(op).__name__} is not an operation")
+            register(op)
+        except ValueError as error:
+            log.warning("a plugin's operation is left out: %s", error)
 
 
 def find(name: str) -> Op:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pydantic import Field
 
 from hub.errors import NotFoundError
-from hub.plugins import Plugins
 from hub.runtime.commands import Command, apply
 from hub.store import catalog
 from hub.web.api.fields import In, Moment, NoBody, NoQuery, Out, Page, PageQuery
@@ -63,18 +62,6 @@ class WorkerOut(Out):
     ended_at: Moment | None
 
 
-class PluginOut(Out):
-    """An installed plugin, and what is wrong with it."""
-
-    name: str
-    version: str
-    distribution: str
-    state: str
-    problem: str
-    import_ms: float
-    hooks: list[str]
-
-
 @api.op("GET", "/api/v1/queues", query=PageQuery, out=Page[QueueOut], scope="queues:read")
 def list_queues(call: Call[NoBody, PageQuery]) -> Page[QueueOut]:
     """List work queues."""
@@ -98,10 +85,3 @@ def list_workers(call: Call[NoBody, WorkerQuery]) -> Page[WorkerOut]:
     with call.store.read() as tx:
         found = catalog.workers(tx, call.scope, gone=query.gone, limit=query.limit, cursor=query.cursor)
     return Page[WorkerOut].of(found)
-
-
-@api.op("GET", "/api/v1/plugins", out=list[PluginOut], scope="plugins:read")
-def list_plugins(call: Call[NoBody, NoQuery]) -> list[PluginOut]:
-    """List installed plugins and what is wrong with them."""
-    loaded: Plugins = call.services.plugins
-    return [PluginOut.model_validate(row, from_attributes=True) for row in loaded.table]

@@ -105,9 +105,9 @@ class Sweeper:
                 bells.append(Doorbell(scope, row["run_id"], worker_id, row["id"], row["epoch"] + 1))
         ring(self._store, self._publisher, bells)
 
-    def _free_dead(self, locks: list[tuple[str, str]]) -> None:
+    def _free_dead(self, locks: list[tuple[str, str, Micros]]) -> None:
         """Give back locks that a dead process of this machine holds: its successor need not wait for the lease."""
-        for name, holder in locks:
+        for name, holder, _ in locks:
             who = process.Identity.parse(holder.partition("#")[0])
             if who is not None and process.known_dead(who):
                 with self._store.write() as tx:

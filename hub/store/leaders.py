@@ -6,7 +6,7 @@ from sqlalchemy import case, delete, or_, select, update
 
 from hub.store.base import Tx
 from hub.store.tables import Leader
-from hub.types import SECOND
+from hub.types import SECOND, Micros
 
 TABLE = Leader.__table__  # type: ignore[attr-defined]
 
@@ -37,12 +37,18 @@ def give_back(tx: Tx, name: str, holder: str) -> None:
     tx.conn.execute(update(TABLE).where(TABLE.c.name == name, TABLE.c.holder == holder).values(lease_until=0))
 
 
-def held(tx: Tx) -> list[tuple[str, str]]:
-    """(name, holder) of every lock whose lease runs."""
-    query = select(TABLE.c.name, TABLE.c.holder).where(TABLE.c.lease_until > tx.now)
-    return [(name, holder) for name, holder in tx.conn.execute(query)]
+def held(tx: Tx) -> list[tuple[str, str, Micros]]:
+    """(name, holder, until) of every lock whose lease runs."""
+    query = select(TABLE.c.name, TABLE.c.holder, TABLE.c.lease_until).where(TABLE.c.lease_until > tx.now)
+    return [(name, holder, until) for name, holder, until in tx.conn.execute(query)]
 
 
 def forget(tx: Tx, name: str) -> None:
     """Remove a lock whose work is gone for ever."""
     tx.conn.execute(delete(TABLE).where(TABLE.c.name == name))
+
+
+def forget_old(tx: Tx, prefix: str, *, before: Micros) -> int:
+    """Remove locks whose name begins with `prefix` and whose lease ended before that; how many."""
+    where = (TABLE.c.name.startswith(prefix, autoescape=True), TABLE.c.lease_until < before)
+    return tx.conn.execute(delete(TABLE).where(*where)).rowcount

@@ -74,6 +74,7 @@ CATALOG: dict[str, dict[str, Level]] = {
         f"hub.schedule.{verb}": {"deployment_id": "metadata", "kind": "metadata"}
         for verb in ("created", "updated", "deleted")
     },
+    "hub.schedule.failed": {"deployment_id": "metadata", "planned_at": "metadata", "error": "errors"},
     "hub.automation.failed": {"name": "metadata", "cause": "metadata", "error": "errors"},
     "hub.receipt.failed": {"receipt_id": "metadata", "source_id": "metadata", "error": "errors"},
     "hub.alert.raised": {

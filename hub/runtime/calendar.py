@@ -14,6 +14,7 @@ from hub.types import SECOND, Micros
 
 MIN_INTERVAL = 1.0
 MAX_INTERVAL = 366 * 86_400.0
+_CLOCK_CHANGE: Micros = 3 * 3600 * SECOND
 
 
 def check(kind: str, spec: str, timezone: str) -> None:
@@ -47,6 +48,23 @@ def next_time(schedule: Mapping[str, Any], *, after: Micros) -> Micros | None:
     except StopIteration:
         return None
     return int(moment.timestamp()) * SECOND
+
+
+def last_time(schedule: Mapping[str, Any], *, first: Micros, until: Micros) -> Micros:
+    """The last planned time not later than `until`; `first` is one that is known to be planned before."""
+    if schedule["kind"] == "interval":
+        step = int(seconds(schedule["spec"]) * SECOND)
+        return first + (until - first) // step * step
+    local = datetime.fromtimestamp(until / SECOND, zone(schedule["timezone"]))
+    # Backwards is only a guess: around a clock change it may differ from the forward rule, which decides.
+    guess = next(CronSim(schedule["spec"], local, reverse=True), None)
+    after = first if guess is None else max(first, int(guess.timestamp()) * SECOND - _CLOCK_CHANGE)
+    found = first
+    while True:
+        following = next_time(schedule, after=max(after - 1, found))
+        if following is None or following > until:
+            return found
+        found = following
 
 
 def seconds(spec: str) -> float:

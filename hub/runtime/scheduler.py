@@ -1,0 +1,132 @@
+"""The scheduler: a planned time that has come becomes a run, once, whatever number of schedulers there is.
+
+The tick is a row whose key is (schedule, planned time), and the run's id is derived from it; both are written in one
+transaction with the schedule's next time. After a pause only the last missed time is made up for.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, select, update
+
+from hub.errors import HubError, UnavailableError, UsageError
+from hub.plugins import Loop
+from hub.runtime import calendar
+from hub.runtime.commands import Command
+from hub.runtime.commands.runs import CreateRun
+from hub.runtime.commands.runs import create as create_run
+from hub.store import events
+from hub.store.base import Store, Tx
+from hub.store.tables import Deployment, Schedule, Tick
+from hub.types import SECOND, Actor, Id, Micros, Scope, derived_id
+
+log = logging.getLogger("hub.scheduler")
+SCHEDULES = Schedule.__table__  # type: ignore[attr-defined]
+DEPLOYMENTS = Deployment.__table__  # type: ignore[attr-defined]
+TICKS = Tick.__table__  # type: ignore[attr-defined]
+BATCH = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduler:
+    """One per upkeep process; any number of processes may run one."""
+
+    store: Store
+    poll: float = 1.0
+
+    def step(self) -> bool | float:
+        """Make runs of what is due. True: there may be more; a number: seconds until the next planned time."""
+        with self.store.read() as tx:
+            query = select(SCHEDULES.c.id).where(SCHEDULES.c.active, SCHEDULES.c.next_at <= tx.now)
+            due = list(tx.conn.execute(query.order_by(SCHEDULES.c.next_at).limit(BATCH)).scalars())
+            if not due:
+                return self._until_next(tx)
+        for schedule_id in due:
+            try:
+                self._tick(schedule_id)
+            except UsageError as error:
+                self._give_up(schedule_id, error)
+        return True
+
+    def _until_next(self, tx: Tx) -> float:
+        query = select(func.min(SCHEDULES.c.next_at)).where(SCHEDULES.c.active)
+        when: Micros | None = tx.conn.execute(query).scalar()
+        return self.poll if when is None else min(self.poll, max(0.0, (when - tx.now) / SECOND))
+
+    def _tick(self, schedule_id: Id) -> None:
+        with self.store.write() as tx:
+            row = _due(tx, schedule_id)
+            if row is None:
+                return  # another scheduler was faster, or it was paused or removed
+            planned = calendar.last_time(row, first=row["next_at"], until=tx.now)
+            if row["deployment_paused"] is False and _first_to_tick(tx, row, planned):
+                _start(tx, row, planned)
+            _advance(tx, row)
+
+    def _give_up(self, schedule_id: Id, error: UsageError) -> None:
+        """A schedule that cannot be planned any more (its time zone is gone) is switched off and says so."""
+        with self.store.write() as tx:
+            row = _due(tx, schedule_id)
+            if row is not None:
+                tx.conn.execute(update(SCHEDULES).where(SCHEDULES.c.id == schedule_id).values(active=False))
+                _failed(tx, row, row["next_at"], error)
+
+    def loop(self) -> Loop:
+        """As an upkeep loop."""
+        return Loop("scheduler", self.step, interval=self.poll)
+
+
+def tick_run_id(schedule_id: Id, planned_at: Micros) -> Id:
+    """The id of the run of a planned time; made once."""
+    return derived_id(schedule_id, "tick", str(planned_at))
+
+
+def _due(tx: Tx, schedule_id: Id) -> dict[str, Any] | None:
+    joined = SCHEDULES.outerjoin(DEPLOYMENTS, DEPLOYMENTS.c.id == SCHEDULES.c.deployment_id)
+    query = select(*SCHEDULES.c, DEPLOYMENTS.c.paused.label("deployment_paused")).select_from(joined)
+    query = query.where(SCHEDULES.c.id == schedule_id, SCHEDULES.c.active, SCHEDULES.c.next_at <= tx.now)
+    row = tx.conn.execute(query).mappings().first()
+    return None if row is None else dict(row)
+
+
+def _first_to_tick(tx: Tx, row: Mapping[str, Any], planned: Micros) -> bool:
+    run_id = tick_run_id(row["id"], planned)
+    tick = {"schedule_id": row["id"], "planned_at": planned, "workspace_id": row["workspace_id"], "run_id": run_id}
+    return tx.insert_ignore(TICKS, {**tick, "at": tx.now})
+
+
+def _start(tx: Tx, row: Mapping[str, Any], planned: Micros) -> None:
+    scope = Scope(row["workspace_id"], Actor("schedule", row["id"]))
+    args = CreateRun.model_validate(
+        {
+            "run_id": tick_run_id(row["id"], planned),
+            "parameters": row["parameters"],
+            "due_at": planned,
+            "origin": "schedule",
+            "origin_id": row["id"],
+        }
+    )
+    try:
+        create_run(tx, Command("run.create", scope, row["deployment_id"], via="schedule"), args)
+    except UnavailableError:
+        raise
+    except HubError as error:
+        # Its parameters no longer fit: that must be seen, and must not stop the schedules behind it.
+        _failed(tx, row, planned, error)
+
+
+def _failed(tx: Tx, row: Mapping[str, Any], planned: Micros, error: HubError) -> None:
+    log.warning("schedule %s made no run: %s", row["id"], error.detail)
+    scope = Scope(row["workspace_id"], Actor("schedule", row["id"]))
+    fields = {"deployment_id": row["deployment_id"], "planned_at": planned, "error": error.detail}
+    events.append(tx, scope, "hub.schedule.failed", subject=row["id"], **fields)
+
+
+def _advance(tx: Tx, row: Mapping[str, Any]) -> None:
+    following = calendar.next_time(row, after=tx.now)
+    where = (SCHEDULES.c.id == row["id"], SCHEDULES.c.next_at == row["next_at"])
+    tx.conn.execute(update(SCHEDULES).where(*where).values(next_at=following))

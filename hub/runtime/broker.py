@@ -237,7 +237,7 @@ def connection_arguments(url: str, *, timeout: float = 3.0, worker_id: str = "")
     """What kombu's Connection and Celery's configuration need for `url`: {"hostname", "transport_options"}."""
     which = kind(url)
     if which == "filesystem":
-        return {"hostname": "filesystem://", "transport_options": _files(url)}
+        return {"hostname": "filesystem://localhost//", "transport_options": _files(url)}
     if which == "amqp":
         options: dict[str, Any] = {"confirm_publish": True, "read_timeout": timeout, "write_timeout": timeout}
         if worker_id:

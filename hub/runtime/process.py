@@ -163,6 +163,13 @@ def die_with_parent(parent: int, *, death_signal: int = signal.SIGKILL) -> None:
         os._exit(EX_TEMPFAIL)
 
 
+def watch_parent(parent: int) -> None:
+    """The same for a child that was forked by a thread which may end before its process: a thread here watches."""
+    if _LINUX:
+        _libc().prctl(_PR_SET_PDEATHSIG, 0, 0, 0, 0)
+    threading.Thread(target=_watch, args=(parent, signal.SIGKILL), name="parent-watch", daemon=True).start()
+
+
 def _watch(parent: int, death_signal: int) -> None:
     while os.getppid() == parent:
         time.sleep(0.5)

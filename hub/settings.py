@@ -58,6 +58,11 @@ class Settings(BaseModel):
     worker_cancel_grace: float = Field(10.0, ge=0, description="Time a cancelled run has to end by itself.")
     worker_stop_grace: float = Field(30.0, ge=0, description="Time running flows have when a worker is stopped.")
 
+    worker_runs_per_child: int = Field(500, ge=1, description="Runs after which a worker's child is replaced.")
+    worker_memory_per_child: int = Field(
+        1_073_741_824, ge=67_108_864, description="Memory in bytes over which a worker's child is replaced."
+    )
+
     lease: float = Field(30.0, ge=1, description="How long an attempt or a worker lives without renewal.")
     lease_renew: float = Field(10.0, gt=0, description="How often leases are renewed.")
     claim_timeout: float = Field(5.0, gt=0, description="A published run not claimed by then is published again.")

@@ -19,6 +19,7 @@ from celery.worker import state as worker_state
 from celery.worker.strategy import default as default_strategy
 from kombu import Connection, Exchange, Queue
 
+from hub.errors import UnavailableError
 from hub.runtime import broker, process
 from hub.runtime.publish import TASK, queue_name
 from hub.types import Id
@@ -144,6 +145,10 @@ def _guarded(execute: Execute, attempt_id: str, epoch: int) -> None:
     """Nothing an attempt raises may reach Celery: a MemoryError there would block its whole pool."""
     try:
         tainted = execute(attempt_id, epoch)
+    except UnavailableError as error:
+        # Nothing was claimed: the sweeper rings again.
+        log.warning("attempt %s was not taken: %s", attempt_id, error.detail)
+        tainted = False
     except BaseException:
         log.exception("attempt %s ended with an error of the hub's own", attempt_id)
         tainted = True

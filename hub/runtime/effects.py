@@ -76,7 +76,7 @@ class Effects:
 
     def loop(self) -> Loop:
         """As an upkeep loop."""
-        return Loop("effects", self.step, topics=("effects",), interval=self.interval)
+        return Loop(f"effects {'+'.join(self.kinds)}", self.step, topics=("effects",), interval=self.interval)
 
 
 def handler(kind: str) -> Handler:

@@ -92,6 +92,7 @@ class Tick(SQLModel, table=True):
     """One planned time of a schedule. The key makes it happen once, whatever number of schedulers runs."""
 
     __tablename__: ClassVar[str] = "ticks"
+    __table_args__: ClassVar[Any] = (Index("ix_ticks_at", "at"),)
     schedule_id: str = id_key()
     planned_at: int = Field(primary_key=True, sa_type=BigInteger)
     workspace_id: str = ref()

@@ -1,0 +1,147 @@
+"""What a keeper does about the attempts its children hold: looks whether they live, and ends those that must end."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import select
+
+from hub.engine.run import Fail, Lose, Release, Signal, Stopped
+from hub.errors import HubError
+from hub.runtime import orchestrator, process
+from hub.settings import Settings
+from hub.states import StateType
+from hub.store import attempts, runs
+from hub.store.base import Store, Tx
+from hub.types import SECOND, Actor, Id, Micros, Scope
+
+log = logging.getLogger("hub.keeper")
+_DEADLINE_GRACE = 5.0
+"""Seconds that an executor has to end a run over its time by itself."""
+
+
+@dataclass(slots=True)
+class Held:
+    """The attempts of one worker. `rows` are those that live, as they were last seen."""
+
+    store: Store
+    settings: Settings
+    worker_id: Id
+    clock: Callable[[], float] = time.monotonic
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    _asked: dict[Id, float] = field(default_factory=dict)
+
+    def look(self) -> None:
+        """Read the live attempts; end what is dead, cancelled or over its time."""
+        with self.store.read() as tx:
+            self.rows = _live(tx, self.worker_id)
+            now = tx.now
+        for row in self.rows:
+            if row["state"] == "CLAIMED" and row["pid"] is not None:
+                self._tend(row, now)
+        known = {row["id"] for row in self.rows}
+        self._asked = {key: at for key, at in self._asked.items() if key in known}
+
+    def _tend(self, row: Mapping[str, Any], now: Micros) -> None:
+        if not process.alive(row["pid"], row["pid_started"]):
+            # Its group holds what the flow had started.
+            end_group(row["pid"])
+            self._report(row, Lose(row["number"], row["epoch"], f"its process {row['pid']} has ended"))
+        elif row["run_state"] == StateType.CANCELLING:
+            self._cancel(row)
+        elif _over_time(row, now):
+            end_group(row["pid"])
+            message = f"over its timeout of {row['timeout_s']:g} s; its process had to be ended"
+            self._report(row, Fail(row["number"], row["epoch"], message, timed_out=True))
+
+    def _cancel(self, row: Mapping[str, Any]) -> None:
+        """First ask, then, after the grace, end the child with all it has started."""
+        asked = self._asked.get(row["id"])
+        if asked is None:
+            self._asked[row["id"]] = self.clock()
+            process.send(row["pid"], signal.SIGUSR2)
+        elif self.clock() - asked >= self.settings.worker_cancel_grace:
+            end_group(row["pid"])
+            message = f"it did not end within {self.settings.worker_cancel_grace:g} s; its process was ended"
+            self._report(row, Stopped(row["number"], row["epoch"], message))
+
+    def next_deadline(self) -> float | None:
+        """When (on the clock) the next cancelled attempt has used up its grace."""
+        return min(self._asked.values(), default=None) if self._asked else None
+
+    def renew(self, tx: Tx) -> None:
+        """Renew the leases of attempts whose process lives; end the children of those that are no longer ours."""
+        alive = [row for row in self.rows if _executes(row)]
+        kept = set(attempts.renew(tx, [row["id"] for row in alive], lease_s=self.settings.lease))
+        for row in alive:
+            if row["id"] not in kept and _taken_away(tx, row["id"]):
+                log.warning("run %s was given to somebody else; its process here is ended", row["run_id"])
+                end_group(row["pid"])
+
+    def give_back(self, message: str) -> None:
+        """Hand every live attempt back unharmed."""
+        self._all(lambda row: Release(row["number"], row["epoch"], message))
+
+    def lose(self, message: str) -> None:
+        """End every attempt that executed as lost; what nobody had taken goes back unharmed."""
+        self._all(lambda row: (Lose if row["state"] == "CLAIMED" else Release)(row["number"], row["epoch"], message))
+
+    def release_unclaimed(self, message: str) -> None:
+        """Hand back what was sent here and not taken."""
+        with self.store.read() as tx:
+            rows = [row for row in _live(tx, self.worker_id) if row["state"] == "PUBLISHED"]
+        for row in rows:
+            self._report(row, Release(row["number"], row["epoch"], message))
+
+    def _all(self, what: Callable[[Mapping[str, Any]], Signal]) -> None:
+        with self.store.read() as tx:
+            rows = _live(tx, self.worker_id)
+        for row in rows:
+            self._report(row, what(row))
+        self.rows = []
+
+    def _report(self, row: Mapping[str, Any], what: Signal) -> None:
+        scope = Scope(row["workspace_id"], Actor("system", self.worker_id))
+        try:
+            orchestrator.handle(self.store, scope, row["run_id"], what)
+        except HubError as error:
+            # It ended, or somebody else said it first; a database that is away hears it at the next look.
+            log.debug("%s of run %s: %s", type(what).__name__, row["run_id"], error.detail)
+
+
+def end_group(pid: int) -> None:
+    """Kill a child and the processes that its flow has started."""
+    for kill in (os.killpg, os.kill):
+        try:
+            kill(pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            continue
+
+
+def _live(tx: Tx, worker_id: Id) -> list[dict[str, Any]]:
+    table, run = attempts.TABLE, runs.TABLE
+    columns = (run.c.state_type.label("run_state"), run.c.timeout_s)
+    query = select(*table.c, *columns).select_from(table.join(run, run.c.id == table.c.run_id))
+    query = query.where(table.c.worker_id == worker_id, attempts.IS_LIVE)
+    return [dict(row) for row in tx.conn.execute(query).mappings()]
+
+
+def _executes(row: Mapping[str, Any]) -> bool:
+    return row["state"] == "CLAIMED" and row["pid"] is not None and process.alive(row["pid"], row["pid_started"])
+
+
+def _over_time(row: Mapping[str, Any], now: Micros) -> bool:
+    if row["timeout_s"] is None or row["claimed_at"] is None:
+        return False
+    return bool(now > row["claimed_at"] + int((row["timeout_s"] + _DEADLINE_GRACE) * SECOND))
+
+
+def _taken_away(tx: Tx, key: Id) -> bool:
+    row = attempts.get(tx, key)
+    return row is not None and row["state"] in ("LOST", "RELEASED")

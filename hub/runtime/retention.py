@@ -1,0 +1,56 @@
+"""Retention: what is past its time is removed in small steps, so that tables stay as quick as they were."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hub.plugins import Loop
+from hub.runtime import runner
+from hub.settings import Settings
+from hub.store import stream, trimming, workers
+from hub.store.base import Store, Tx
+from hub.types import SECOND, Micros
+
+log = logging.getLogger("hub.retention")
+BATCH = 500
+DAY = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """One per upkeep process. Durations come from the settings `retention_*`; 0 keeps for ever."""
+
+    store: Store
+    settings: Settings
+    interval: float = 60.0
+
+    def step(self) -> bool:
+        """Remove one batch of each kind; True when one was full and there may be more."""
+        full = False
+        for keep_s, remove in self._kinds():
+            if keep_s <= 0:
+                continue
+            with self.store.write(durable=False) as tx:
+                before: Micros = tx.now - int(keep_s * SECOND)
+                full = remove(tx, before) >= BATCH or full
+        return full
+
+    def _kinds(self) -> list[tuple[float, Callable[[Tx, Micros], int]]]:
+        kept = self.settings
+        return [
+            (kept.retention_runs, lambda tx, before: trimming.runs(tx, before=before, limit=BATCH)),
+            (kept.retention_events, lambda tx, before: stream.trim(tx, before=before, limit=BATCH)),
+            (kept.retention_events, lambda tx, before: trimming.firings(tx, before=before, limit=BATCH)),
+            (kept.retention_events, lambda tx, before: trimming.outcomes(tx, before=before, limit=BATCH)),
+            (kept.retention_receipts, lambda tx, before: trimming.receipts(tx, before=before, limit=BATCH)),
+            (kept.retention_runs, lambda tx, before: trimming.ticks(tx, before=before, limit=BATCH)),
+            (DAY, lambda tx, before: trimming.effects(tx, before=before, limit=BATCH)),
+            (7 * DAY, lambda tx, before: workers.clear_old(tx, before=before, limit=BATCH)),
+            (DAY, lambda tx, before: runner.clear_old(tx, before=before)),
+        ]
+
+    def loop(self) -> Loop:
+        """As an upkeep loop."""
+        return Loop("retention", self.step, interval=self.interval)

@@ -1,0 +1,76 @@
+"""The upkeep process: every loop that keeps the hub going, and those of plugins. Any number may run."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from functools import partial
+
+from hub.plugins import Context, Loop, load_plugins
+from hub.runtime import automations, presets, process
+from hub.runtime.broker import broker_url
+from hub.runtime.commands import register
+from hub.runtime.dispatch import Dispatcher
+from hub.runtime.effects import Effects
+from hub.runtime.publish import Publisher
+from hub.runtime.retention import Retention
+from hub.runtime.runner import Runner
+from hub.runtime.scheduler import Scheduler
+from hub.runtime.sequencer import Sequencer
+from hub.runtime.sweeper import Sweeper
+from hub.settings import Settings
+from hub.store import open_hub
+from hub.store.base import Store
+
+log = logging.getLogger("hub.upkeep")
+
+
+def run(settings: Settings) -> int:
+    """Be the upkeep process until SIGTERM; gives the exit status. The store must be migrated."""
+    signals = process.Signals(signal.SIGTERM, signal.SIGINT)
+    store = open_hub(settings)
+    plugins = load_plugins(settings, process="upkeep", store=store)
+    presets.install(presets.gather(plugins.hooks.presets()))
+    register(*plugins.hooks.commands())
+    plugins.hooks.startup()
+    sequencer = Sequencer(store)
+    runner = Runner(store, core_loops(plugins.context, sequencer) + plugins.hooks.loops())
+    runner.start()
+    while not signals.wait(3600.0)[0] & {signal.SIGTERM, signal.SIGINT}:
+        continue
+    plugins.hooks.shutdown("signal")
+    left = runner.stop()
+    sequencer.close()
+    store.close()
+    if left:
+        log.warning("these did not end in time: %s", ", ".join(left))
+        # A thread that hangs in somebody's plugin must not keep the process.
+        os._exit(0)
+    return 0
+
+
+def core_loops(ctx: Context, sequencer: Sequencer) -> list[Loop]:
+    """The loops of the hub itself."""
+    store: Store = ctx.store
+    settings = ctx.settings
+    poll = settings.poll_interval
+    url = broker_url(settings)
+    sweeper = Sweeper(
+        store,
+        Publisher(url),
+        claim_timeout=settings.claim_timeout,
+        lease_renew=settings.lease_renew,
+        interval=poll,
+    )
+    return [
+        Dispatcher(store, Publisher(url), poll).loop(),
+        sweeper.loop(),
+        Scheduler(store, poll).loop(),
+        sequencer.loop(poll),
+        Loop("automations", partial(automations.step, store), topics=("events",), interval=poll),
+        # Apart, so that a plugin that is slow to hear of runs does not hold up what the door has taken in.
+        Effects(ctx, ("receipt",), poll).loop(),
+        Effects(ctx, ("run_state",), poll).loop(),
+        Retention(store, settings).loop(),
+    ]

@@ -12,12 +12,11 @@ from types import MappingProxyType
 from hub.types import Actor
 
 ALL = frozenset({"*"})
-_SEE = frozenset(
-    f"{noun}:read"
-    for noun in ("runs", "deployments", "queues", "events", "automations", "sources", "alerts", "links", "plugins")
-)
+_NOUNS = "runs deployments queues events automations sources alerts channels links plugins"
+_SEE = frozenset(f"{noun}:read" for noun in _NOUNS.split())
 _OPERATE = _SEE | {"runs:write", "queues:write", "alerts:write"}
-_DEVELOP = _OPERATE | {"deployments:write", "automations:write", "sources:write", "secrets:read", "secrets:write"}
+_MAKE = frozenset(f"{noun}:write" for noun in ("deployments", "automations", "sources", "channels", "secrets"))
+_DEVELOP = _OPERATE | _MAKE | {"secrets:read"}
 _ADMIN = _DEVELOP | {"tokens:read", "tokens:write", "links:write", "plugins:write", "users:read", "audit:read"}
 
 ROLES: MappingProxyType[str, frozenset[str]] = MappingProxyType(

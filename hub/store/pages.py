@@ -43,10 +43,11 @@ def page(
     order = column.desc() if newest_first else column.asc()
     rows = tx.conn.execute(query.order_by(order).limit(limit + 1)).mappings().all()
     more = len(rows) > limit
-    return Page([make(dict(row)) for row in rows[:limit]], _encode(rows[limit - 1][column.name]) if more else None)
+    return Page([make(dict(row)) for row in rows[:limit]], encode(rows[limit - 1][column.name]) if more else None)
 
 
-def _encode(value: object) -> str:
+def encode(value: object) -> str:
+    """The cursor after the row whose ordering column holds `value`."""
     return base64.urlsafe_b64encode(str(value).encode()).decode().rstrip("=")
 
 

@@ -1,0 +1,143 @@
+// Hubspoke's only script. Every page works without it; it keeps pages fresh, follows logs, asks before
+// destructive actions, and copies text. It builds no HTML: everything it shows was rendered by the server.
+
+const POLL = 15000;      // the safety net beside wake-ups, in milliseconds
+const GAP = 700;         // least time between two refreshes
+const MAX_LINES = 2000;  // log lines kept on the page
+const page = document.body;
+const sign = document.getElementById("live-sign");
+document.documentElement.classList.add("js");
+
+async function fetchPage(address) {
+  const headers = { Accept: "text/html", "X-Hub-Fragment": "1" };
+  const answer = await fetch(address, { headers, credentials: "same-origin" });
+  if (answer.status === 401) location.reload();  // signed out meanwhile
+  if (!answer.ok) throw new Error(String(answer.status));
+  return new DOMParser().parseFromString(await answer.text(), "text/html");
+}
+
+// --- fresh fragments ----------------------------------------------------------------------------------------------
+
+const shown = new Map();
+for (const part of document.querySelectorAll("[data-live]")) shown.set(part.id, part.innerHTML);
+
+function swap(part, html, nodes) {
+  const open = [...part.querySelectorAll("details[open][id]")].map((one) => one.id);
+  const focus = part.contains(document.activeElement) ? document.activeElement.id : "";
+  part.replaceChildren(...nodes);
+  shown.set(part.id, html);
+  for (const id of open) document.getElementById(id)?.setAttribute("open", "");
+  if (focus) document.getElementById(focus)?.focus({ preventScroll: true });
+}
+
+async function refresh() {
+  const next = await fetchPage(location.href);
+  for (const part of document.querySelectorAll("[data-live]")) {
+    const fresh = next.getElementById(part.id);
+    if (fresh && shown.get(part.id) !== fresh.innerHTML) swap(part, fresh.innerHTML, fresh.childNodes);
+  }
+  document.title = next.title;
+}
+
+// --- logs ---------------------------------------------------------------------------------------------------------
+
+async function follow() {
+  const log = document.querySelector("[data-follow]");
+  if (!log) return;
+  const next = await fetchPage(`${log.dataset.follow}&after=${log.dataset.after}`);
+  const fresh = next.querySelector("[data-after]");
+  const lines = [...fresh.children];
+  if (!lines.length) return;
+  document.getElementById("log-empty")?.remove();
+  log.hidden = false;
+  log.dataset.after = fresh.dataset.after;
+  log.append(...lines);
+  while (log.children.length > MAX_LINES) log.firstElementChild.remove();
+  if (document.getElementById("log-tail")?.checked) log.scrollTop = log.scrollHeight;
+  if (fresh.dataset.more) await follow();
+}
+
+// --- one stream a page, only while somebody looks at it ------------------------------------------------------------
+
+let stream, timer, busy = false, again = new Set(), last = 0;
+
+async function update() {
+  timer = undefined;
+  if (busy) return;
+  busy = true;
+  const topics = again;
+  again = new Set();
+  try {
+    if (topics.has("logs")) await follow();
+    if ([...topics].some((topic) => topic !== "logs")) await refresh();
+  } catch { /* the hub is away; the stream says so, the next wake-up or poll tries again */ }
+  last = performance.now();
+  busy = false;
+  if (again.size) soon();
+}
+
+function soon(...topics) {
+  for (const topic of topics) again.add(topic);
+  timer ??= setTimeout(update, Math.max(0, GAP - (performance.now() - last)));
+}
+
+function listen() {
+  const topics = page.dataset.topics;
+  if (!topics || stream) return;
+  stream = new EventSource(`/ui/stream?topics=${encodeURIComponent(topics)}`);
+  stream.addEventListener("open", () => { sign.textContent = ""; soon("all", "logs"); });
+  stream.addEventListener("changed", (event) => soon(...event.data.split(",")));
+  stream.addEventListener("error", () => { sign.textContent = "Not live: the hub does not answer"; });
+}
+
+function rest() {
+  stream?.close();
+  stream = undefined;
+}
+
+addEventListener("pagehide", rest);
+addEventListener("pageshow", (event) => event.persisted && listen());
+document.addEventListener("visibilitychange", () => (document.hidden ? rest() : listen()));
+setInterval(() => page.dataset.topics && !document.hidden && soon("all", "logs"), POLL);
+if (!document.hidden) listen();
+const log = document.querySelector("[data-follow]");
+if (log && document.getElementById("log-tail")?.checked) log.scrollTop = log.scrollHeight;
+
+// --- questions and copies -----------------------------------------------------------------------------------------
+
+async function ask(address) {
+  const question = (await fetchPage(address)).querySelector(".confirm");
+  const dialog = document.createElement("dialog");
+  dialog.append(question);
+  dialog.setAttribute("aria-labelledby", "question");
+  dialog.addEventListener("close", () => dialog.remove());
+  dialog.addEventListener("click", (event) => {
+    if (!event.target.closest("[data-back]")) return;
+    event.preventDefault();
+    dialog.close();
+  });
+  page.append(dialog);
+  dialog.showModal();
+}
+
+async function copy(button) {
+  try {
+    await navigator.clipboard.writeText(button.previousElementSibling.textContent);
+    button.textContent = "Copied";
+  } catch {
+    getSelection().selectAllChildren(button.previousElementSibling);
+    button.textContent = "Selected";
+  }
+  setTimeout(() => { button.textContent = "Copy"; }, 2000);
+}
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[data-dialog]");
+  const plain = !(event.ctrlKey || event.metaKey || event.shiftKey || event.button);
+  if (link && plain) {
+    event.preventDefault();
+    ask(link.href).catch(() => location.assign(link.href));
+  }
+  const button = event.target.closest("[data-copy]");
+  if (button) copy(button);
+});

@@ -1,0 +1,1 @@
+"""The dashboard as a plugin: switched off by `HUB_PLUGINS=-dashboard` like any other."""

@@ -1,0 +1,40 @@
+"""Every page that shows something, with ids of the seeded workspace."""
+
+from __future__ import annotations
+
+PAGES = {
+    "home": "/ui",
+    "runs": "/ui/runs",
+    "failed runs": "/ui/runs?state=failed",
+    "runs of a deployment": "/ui/runs?deployment=github-ci&flow=github_ci",
+    "a failed run": "/ui/runs/{failed}",
+    "a running run": "/ui/runs/{running}",
+    "a late run": "/ui/runs/{waiting}",
+    "cancel a run": "/ui/runs/{running}/cancel",
+    "deployments": "/ui/deployments",
+    "a deployment": "/ui/deployments/{ci}",
+    "a deployment with a long name": "/ui/deployments/{long}",
+    "a run form": "/ui/deployments/{ci}/run",
+    "a run form without schema": "/ui/deployments/{long}/run",
+    "workers": "/ui/workers",
+    "receipts": "/ui/receipts",
+    "rejected receipts": "/ui/receipts?verdict=rejected",
+    "a receipt": "/ui/receipts/{receipt-accepted}",
+    "a rejected receipt": "/ui/receipts/{receipt-rejected}",
+    "a receipt in hex": "/ui/receipts/{receipt-binary}?view=hex",
+    "replay a receipt": "/ui/receipts/{receipt-rejected}/replay",
+    "events": "/ui/events",
+    "events of a run": "/ui/events?run={failed}",
+    "an event": "/ui/events/{event}",
+    "automations": "/ui/automations",
+    "an automation": "/ui/automations/{automation}",
+    "alerts": "/ui/alerts",
+    "an alert": "/ui/alerts/{alert}",
+    "deliveries": "/ui/deliveries",
+    "dead deliveries": "/ui/deliveries?status=dead",
+    "channels": "/ui/channels",
+    "new channel": "/ui/channels/new",
+    "delete a channel": "/ui/channels/{mail}/delete",
+    "sign in": "/ui/login?done=signed-out",
+}
+LISTS = ("runs", "deployments", "workers", "receipts", "events", "automations", "alerts", "deliveries", "channels")

@@ -1,0 +1,105 @@
+"""Whatever stands in the database is shown as text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hub.store import Store
+from hub.store import tables as t
+from hub.types import SECOND
+from starlette.testclient import TestClient
+from tests.unit.web.ui.addresses import PAGES
+from tests.unit.web.ui.seed import Seed
+
+EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{7*7}}{{'q'*12}}{% raw %}</textarea></title>\u202e"
+MODELS = (
+    t.Deployment, t.Schedule, t.RunRow, t.TaskRunRow, t.StateRow, t.Log, t.Worker, t.WorkQueue, t.Source, t.Receipt,
+    t.Event, t.Automation, t.Firing, t.Alert, t.Delivery, t.Channel,
+)  # fmt: skip
+KEEP = {"id", "workspace_id", "state_type", "type_", "subject_id"}
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        EVIL: {"type": "string", "title": EVIL, "description": EVIL, "default": EVIL},
+        "choice": {"enum": [EVIL], "title": EVIL},
+        "json": {"type": "array", "default": [EVIL]},
+    },
+}
+
+
+def evil_row(seed: Seed, model: type[Any], **fixed: Any) -> str:
+    """A row whose every text is hostile."""
+    values: dict[str, Any] = {}
+    for name, info in model.model_fields.items():
+        kind = str(info.annotation)
+        if name in KEEP or name in fixed or name.endswith("_id"):
+            continue
+        if kind in ("<class 'str'>", "str | None"):
+            values[name] = EVIL
+        elif kind == "list[str]":
+            values[name] = [EVIL]
+        elif kind == "list[list[str]]":
+            values[name] = [[EVIL, EVIL]]
+        elif kind.startswith("dict"):
+            values[name] = {EVIL: EVIL}
+        elif "bytes" in kind:
+            values[name] = EVIL.encode()
+        elif name.endswith("_at") or name == "at":
+            values[name] = seed.ago(60)
+    return seed.add(model, **{**values, **fixed})
+
+
+@pytest.fixture
+def evil(store: Store) -> dict[str, str]:
+    """One hostile row of everything, tied together."""
+    seed = Seed(store)
+    now = seed.now
+    ids: dict[str, str] = {}
+    ids["ci"] = ids["long"] = evil_row(seed, t.Deployment, parameter_schema=SCHEMA)
+    evil_row(seed, t.Schedule, deployment_id=ids["ci"], kind="interval")
+    run = {"deployment_id": ids["ci"], "created_at": now, "ended_at": None, "retry_policy": {}}
+    ids["failed"] = evil_row(seed, t.RunRow, state_type="FAILED", **{**run, "ended_at": now}, result_format="json")
+    ids["running"] = evil_row(seed, t.RunRow, state_type="RUNNING", **run, idempotency_key="2")
+    ids["waiting"] = evil_row(seed, t.RunRow, state_type="SCHEDULED", **run, idempotency_key="3")
+    evil_row(seed, t.TaskRunRow, run_id=ids["failed"], state_type="FAILED")
+    evil_row(seed, t.StateRow, run_id=ids["failed"], type="FAILED")
+    evil_row(seed, t.Log, run_id=ids["failed"], level=40)
+    evil_row(seed, t.Worker, lease_until=now + 60 * SECOND)
+    evil_row(seed, t.WorkQueue, pool_id=ids["ci"])
+    source = evil_row(seed, t.Source, verify_none=True)
+    receipt = evil_row(seed, t.Receipt, source_id=source, verdict="rejected", events=1, processed_at=now)
+    ids |= {"github": source, "receipt-accepted": receipt, "receipt-rejected": receipt, "receipt-binary": receipt}
+    ids["event"] = evil_row(seed, t.Event, seq=1, body={"receipt_id": receipt, EVIL: EVIL}, run_id=ids["failed"])
+    ids["automation"] = evil_row(seed, t.Automation, actions=[{"run_deployment": EVIL, "parameters": {EVIL: EVIL}}],
+                                 trigger={"types": [EVIL], "match": EVIL})  # fmt: skip
+    evil_row(seed, t.Firing, automation_id=ids["automation"], event_id=ids["event"], outcome="error")
+    ids["mail"] = evil_row(seed, t.Channel, enabled=False)
+    ids["alert"] = evil_row(seed, t.Alert, run_id=ids["failed"])
+    evil_row(seed, t.Delivery, alert_id=ids["alert"], channel_id=ids["mail"])
+    return ids
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_hostile_texts_stay_texts(browser: TestClient, evil: dict[str, str], name: str) -> None:
+    answer = browser.get(PAGES[name].format(**evil))
+    assert answer.status_code == 200
+    html = answer.text
+    assert "<script>alert" not in html
+    assert "<img src=x" not in html
+    assert "onerror=alert(2)>" not in html.replace("&gt;", "")
+    assert "q" * 12 not in html, "a text was rendered as a template"
+    assert html.count("</title>") == html.count("<title")
+
+
+def test_hostile_queries_stay_texts(browser: TestClient, evil: dict[str, str]) -> None:
+    for page in ("/ui/runs?deployment=", "/ui/runs?state=", "/ui/events?type=", "/ui/receipts?source=", "/ui?done="):
+        html = browser.get(page + EVIL.replace("%", "%25").replace("#", "%23")).text
+        assert "<script>alert" not in html
+        assert "<img src=x" not in html
+
+
+def test_a_log_line_cannot_leave_its_line(browser: TestClient, evil: dict[str, str]) -> None:
+    html = browser.get(f"/ui/runs/{evil['failed']}/logs?level=0&after=0").text
+    assert html.count("<li ") == 1
+    assert "<script" not in html

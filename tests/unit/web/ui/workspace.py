@@ -1,0 +1,305 @@
+"""A workspace as it looks after some days: enough of everything for pages and screenshots."""
+
+from __future__ import annotations
+
+import json
+
+from hub.store import Store
+from hub.store.tables import (
+    Alert,
+    Automation,
+    Channel,
+    Delivery,
+    Deployment,
+    Event,
+    Firing,
+    Receipt,
+    RunRow,
+    Schedule,
+    Source,
+    Worker,
+)
+from hub.types import SECOND
+from tests.unit.web.ui.runs import shown_runs
+from tests.unit.web.ui.seed import Seed
+
+SCHEMA = {
+    "title": "Parameters",
+    "type": "object",
+    "properties": {
+        "repository": {"title": "repository", "type": "string", "position": 0},
+        "retries": {"title": "retries", "type": "integer", "default": 3, "minimum": 0, "maximum": 10, "position": 1},
+        "ratio": {"title": "ratio", "type": "number", "default": 0.5, "position": 2},
+        "dry_run": {"title": "dry_run", "type": "boolean", "default": False, "position": 3},
+        "level": {"title": "level", "enum": ["low", "normal", "high"], "type": "string", "default": "normal"},
+        "labels": {"title": "labels", "type": "array", "items": {"type": "string"}, "default": []},
+        "note": {"title": "note", "anyOf": [{"type": "string"}, {"type": "null"}], "default": None},
+        "target": {"title": "target", "$ref": "#/$defs/Target"},
+    },
+    "required": ["repository", "target"],
+    "$defs": {
+        "Target": {
+            "title": "Target",
+            "type": "object",
+            "properties": {"host": {"type": "string"}, "port": {"type": "integer", "default": 443}},
+            "required": ["host"],
+        }
+    },
+}
+PUSH = {
+    "ref": "refs/heads/main",
+    "repository": {"full_name": "octocat/hello-world", "private": False},
+    "pusher": {"name": "mona"},
+    "commits": [{"id": "9049f1265b7d61be4a8904a9a27120d2064dab3b", "message": "Fix the flaky login test"}],
+}
+
+
+def fill(store: Store) -> Seed:
+    """A whole workspace."""
+    seed = Seed(store)
+    _catalog(seed)
+    _webhooks(seed)
+    _day(seed)
+    shown_runs(seed)
+    _alerts(seed)
+    return seed
+
+
+def _catalog(seed: Seed) -> None:
+    ids = seed.ids
+    ids["ci"] = seed.add(
+        Deployment,
+        name="github-ci",
+        flow_name="github_ci",
+        entrypoint="examples/github_ci.py:github_ci",
+        parameter_schema=SCHEMA,
+        description="Runs the test suite of a repository after every push.",
+        tags=["ci", "github"],
+        parameters={"level": "high"},
+        created_at=seed.ago(400_000),
+    )
+    ids["etl"] = seed.add(
+        Deployment,
+        name="nightly-etl",
+        flow_name="etl",
+        entrypoint="examples/etl.py:etl",
+        tags=["data"],
+        parameter_schema={"type": "object", "properties": {}},
+        created_at=seed.ago(300_000),
+    )
+    ids["long"] = seed.add(
+        Deployment,
+        name="a-deployment-with-a-very-long-name-" + "that-goes-on-and-on-" * 3 + "end",
+        flow_name="long",
+        entrypoint="flows/deeply/nested/package/of/modules/with/a/very/long/path/to/the/file.py:a_flow_with_a_long_name",
+        parameter_schema={},
+        paused=True,
+    )
+    seed.add(
+        Schedule,
+        deployment_id=ids["etl"],
+        kind="cron",
+        spec="0 3 * * *",
+        timezone="Europe/Berlin",
+        next_at=seed.ago(-18_000),
+    )
+    seed.add(Schedule, deployment_id=ids["etl"], kind="interval", spec="3600", active=False)
+    seed.add(
+        Worker,
+        name="worker-1@build",
+        host="build",
+        pid=4711,
+        queues=["default"],
+        slots=4,
+        status="ready",
+        started_at=seed.ago(90_000),
+        lease_until=seed.ago(-25),
+        canary_seen_at=seed.ago(12),
+    )
+    seed.add(
+        Worker,
+        name="worker-2@build",
+        host="build",
+        pid=4712,
+        queues=["default", "heavy"],
+        slots=2,
+        status="draining",
+        started_at=seed.ago(80_000),
+        lease_until=seed.ago(-18),
+        canary_seen_at=seed.ago(20),
+    )
+    seed.add(
+        Worker,
+        name="worker-9@old",
+        host="old",
+        pid=99,
+        queues=["default"],
+        slots=2,
+        status="gone",
+        started_at=seed.ago(500_000),
+        lease_until=seed.ago(3000),
+        ended_at=seed.ago(2990),
+    )
+    ids["automation"] = seed.add(
+        Automation,
+        name="ci-on-push",
+        description="Every push to main starts the tests.",
+        trigger={"kind": "event", "types": ["github.push"], "match": "payload.ref == 'refs/heads/main'"},
+        actions=[{"run_deployment": "github-ci", "parameters": {"repository": "=payload.repository.full_name"}}],
+        created_at=seed.ago(350_000),
+    )
+
+
+def _webhooks(seed: Seed) -> None:
+    ids = seed.ids
+    ids["github"] = seed.add(
+        Source, name="github-main", preset="github", token_digest="a", created_at=seed.ago(400_000)
+    )
+    ids["open"] = seed.add(Source, name="lab-sensor", preset="generic-hmac", token_digest="b", verify_none=True)
+    ids["observed"] = seed.add(
+        Source, name="stripe-test", preset="stripe", token_digest="c", mode="observe", enabled=False
+    )
+    body = json.dumps(PUSH, indent=1).encode()
+    headers = [
+        ["content-type", "application/json"],
+        ["user-agent", "GitHub-Hookshot/044aadd"],
+        ["x-github-event", "push"],
+        ["x-github-delivery", "72d3162e-cc78-11e3-81ab-4c9367dc0958"],
+        ["x-hub-signature-256", "(redacted, 71 characters)"],
+    ]
+    for index in range(14):
+        at = seed.ago(400 + 4100 * index)
+        verdict = ("accepted", "accepted", "accepted", "duplicate", "accepted", "rejected", "handshake")[index % 7]
+        key = f"receipt-{verdict}"
+        receipt = seed.add(
+            Receipt,
+            at_=at,
+            source_id=ids["github"],
+            received_at=at,
+            headers=headers,
+            body=body,
+            body_size=len(body),
+            remote="192.30.252.44",
+            verdict=verdict,
+            reason="the signature does not fit any active secret" if verdict == "rejected" else "",
+            event_type="push",
+            delivery_id="72d3162e-cc78-11e3-81ab-4c9367dc0958",
+            answer_status=401 if verdict == "rejected" else 202,
+            processed_at=at + 4000,
+            events=1 if verdict == "accepted" else 0,
+        )
+        ids.setdefault(key, receipt)
+    ids["receipt-binary"] = seed.add(
+        Receipt,
+        source_id=ids["open"],
+        received_at=seed.ago(50_000),
+        at_=seed.ago(50_000),
+        body=bytes(range(256)) * 300,
+        body_size=76_800,
+        event_type=None,
+        headers=[["content-type", "application/octet-stream"]],
+    )
+    ids["event"] = seed.add(
+        Event,
+        seq=1,
+        hash="f" * 64,
+        type="github.push",
+        source="source:github-main",
+        subject="octocat/hello-world",
+        at=seed.ago(400),
+        at_=seed.ago(400),
+        body={
+            "receipt_id": ids["receipt-accepted"],
+            "source_id": ids["github"],
+            "source": "github-main",
+            "preset": "github",
+            "provider_type": "push",
+            "delivery_id": "72d3162e",
+            "index": 0,
+        },
+    )
+
+
+def _day(seed: Seed) -> None:
+    """Runs of the last 24 hours, for lists and the chart."""
+    endings = ["COMPLETED"] * 16 + ["FAILED"] * 2 + ["CRASHED", "CANCELLED"]
+    names = {"COMPLETED": "Completed", "FAILED": "Failed", "CRASHED": "Crashed", "CANCELLED": "Cancelled"}
+    for index in range(140):
+        at = seed.ago(3000 + seed._random.random() ** 1.4 * 83_000)
+        ending = seed._random.choice(endings)
+        etl = index % 5 == 0
+        name = "TimedOut" if ending == "FAILED" and index % 2 else names[ending]
+        seed.add(
+            RunRow,
+            at_=at,
+            name=f"{'nightly-etl' if etl else 'github-ci'}-{index:06x}",
+            flow_name="etl" if etl else "github_ci",
+            deployment_id=seed.ids["etl" if etl else "ci"],
+            deployment_name="nightly-etl" if etl else "github-ci",
+            state_type=ending,
+            state_name=name,
+            created_at=at,
+            due_at=at,
+            started_at=at + 8000,
+            ended_at=at + int(seed._random.random() * 240 * SECOND),
+            origin="schedule" if etl else "automation",
+            attempt=1,
+            error_type="SuiteFailed" if ending == "FAILED" else None,
+            version=3,
+        )
+
+
+def _alerts(seed: Seed) -> None:
+    ids = seed.ids
+    ids["mail"] = seed.add(Channel, name="on-call-mail", label="mail to oncall@example.org", scheme="mailto")
+    ids["slack"] = seed.add(
+        Channel,
+        name="team-slack",
+        label="Slack #builds",
+        scheme="slack",
+        enabled=False,
+        disabled_reason="the receiver answered 410: the webhook was removed",
+    )
+    ids["alert"] = seed.add(
+        Alert,
+        dedup_key="run:github_ci",
+        occurrence=ids["failed"],
+        kind="run-failed",
+        title="github-ci-9c41aa failed: 3 of 214 tests failed",
+        body="Flow github_ci\nRun github-ci-9c41aa\n\nSuiteFailed: 3 of 214 tests failed",
+        run_id=ids["failed"],
+        created_at=seed.ago(300),
+        at_=seed.ago(300),
+    )
+    seed.add(
+        Delivery,
+        alert_id=ids["alert"],
+        channel_id=ids["mail"],
+        attempt=1,
+        status="failed",
+        started_at=seed.ago(299),
+        ended_at=seed.ago(298),
+        error_class="transient",
+        error="connection refused: 127.0.0.1:25",
+    )
+    seed.add(
+        Delivery,
+        alert_id=ids["alert"],
+        channel_id=ids["mail"],
+        attempt=2,
+        status="sent",
+        started_at=seed.ago(289),
+        ended_at=seed.ago(288),
+    )
+    seed.add(
+        Delivery,
+        alert_id=ids["alert"],
+        channel_id=ids["slack"],
+        attempt=1,
+        status="dead",
+        started_at=seed.ago(299),
+        ended_at=seed.ago(298),
+        error_class="permanent",
+        error="410 Gone: no_service",
+    )
+    seed.add(Firing, automation_id=ids["automation"], event_id=ids["event"], at=seed.ago(419), run_id=ids["failed"])

@@ -74,6 +74,15 @@ def _open() -> Home:
     return Home(settings, store)
 
 
+def forget() -> None:
+    """Close the stores that calls in this process have opened; the next call opens anew."""
+    with _opening:
+        for known in _homes.values():
+            if known.store is not None:
+                known.store.close()
+        _homes.clear()
+
+
 def call_flow(flow: Flow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Call a flow: its value, or a coroutine of it. Within another run it is nested in that run."""
     parent = current.get()

@@ -85,16 +85,20 @@ class Answer:
 def delivery(event: str, payload: dict[str, Any], secret: str) -> Delivery:
     """Sign a payload the way GitHub does."""
     body = json.dumps(payload, separators=(",", ":")).encode()
-    digest = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
     headers = {
         "Content-Type": "application/json",
         "User-Agent": "GitHub-Hookshot/044aadd",
         "X-GitHub-Event": event,
         "X-GitHub-Delivery": str(uuid.uuid4()),
         "X-GitHub-Hook-ID": "292430182",
-        "X-Hub-Signature-256": f"sha256={digest}",
+        "X-Hub-Signature-256": signature(body, secret),
     }
     return Delivery(body, headers)
+
+
+def signature(body: bytes, secret: str) -> str:
+    """The value of X-Hub-Signature-256."""
+    return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
 def send(url: str, request: Delivery) -> Answer:

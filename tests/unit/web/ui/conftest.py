@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,12 @@ from tests.unit.web.ui.serving import make_app
 from tests.unit.web.ui.workspace import fill
 
 BASE = "http://localhost:4300"
+
+
+def open_browser(store: Store, folder: Path, **settings: Any) -> TestClient:
+    """A browser on this machine, where nobody logs in; it follows no redirects by itself."""
+    app = make_app(store, folder, **settings)
+    return TestClient(app, base_url=BASE, follow_redirects=False, headers={"accept": "text/html"})
 
 
 @pytest.fixture
@@ -36,8 +43,25 @@ def seed(store: Store) -> Seed:
 
 @pytest.fixture
 def browser(store: Store, tmp_path: Path) -> TestClient:
-    """A browser on this machine, where nobody logs in; it follows no redirects by itself."""
-    return TestClient(make_app(store, tmp_path), base_url=BASE, follow_redirects=False, headers={"accept": "text/html"})
+    """A browser for that store."""
+    return open_browser(store, tmp_path)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A workspace that tests only look at, and a browser for it."""
+
+    browser: TestClient
+    ids: dict[str, str]
+
+
+@pytest.fixture(scope="session")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
+    """One whole workspace for all tests that change nothing."""
+    opened = open_store("sqlite://")
+    opened.migrate()
+    yield Shown(open_browser(opened, tmp_path_factory.mktemp("shown")), fill(opened).ids)
+    opened.close()
 
 
 @pytest.fixture

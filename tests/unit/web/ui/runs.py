@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hub.states import NAMES
 from hub.store.tables import Attempt, Log, RunRow, StateRow, TaskRunRow
 from hub.types import SECOND
@@ -24,6 +26,12 @@ def shown_runs(seed: Seed) -> None:
         "deployment_name": "github-ci",
         "entrypoint": "examples/github_ci.py:github_ci",
     }
+    _failed(seed, ci)
+    _running(seed, ci)
+    _waiting(seed, ci)
+
+
+def _failed(seed: Seed, ci: dict[str, Any]) -> None:
     made = seed.ago(420)
     seed.ids["failed"] = run = seed.add(
         RunRow,
@@ -55,6 +63,9 @@ def shown_runs(seed: Seed) -> None:
     _history(seed, run, made, ["Scheduled", "Pending", "Running", "AwaitingRetry", "Pending", "Retrying", "Failed"])
     _tasks(seed, run, made)
     _logs(seed, run, made)
+
+
+def _running(seed: Seed, ci: dict[str, Any]) -> None:
     running = seed.ago(75)
     seed.ids["running"] = run = seed.add(
         RunRow,
@@ -97,6 +108,9 @@ def shown_runs(seed: Seed) -> None:
         started_at=running + 9_200_000,
         attempt=1,
     )
+
+
+def _waiting(seed: Seed, ci: dict[str, Any]) -> None:
     seed.ids["waiting"] = seed.add(
         RunRow,
         at_=seed.ago(130),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from typing import Any
 
-from hub.store import Store
+from hub.store import Store, Tx
 from hub.store.tables import Log, StateRow
 from hub.types import DEFAULT_WORKSPACE, SECOND, now_us
 
@@ -17,6 +18,7 @@ class Seed:
         self.store = store
         self.now = now_us()
         self.ids: dict[str, str] = {}
+        self.tx: Tx | None = None
         self._count = 0
         self._random = random.Random(seed)
 
@@ -32,7 +34,7 @@ class Seed:
         row = {name: value for name, value in model(**filled).model_dump().items() if name in model.model_fields}
         if model in (StateRow, Log):
             row.pop("id", None)
-        with self.store.write() as tx:
+        with contextlib.nullcontext(self.tx) if self.tx else self.store.write() as tx:
             tx.insert(model.__table__, row)
         return str(row.get("id", ""))
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hub.store import Store
+from hub.store import open_store
 from hub.store import tables as t
 from hub.types import SECOND
-from starlette.testclient import TestClient
 from tests.unit.web.ui.addresses import PAGES
+from tests.unit.web.ui.conftest import Shown, open_browser
 from tests.unit.web.ui.seed import Seed
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{7*7}}{{'q'*12}}{% raw %}</textarea></title>\u202e"
@@ -50,10 +51,17 @@ def evil_row(seed: Seed, model: type[Any], **fixed: Any) -> str:
     return seed.add(model, **{**values, **fixed})
 
 
-@pytest.fixture
-def evil(store: Store) -> dict[str, str]:
-    """One hostile row of everything, tied together."""
-    seed = Seed(store)
+@pytest.fixture(scope="module")
+def evil(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
+    """A workspace with one hostile row of everything, tied together."""
+    store = open_store("sqlite://")
+    store.migrate()
+    yield Shown(open_browser(store, tmp_path_factory.mktemp("evil")), evil_rows(Seed(store)))
+    store.close()
+
+
+def evil_rows(seed: Seed) -> dict[str, str]:
+    """One row of every table that pages show."""
     now = seed.now
     ids: dict[str, str] = {}
     ids["ci"] = ids["long"] = evil_row(seed, t.Deployment, parameter_schema=SCHEMA)
@@ -81,8 +89,8 @@ def evil(store: Store) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_hostile_texts_stay_texts(browser: TestClient, evil: dict[str, str], name: str) -> None:
-    answer = browser.get(PAGES[name].format(**evil))
+def test_hostile_texts_stay_texts(evil: Shown, name: str) -> None:
+    answer = evil.browser.get(PAGES[name].format(**evil.ids))
     assert answer.status_code == 200
     html = answer.text
     assert "<script>alert" not in html
@@ -92,14 +100,14 @@ def test_hostile_texts_stay_texts(browser: TestClient, evil: dict[str, str], nam
     assert html.count("</title>") == html.count("<title")
 
 
-def test_hostile_queries_stay_texts(browser: TestClient, evil: dict[str, str]) -> None:
+def test_hostile_queries_stay_texts(evil: Shown) -> None:
     for page in ("/ui/runs?deployment=", "/ui/runs?state=", "/ui/events?type=", "/ui/receipts?source=", "/ui?done="):
-        html = browser.get(page + EVIL.replace("%", "%25").replace("#", "%23")).text
+        html = evil.browser.get(page + EVIL.replace("%", "%25").replace("#", "%23")).text
         assert "<script>alert" not in html
         assert "<img src=x" not in html
 
 
-def test_a_log_line_cannot_leave_its_line(browser: TestClient, evil: dict[str, str]) -> None:
-    html = browser.get(f"/ui/runs/{evil['failed']}/logs?level=0&after=0").text
+def test_a_log_line_cannot_leave_its_line(evil: Shown) -> None:
+    html = evil.browser.get(f"/ui/runs/{evil.ids['failed']}/logs?level=0&after=0").text
     assert html.count("<li ") == 1
     assert "<script" not in html

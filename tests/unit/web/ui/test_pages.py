@@ -9,7 +9,7 @@ from hub.store.tables import RunRow
 from hub.types import new_id
 from starlette.testclient import TestClient
 from tests.unit.web.ui.addresses import LISTS, PAGES
-from tests.unit.web.ui.conftest import send
+from tests.unit.web.ui.conftest import Shown, send
 from tests.unit.web.ui.seed import Seed
 
 VOID = {"meta", "link", "input", "br", "path", "rect", "line", "circle", "hr", "img"}
@@ -54,8 +54,8 @@ class Outline(HTMLParser):
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_every_page_is_well_formed_and_labelled(browser: TestClient, seed: Seed, name: str) -> None:
-    answer = browser.get(PAGES[name].format(**seed.ids))
+def test_every_page_is_well_formed_and_labelled(shown: Shown, name: str) -> None:
+    answer = shown.browser.get(PAGES[name].format(**shown.ids))
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     outline = Outline(answer.text)
@@ -104,25 +104,25 @@ def test_a_wrong_host_answers_421_as_a_page(browser: TestClient) -> None:
     assert "text/html" in answer.headers["content-type"]
 
 
-def test_a_wrong_cursor_is_told_not_a_crash(browser: TestClient, seed: Seed) -> None:
-    answer = browser.get("/ui/runs?cursor=%F0%9F%92%A9")
+def test_a_wrong_cursor_is_told_not_a_crash(shown: Shown) -> None:
+    answer = shown.browser.get("/ui/runs?cursor=%F0%9F%92%A9")
     assert answer.status_code == 422
     assert "cursor" in answer.text
 
 
-def test_pages_follow_the_cursor_without_gaps(browser: TestClient, seed: Seed) -> None:
+def test_pages_follow_the_cursor_without_gaps(shown: Shown) -> None:
     seen: list[str] = []
     address: str | None = "/ui/runs"
     while address:
-        html = browser.get(address).text
+        html = shown.browser.get(address).text
         seen += [part.partition('"')[0] for part in html.split('data-label="Run" class="main-cell"><div><a href="')[1:]]
         _, found, rest = html.partition('rel="next" href="')
         address = rest.partition('"')[0].replace("&amp;", "&") if found else None
     assert len(seen) == len(set(seen)) == 143
 
 
-def test_a_filter_of_two_states_is_one_list_in_order(browser: TestClient, seed: Seed) -> None:
-    html = browser.get("/ui/runs?state=failed").text
+def test_a_filter_of_two_states_is_one_list_in_order(shown: Shown) -> None:
+    html = shown.browser.get("/ui/runs?state=failed").text
     assert "state-completed" not in html
     assert "state-failed" in html
     assert "state-crashed" in html
@@ -177,33 +177,33 @@ def test_a_run_is_cancelled_once_however_often_the_form_is_sent(browser: TestCli
     assert again.status_code == 409
 
 
-def test_the_way_back_to_the_request_is_linked(browser: TestClient, seed: Seed) -> None:
-    html = browser.get(f"/ui/runs/{seed.ids['failed']}").text
+def test_the_way_back_to_the_request_is_linked(shown: Shown) -> None:
+    html = shown.browser.get(f"/ui/runs/{shown.ids['failed']}").text
     for name, noun in (("automation", "automations"), ("event", "events"), ("receipt-accepted", "receipts")):
-        assert f'href="/ui/{noun}/{seed.ids[name]}"' in html
+        assert f'href="/ui/{noun}/{shown.ids[name]}"' in html
 
 
-def test_a_waiting_run_says_why(browser: TestClient, seed: Seed) -> None:
-    html = browser.get(f"/ui/runs/{seed.ids['waiting']}").text
+def test_a_waiting_run_says_why(shown: Shown) -> None:
+    html = shown.browser.get(f"/ui/runs/{shown.ids['waiting']}").text
     assert "Why it waits" in html
     assert "queue heavy" in html
 
 
-def test_the_exact_bytes_come_as_a_file(browser: TestClient, seed: Seed) -> None:
-    answer = browser.get(f"/ui/receipts/{seed.ids['receipt-binary']}/body")
+def test_the_exact_bytes_come_as_a_file(shown: Shown) -> None:
+    answer = shown.browser.get(f"/ui/receipts/{shown.ids['receipt-binary']}/body")
     assert answer.content == bytes(range(256)) * 300
     assert answer.headers["content-type"] == "application/octet-stream"
     assert answer.headers["content-disposition"].startswith("attachment")
 
 
-def test_log_lines_follow_a_point_and_a_level(browser: TestClient, seed: Seed) -> None:
-    page = f"/ui/runs/{seed.ids['failed']}/logs"
-    whole = browser.get(f"{page}?level=0&after=0").text
+def test_log_lines_follow_a_point_and_a_level(shown: Shown) -> None:
+    page = f"/ui/runs/{shown.ids['failed']}/logs"
+    whole = shown.browser.get(f"{page}?level=0&after=0").text
     assert whole.count("<li ") == 6
     last = whole.partition('data-after="')[2].partition('"')[0]
-    assert browser.get(f"{page}?level=0&after={last}").text.count("<li ") == 0
-    assert browser.get(f"{page}?level=30&after=0").text.count("<li ") == 2
-    assert browser.get(f"{page}?level=x&after=x").text.count("<li ") == 6
+    assert shown.browser.get(f"{page}?level=0&after={last}").text.count("<li ") == 0
+    assert shown.browser.get(f"{page}?level=30&after=0").text.count("<li ") == 2
+    assert shown.browser.get(f"{page}?level=x&after=x").text.count("<li ") == 6
 
 
 def test_colours_are_kept_and_lead_back_inside_only(browser: TestClient) -> None:

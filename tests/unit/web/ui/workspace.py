@@ -57,15 +57,14 @@ PUSH = {
 def fill(store: Store) -> Seed:
     """A whole workspace."""
     seed = Seed(store)
-    _catalog(seed)
-    _webhooks(seed)
-    _day(seed)
-    shown_runs(seed)
-    _alerts(seed)
+    with store.write() as seed.tx:
+        for part in (_deployments, _workers, _sources, _receipts, _day, shown_runs, _alerts):
+            part(seed)
+    seed.tx = None
     return seed
 
 
-def _catalog(seed: Seed) -> None:
+def _deployments(seed: Seed) -> None:
     ids = seed.ids
     ids["ci"] = seed.add(
         Deployment,
@@ -104,42 +103,6 @@ def _catalog(seed: Seed) -> None:
         next_at=seed.ago(-18_000),
     )
     seed.add(Schedule, deployment_id=ids["etl"], kind="interval", spec="3600", active=False)
-    seed.add(
-        Worker,
-        name="worker-1@build",
-        host="build",
-        pid=4711,
-        queues=["default"],
-        slots=4,
-        status="ready",
-        started_at=seed.ago(90_000),
-        lease_until=seed.ago(-25),
-        canary_seen_at=seed.ago(12),
-    )
-    seed.add(
-        Worker,
-        name="worker-2@build",
-        host="build",
-        pid=4712,
-        queues=["default", "heavy"],
-        slots=2,
-        status="draining",
-        started_at=seed.ago(80_000),
-        lease_until=seed.ago(-18),
-        canary_seen_at=seed.ago(20),
-    )
-    seed.add(
-        Worker,
-        name="worker-9@old",
-        host="old",
-        pid=99,
-        queues=["default"],
-        slots=2,
-        status="gone",
-        started_at=seed.ago(500_000),
-        lease_until=seed.ago(3000),
-        ended_at=seed.ago(2990),
-    )
     ids["automation"] = seed.add(
         Automation,
         name="ci-on-push",
@@ -150,7 +113,17 @@ def _catalog(seed: Seed) -> None:
     )
 
 
-def _webhooks(seed: Seed) -> None:
+def _workers(seed: Seed) -> None:
+    alive = {"host": "build", "pid": 4711, "version": "0.1.0", "lease_until": seed.ago(-3600)}
+    one = {**alive, "queues": ["default"], "slots": 4, "status": "ready"}
+    seed.add(Worker, name="worker-1@build", **one, started_at=seed.ago(90_000), canary_seen_at=seed.ago(12))
+    two = {**alive, "queues": ["default", "bulk"], "slots": 2, "status": "draining"}
+    seed.add(Worker, name="worker-2@build", **two, started_at=seed.ago(80_000), canary_seen_at=seed.ago(20))
+    gone = {"host": "old", "queues": ["default"], "slots": 2, "status": "gone", "ended_at": seed.ago(2990)}
+    seed.add(Worker, name="worker-9@old", **gone, started_at=seed.ago(500_000), lease_until=seed.ago(3000))
+
+
+def _sources(seed: Seed) -> None:
     ids = seed.ids
     ids["github"] = seed.add(
         Source, name="github-main", preset="github", token_digest="a", created_at=seed.ago(400_000)
@@ -159,6 +132,10 @@ def _webhooks(seed: Seed) -> None:
     ids["observed"] = seed.add(
         Source, name="stripe-test", preset="stripe", token_digest="c", mode="observe", enabled=False
     )
+
+
+def _receipts(seed: Seed) -> None:
+    ids = seed.ids
     body = json.dumps(PUSH, indent=1).encode()
     headers = [
         ["content-type", "application/json"],
@@ -169,7 +146,7 @@ def _webhooks(seed: Seed) -> None:
     ]
     for index in range(14):
         at = seed.ago(400 + 4100 * index)
-        verdict = ("accepted", "accepted", "accepted", "duplicate", "accepted", "rejected", "handshake")[index % 7]
+        verdict = ("accepted", "accepted", "accepted", "observed", "accepted", "rejected", "handshake")[index % 7]
         key = f"receipt-{verdict}"
         receipt = seed.add(
             Receipt,
@@ -187,6 +164,7 @@ def _webhooks(seed: Seed) -> None:
             answer_status=401 if verdict == "rejected" else 202,
             processed_at=at + 4000,
             events=1 if verdict == "accepted" else 0,
+            duplicates=2 if index == 1 else 0,
         )
         ids.setdefault(key, receipt)
     ids["receipt-binary"] = seed.add(
@@ -199,6 +177,11 @@ def _webhooks(seed: Seed) -> None:
         event_type=None,
         headers=[["content-type", "application/octet-stream"]],
     )
+    _event(seed)
+
+
+def _event(seed: Seed) -> None:
+    ids = seed.ids
     ids["event"] = seed.add(
         Event,
         seq=1,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterable
-from importlib.metadata import entry_points
 
 from hub.errors import UsageError
-from hub.plugins import PresetText
+from hub.hooks import Hooks
+from hub.plugins import PresetText, load_plugins
+from hub.settings import load_settings
 from hub.webhooks.preset import Preset, load_preset
 from hub.webhooks.presets import Presets
 
@@ -18,23 +19,25 @@ _installed: Presets | None = None
 
 
 def installed() -> Presets:
-    """All presets. One that is wrong is left out and named in the log; the others work."""
-    global _installed
-    with _lock:
-        if _installed is None:
-            _installed = gather(_texts())
-        return _installed
+    """All presets of this process. Loads the plugins where the process has not done so itself."""
+    if _installed is None:
+        return install(load_plugins(load_settings(), process="cli").hooks)
+    return _installed
 
 
-def install(presets: Presets) -> None:
-    """Use these presets in this process (tests, and processes that have loaded their plugins)."""
+def install(hooks: Hooks) -> Presets:
+    """Take the presets of the plugins that this process has loaded, unless it has some already."""
     global _installed
     with _lock:
-        _installed = presets
+        if _installed is not None:
+            return _installed
+        found = gather(hooks.presets())
+        _installed = found if len(found) else None
+        return found
 
 
 def gather(texts: Iterable[PresetText]) -> Presets:
-    """Read what can be read; the first of two presets with one id counts."""
+    """Read what can be read: a wrong preset is left out and named in the log; of two with one id the first counts."""
     found: dict[str, Preset] = {}
     for text in texts:
         try:
@@ -46,12 +49,3 @@ def gather(texts: Iterable[PresetText]) -> Presets:
             log.error("preset %s of %s is left out: the id is taken", preset.id, text.origin)
         found.setdefault(preset.id, preset)
     return Presets(found.values())
-
-
-def _texts() -> Iterable[PresetText]:
-    for entry in sorted(entry_points(group="hub.plugins"), key=lambda entry: entry.name):
-        try:
-            give = getattr(entry.load(), "hub_presets", None)
-            yield from give() if give is not None else ()
-        except Exception as error:  # noqa: BLE001 - a plugin may raise anything, and must not take the others with it
-            log.error("plugin %s could not give its presets: %s: %s", entry.name, type(error).__name__, error)

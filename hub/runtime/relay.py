@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from hub.errors import UnavailableError
 from hub.plugins import Context
-from hub.runtime.presets import installed
+from hub.runtime.presets import install
 from hub.store import events, receipts, sources
 from hub.store.base import Tx
 from hub.types import Id, Scope, derived_id
@@ -26,11 +26,11 @@ def carry_out(ctx: Context, effect: Mapping[str, Any]) -> None:
     """
     scope = Scope(effect["workspace_id"])
     with ctx.store.read() as tx:
-        receipt = receipts.row(tx, scope, effect["payload"]["receipt_id"])
-        source = sources.by_id(tx, scope, receipt["source_id"])
-    if receipt["processed_at"] is not None or source is None:
-        return
-    preset = installed().find(source["preset"])
+        receipt = receipts.find(tx, scope, effect["payload"]["receipt_id"])
+        source = receipt and sources.by_id(tx, scope, receipt["source_id"])
+    if receipt is None or source is None or receipt["processed_at"] is not None:
+        return  # done before, or past its retention
+    preset = install(ctx.hooks).find(source["preset"])
     if preset is None:
         raise UnavailableError(f"the preset {source['preset']} is not installed", hint="`hub plugins ls` says why.")
     try:
@@ -42,7 +42,8 @@ def carry_out(ctx: Context, effect: Mapping[str, Any]) -> None:
 
 
 def _read(preset: Preset, source: Mapping[str, Any], receipt: Mapping[str, Any]) -> list[ProviderEvent]:
-    """The events of a receipt. Only a batch is parsed again: the door has read type and id of all others."""
+    """The events of a receipt. Only a batch is parsed again, and only its items have data here: of all others the
+    door has read type and id."""
     if preset.rules(source["options"]).event.split:
         headers = header_pairs((name, value) for name, value in receipt["headers"])
         request = WebhookRequest(receipt["method"], "?" + receipt["query"], headers, receipt["body"] or b"")
@@ -58,7 +59,7 @@ def _settle(
     found: list[ProviderEvent],
     problem: str,
 ) -> None:
-    fresh = _fresh(tx, {_event_id(source, receipt, event, len(found)): event for event in found})
+    fresh = _fresh(tx, {_event_id(source, receipt, event): event for event in found})
     if not receipts.settle(tx, receipt["id"], events=len(fresh), error=problem or None):
         return
     for event_id, event in fresh.items():
@@ -75,9 +76,9 @@ def _settle(
         )  # fmt: skip
 
 
-def _event_id(source: Mapping[str, Any], receipt: Mapping[str, Any], event: ProviderEvent, count: int) -> Id:
+def _event_id(source: Mapping[str, Any], receipt: Mapping[str, Any], event: ProviderEvent) -> Id:
     """An item of a batch that names itself happens once for its source, however the batches are cut."""
-    if count > 1 and event.id and receipt["replay_of"] is None:
+    if event.data is not None and event.id and receipt["replay_of"] is None:
         return derived_id(source["id"], "item", event.type, event.id)
     return derived_id(receipt["id"], "event", str(event.index))
 

@@ -22,15 +22,21 @@ _COUNT = (
 )
 
 
-def row(tx: Tx, scope: Scope, receipt_id: Id) -> dict[str, Any]:
-    """One receipt with its bytes. Raises NotFoundError."""
+def find(tx: Tx, scope: Scope, receipt_id: Id) -> dict[str, Any] | None:
+    """One receipt with its bytes, or None."""
     query = select(TABLE).where(TABLE.c.id == receipt_id, TABLE.c.workspace_id == scope.workspace_id)
     found = tx.conn.execute(query).mappings().first()
+    return None if found is None else dict(found)
+
+
+def row(tx: Tx, scope: Scope, receipt_id: Id) -> dict[str, Any]:
+    """One receipt with its bytes. Raises NotFoundError."""
+    found = find(tx, scope, receipt_id)
     if found is None:
         raise NotFoundError(
             f"there is no receipt {receipt_id} in this workspace", hint="`hub webhooks receipts` lists them."
         )
-    return dict(found)
+    return found
 
 
 def listing(

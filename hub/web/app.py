@@ -20,7 +20,7 @@ from hub.runtime.commands import register_given
 from hub.settings import Settings
 from hub.store import Store
 from hub.web import health
-from hub.web.api import access, automations, deployments, events, plugins, runs, work
+from hub.web.api import access, automations, deployments, events, plugins, runs, webhooks, work
 from hub.web.api.op import Api
 from hub.web.api.openapi import document
 from hub.web.hosts import HostGuard
@@ -55,7 +55,7 @@ def build_app(
 def core_api() -> Api:
     """Every operation of the hub itself, without those of plugins."""
     api = Api()
-    for part in (runs, deployments, work, events, automations, plugins, access):
+    for part in (runs, deployments, work, events, automations, webhooks, plugins, access):
         api.include(part.api)
     return api
 

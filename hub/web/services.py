@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from starlette.requests import Request
 
 from hub.plugins import Plugins
-from hub.runtime.presets import gather
+from hub.runtime.presets import install
 from hub.settings import Settings
 from hub.store import Store
 from hub.types import Scope
 from hub.web.auth import Auth
 from hub.web.door import Door
+from hub.web.door.plugged import verifiers
 from hub.web.tail import Tail
 
 
@@ -46,5 +47,5 @@ class Services:
 
 def make_services(settings: Settings, store: Store, plugins: Plugins) -> Services:
     """Put the parts together."""
-    presets = gather(plugins.hooks.presets())
-    return Services(settings, store, Auth(settings, store), Tail(store), Door(settings, store, presets), plugins)
+    door = Door(settings, store, install(plugins.hooks), verifiers=verifiers(plugins.hooks))
+    return Services(settings, store, Auth(settings, store), Tail(store), door, plugins)

@@ -143,7 +143,7 @@ class Door:
             raise Refused(503, error.code, retry_after=_RETRY_AFTER) from None
 
     async def _judge(self, source: Known, arrived: Arrived) -> Judged:
-        if len(arrived.request.body) <= INLINE_BYTES:
+        if len(arrived.request.body) <= INLINE_BYTES and not source.plugged:
             return judge(source, arrived, self._verifiers)
         return await run_in_threadpool(judge, source, arrived, self._verifiers)
 

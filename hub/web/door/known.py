@@ -17,7 +17,7 @@ from hub.store import Store, sources
 from hub.types import Id, Micros, Scope, now_us
 from hub.webhooks.preset import Preset, load_preset
 from hub.webhooks.presets import Presets
-from hub.webhooks.scheme import BasicScheme, NoScheme, Signed, StandardScheme, TokenScheme
+from hub.webhooks.scheme import BasicScheme, NoScheme, PluginScheme, Signed, StandardScheme, TokenScheme
 from hub.webhooks.secrets import SecretValue
 
 log = logging.getLogger("hub.door")
@@ -47,6 +47,8 @@ class Known:
     """Until when the token opens it: an old one ends."""
     hidden: frozenset[str] = frozenset()
     """Names of headers and query parameters that carry a secret or a signature, in lower case."""
+    plugged: bool = False
+    """A plugin verifies it, which may take its time."""
 
 
 class Sources:
@@ -127,6 +129,7 @@ def _known(
         loaded_at=now_us(),
         until=until,
         hidden=hidden_names(preset, options),
+        plugged=isinstance(rules.verify, PluginScheme),
     )
 
 
@@ -143,7 +146,7 @@ def hidden_names(preset: Preset, options: dict[str, str]) -> frozenset[str]:
     elif isinstance(scheme, BasicScheme):
         names.add("authorization")
     else:
-        assert isinstance(scheme, NoScheme) or scheme.kind.startswith("plugin:")
+        assert isinstance(scheme, NoScheme | PluginScheme)
     return frozenset(name.lower() for name in names)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from hub.runtime.sequencer import Sequencer
-from hub.store import Store
+from hub.store import Store, receipts
 from hub.store.tables import Log, StateRow, TaskRunRow, Worker
 from hub.types import DEFAULT_WORKSPACE, SECOND, new_id, now_us
 from starlette.testclient import TestClient
@@ -321,14 +321,17 @@ def test_every_list_pages_to_its_end_without_gaps(client: TestClient, deployment
         client.put(f"/api/v1/automations/a{number}", json=automation())
         client.put(f"/api/v1/secrets/S{number}", json={"value": "v"})
         post(client, "/tokens", {"name": f"t{number}"})
+        source = post(client, "/sources", {"name": f"w{number}", "preset": "github"}).json()
         with memory.write() as tx:
             row = {"id": new_id(), "workspace_id": DEFAULT_WORKSPACE, "name": "w", "host": "h", "boot_id": "b",
                    "pid": 1, "version": "0", "queues": [], "slots": 1, "status": "ready", "started_at": tx.now,
                    "lease_until": tx.now + 60 * SECOND}  # fmt: skip
             tx.insert(Worker.__table__, row)  # type: ignore[attr-defined]
+            kept = {"id": new_id(), "workspace_id": DEFAULT_WORKSPACE, "source_id": source["id"], "received_at": tx.now}
+            receipts.insert(tx, [receipts.complete(kept)])
     stamp(memory)
     lists = ["/runs", "/deployments", "/schedules", "/queues", "/workers", "/events", "/automations", "/secrets",
-             "/tokens", "/audit"]  # fmt: skip
+             "/tokens", "/audit", "/sources", "/receipts"]  # fmt: skip
     document = get(client, "/openapi.json")
     paged = {
         path.removeprefix("/api/v1") for path, item in document["paths"].items()

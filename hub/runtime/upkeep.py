@@ -31,7 +31,7 @@ def run(settings: Settings) -> int:
     signals = process.Signals(signal.SIGTERM, signal.SIGINT)
     store = open_hub(settings)
     plugins = load_plugins(settings, process="upkeep", store=store)
-    presets.install(presets.gather(plugins.hooks.presets()))
+    presets.install(plugins.hooks)
     register(*plugins.hooks.commands())
     plugins.hooks.startup()
     sequencer = Sequencer(store)

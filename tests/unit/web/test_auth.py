@@ -101,7 +101,8 @@ def test_every_mutation_asks_for_the_scope_that_its_command_needs(memory: Store)
         "pause_automation": "automation.update", "resume_automation": "automation.update", "put_secret": "secret.set",
         "delete_secret": "secret.delete", "rotate_secrets": "secret.rotate", "create_token": "token.create",
         "create_source": "source.create", "update_source": "source.update", "rotate_source": "source.rotate",
-        "delete_source": "source.delete", "replay_receipt": "receipt.replay", "revoke_token": "token.revoke", "put_owner": "user.owner", "log_out": "user.end_sessions",
+        "delete_source": "source.delete", "replay_receipt": "receipt.replay", "revoke_token": "token.revoke",
+        "put_owner": "user.owner", "log_out": "user.end_sessions",
     }  # fmt: skip
     by_name = {op.name: op for op in core_api().ops}
     assert {op.name for op in by_name.values() if op.method != "GET"} - {"log_in"} == set(pairs)

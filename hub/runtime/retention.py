@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hub.plugins import Loop
 from hub.runtime import runner
 from hub.settings import Settings
-from hub.store import stream, trimming, workers
+from hub.store import receipts, stream, trimming, workers
 from hub.store.base import Store, Tx
 from hub.types import SECOND, Micros
 
@@ -45,6 +45,8 @@ class Retention:
             (kept.retention_events, lambda tx, before: trimming.firings(tx, before=before, limit=BATCH)),
             (kept.retention_events, lambda tx, before: trimming.outcomes(tx, before=before, limit=BATCH)),
             (kept.retention_receipts, lambda tx, before: trimming.receipts(tx, before=before, limit=BATCH)),
+            (DAY, lambda tx, _before: receipts.trim(tx, limit=BATCH)),
+            (DAY, lambda tx, _before: receipts.forget_keys(tx, limit=BATCH)),
             (kept.retention_runs, lambda tx, before: trimming.ticks(tx, before=before, limit=BATCH)),
             (DAY, lambda tx, before: trimming.effects(tx, before=before, limit=BATCH)),
             (7 * DAY, lambda tx, before: workers.clear_old(tx, before=before, limit=BATCH)),

@@ -11,11 +11,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 from hub.errors import NotFoundError
 from hub.store.base import Tx
 from hub.store.pages import Page, page
-from hub.store.tables import Receipt, ReceiptKey
-from hub.types import Id, Micros, Scope
+from hub.store.tables import Receipt, ReceiptKey, Source
+from hub.types import SECOND, Id, Micros, Scope
 
 TABLE = Receipt.__table__  # type: ignore[attr-defined]
 KEYS = ReceiptKey.__table__  # type: ignore[attr-defined]
+SOURCES = Source.__table__  # type: ignore[attr-defined]
 _SUMMARY = tuple(column for column in TABLE.c if column.name not in ("body", "headers"))
 _COUNT = (
     update(TABLE).where(TABLE.c.id == bindparam("receipt")).values(duplicates=TABLE.c.duplicates + bindparam("more"))
@@ -126,7 +127,19 @@ def settle(tx: Tx, receipt_id: Id, *, events: int = 0, error: str | None = None)
     return bool(tx.conn.execute(update(TABLE).where(*where).values(**values)).rowcount)
 
 
-def forget_keys(tx: Tx, *, limit: int = 5_000) -> int:
+def trim(tx: Tx, *, limit: int = 1_000) -> int:
+    """Delete receipts that are older than their source keeps them, the oldest first; returns how many."""
+    gone = 0
+    for source in tx.conn.execute(select(SOURCES.c.id, SOURCES.c.keep_s)).all():
+        oldest = select(TABLE.c.id, TABLE.c.received_at).where(TABLE.c.source_id == source.id)
+        found = tx.conn.execute(oldest.order_by(TABLE.c.id).limit(limit)).all()
+        old = [hit.id for hit in found if hit.received_at < tx.now - source.keep_s * SECOND]
+        if old:
+            gone += tx.conn.execute(delete(TABLE).where(TABLE.c.id.in_(old))).rowcount
+    return gone
+
+
+def forget_keys(tx: Tx, *, limit: int = 1_000) -> int:
     """Delete dedupe keys whose window is over; returns how many."""
     old = select(KEYS.c.source_id, KEYS.c.key).where(KEYS.c.expires_at <= tx.now).limit(limit)
     return tx.conn.execute(delete(KEYS).where(tuple_(KEYS.c.source_id, KEYS.c.key).in_(old))).rowcount

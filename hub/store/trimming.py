@@ -14,7 +14,6 @@ from hub.store.tables import (
     Firing,
     Log,
     Receipt,
-    ReceiptKey,
     RunRow,
     StateRow,
     TaskRunRow,
@@ -50,11 +49,9 @@ def effects(tx: Tx, *, before: Micros, limit: int) -> int:
 
 
 def receipts(tx: Tx, *, before: Micros, limit: int) -> int:
-    """Remove receipts from before then, and dedupe keys that have expired."""
+    """Remove receipts from before then."""
     table: Table = Receipt.__table__  # type: ignore[attr-defined]
-    keys: Table = ReceiptKey.__table__  # type: ignore[attr-defined]
-    gone = _some(tx, table, "id", table.c.received_at < before, limit)
-    return gone + _some(tx, keys, "key", keys.c.expires_at < tx.now, limit, second="source_id")
+    return _some(tx, table, "id", table.c.received_at < before, limit)
 
 
 def ticks(tx: Tx, *, before: Micros, limit: int) -> int:

@@ -97,10 +97,12 @@ class Made:
         return sign(preset, secret or self.secret, request, now=now or now_us(), delivery_id=id, options=self.options)
 
 
-def make(store: Store, preset: str = "github", *, name: str = "a-source", secret: str = "s3cret", **more: Any) -> Made:
+def make(
+    store: Store, preset: str = "github", *, name: str = "a-source", secret: str | None = "s3cret", **more: Any
+) -> Made:
     args = {"name": name, "preset": preset, "secret": secret, **more}
     made = apply(store, Command("source.create", SCOPE, "", args)).result
-    return Made(made["id"], name, preset, made["token"], secret, more.get("options") or {})
+    return Made(made["id"], name, preset, made["token"], secret or "", more.get("options") or {})
 
 
 def rows(store: Store, **where: Any) -> list[dict[str, Any]]:

@@ -21,6 +21,7 @@ def up(*, host: Host = None, port: Port = None, slots: Slots = None, queues: Que
     from hub.runtime.supervisor import only_one, prepare_home
 
     settings = _settings(web_host=host, web_port=port, worker_slots=slots, worker_queues=queues)
+    _set_up_logs(settings)
     prepare_home(settings)
     with only_one(settings):
         return _all(settings)
@@ -44,12 +45,39 @@ def worker(
     queues: Queues = None,
 ) -> int:
     """Start only a worker."""
-    return _worker(_prepared(worker_name=name, worker_slots=slots, worker_queues=queues))
+    settings = _prepared(worker_name=name, worker_slots=slots, worker_queues=queues)
+    _check_broker(settings)
+    return _kept(settings, "worker", _worker, grace=settings.worker_stop_grace + 15)
 
 
 def upkeep() -> int:
     """Start only the upkeep loops."""
-    return _upkeep(_prepared())
+    return _kept(_prepared(), "upkeep", _upkeep, grace=15)
+
+
+def _kept(settings: Settings, name: str, main: Callable[[Settings], int], *, grace: float) -> int:
+    """One process and the small one that starts it again when it dies."""
+    import hub.runtime.keeper
+    import hub.runtime.upkeep  # noqa: F401
+    from hub.runtime.supervisor import Child, Supervisor
+
+    return Supervisor([Child(name, partial(main, settings), grace=grace)]).run()
+
+
+def _check_broker(settings: Settings) -> None:
+    """Refuse a broker that loses messages; one that is not there yet is waited for, and that is said."""
+    import logging
+
+    from hub.errors import UnavailableError
+    from hub.runtime.broker import broker_url
+    from hub.runtime.publish import check
+
+    log = logging.getLogger("hub.broker")
+    try:
+        for warning in check(broker_url(settings)):
+            log.warning(warning)
+    except UnavailableError as error:
+        log.warning("%s; waiting for it. %s", error.detail, error.hint)
 
 
 def _all(settings: Settings) -> int:
@@ -69,6 +97,8 @@ def _all(settings: Settings) -> int:
         refuse_exposure(settings, store)
     finally:
         store.close()
+    if settings.broker_url:
+        _check_broker(settings)
     listener = bind(settings)
     broker = None if settings.broker_url else EmbeddedBroker(settings)
     if broker is not None:
@@ -111,6 +141,7 @@ def _prepared(**flags: Any) -> Settings:
     from hub.store import open_hub
 
     settings = _settings(**flags)
+    _set_up_logs(settings)
     prepare_home(settings)
     store = open_hub(settings)
     try:
@@ -118,6 +149,12 @@ def _prepared(**flags: Any) -> Settings:
     finally:
         store.close()
     return settings
+
+
+def _set_up_logs(settings: Settings) -> None:
+    from hub.runtime import logs
+
+    logs.set_up(settings)
 
 
 def _settings(**flags: Any) -> Settings:

@@ -193,7 +193,6 @@ def run(
     """
     tell.descriptor = control
     os.set_blocking(control, False)
-    logging.getLogger("celery").setLevel(logging.WARNING)
     signals.setup_logging.connect(_keep_logging, weak=False)
     app = make_app(
         url,
@@ -243,4 +242,5 @@ def _prepare(parent: int, threaded: bool, prepare_child: Callable[[], None]) -> 
     else:
         process.die_with_parent(parent)
     os.setpgid(0, 0)
+    process.call_this("runs")
     prepare_child()

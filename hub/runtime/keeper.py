@@ -41,7 +41,7 @@ def run(settings: Settings) -> int:
     worker_id, url = new_id(), broker_url(settings)
     store = open_hub(settings)
     reader, writer = os.pipe()
-    parent = process.fork(lambda: _celery(settings, store, url, worker_id, reader, writer))
+    parent = process.fork(lambda: _celery(settings, store, url, worker_id, reader, writer), name="celery")
     os.close(writer)
     publisher = Publisher(url)
     keeper = Keeper(settings, store, publisher, worker_id, parent, reader, signals)

@@ -20,6 +20,7 @@ from pathlib import Path
 EX_TEMPFAIL = 75
 """Exit status of a process that wants to be started again."""
 _PR_SET_PDEATHSIG = 1
+_PR_SET_NAME = 15
 _LINUX = sys.platform.startswith("linux")
 
 
@@ -114,7 +115,7 @@ def _ask(*command: str) -> str:
 # --- forking -----------------------------------------------------------------------------------------------------
 
 
-def fork(main: Callable[[], int | None]) -> int:
+def fork(main: Callable[[], int | None], *, name: str = "") -> int:
     """Run `main` in a child that dies with this process; gives its pid. `main`'s answer is the exit status.
 
     The child starts with default signal handlers and none blocked. Call it only while this process has one thread.
@@ -131,6 +132,7 @@ def fork(main: Callable[[], int | None]) -> int:
     try:
         clean_signals()
         die_with_parent(parent)
+        call_this(name)
         status = main() or 0
     except SystemExit as stop:
         status = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
@@ -142,6 +144,22 @@ def fork(main: Callable[[], int | None]) -> int:
 
 
 _OURS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR1, signal.SIGUSR2})
+
+
+_name = ""
+
+
+def call_this(name: str) -> None:
+    """Name this process in its log and, on Linux, in `ps -o comm` (as `hub name`)."""
+    global _name
+    _name = name
+    if _LINUX and name:
+        _libc().prctl(_PR_SET_NAME, f"hub {name}".encode()[:15], 0, 0, 0)
+
+
+def name() -> str:
+    """What this process was called; empty when it has no name."""
+    return _name
 
 
 def clean_signals() -> None:

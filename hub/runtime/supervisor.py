@@ -113,7 +113,7 @@ class Supervisor:
         now = time.monotonic()
         for child in self._children:
             if not child.pid and now >= child.due:
-                child.pid, child.since = process.fork(child.main), now
+                child.pid, child.since = process.fork(child.main, name=child.name), now
 
     def _restart_broker(self) -> None:
         assert self._broker is not None

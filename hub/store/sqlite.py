@@ -18,6 +18,7 @@ from hub.errors import UnavailableError
 from hub.settings import socket_dir
 from hub.store import schema
 from hub.store.base import Dialect, Listener, Pinned, Tx
+from hub.store.turns import Turns
 from hub.store.wake import LocalWaker, SocketWaker, Waker
 from hub.types import now_us
 
@@ -38,6 +39,7 @@ class SqliteStore:
             LocalWaker() if self._memory else SocketWaker(socket_dir(Path(self._path).absolute().parent) / "wake")
         )
         self._engines: dict[str, Engine] = {}
+        self._turns = Turns(_BUSY_MS / 1000)
 
     def _engine(self, synchronous: str) -> Engine:
         synchronous = "FULL" if self._memory else synchronous
@@ -49,34 +51,39 @@ class SqliteStore:
     @contextmanager
     def read(self) -> Iterator[Tx]:
         """See Store.read."""
-        with self._transaction("FULL", "BEGIN") as tx:
-            yield tx
+        with self._connected("FULL") as conn:
+            raw: Any = conn.connection.dbapi_connection
+            raw.execute("BEGIN")
+            with _ended(raw):
+                yield Tx(conn, self.dialect, now_us(), self.keyring)
 
     @contextmanager
     def write(self, *, durable: bool = True) -> Iterator[Tx]:
         """See Store.write."""
-        with self._transaction("FULL" if durable else "NORMAL", "BEGIN IMMEDIATE") as tx:
+        with self._connected("FULL" if durable else "NORMAL") as conn, self._writing(conn) as tx:
             yield tx
         if tx.wakes:
             self._waker.wake(tx.wakes)
 
     @contextmanager
-    def _transaction(self, synchronous: str, begin: str) -> Iterator[Tx]:
+    def _connected(self, synchronous: str) -> Iterator[Connection]:
         # In memory all threads share one connection, so they take turns.
-        with (
-            self._lock if self._memory else _NOTHING,
-            _translated(),
-            self._engine(synchronous).connect() as conn,
-        ):
-            raw: Any = conn.connection.dbapi_connection
-            raw.execute(begin)
-            try:
+        with self._lock if self._memory else _NOTHING, _translated(), self._engine(synchronous).connect() as conn:
+            yield conn
+
+    @contextmanager
+    def _writing(self, conn: Connection) -> Iterator[Tx]:
+        raw: Any = conn.connection.dbapi_connection
+        if self._memory:
+            raw.execute("BEGIN IMMEDIATE")
+        else:
+            self._turns.begin(raw)
+        try:
+            with _ended(raw):
                 yield Tx(conn, self.dialect, now_us(), self.keyring)
-                raw.execute("COMMIT")
-            except BaseException:
-                if raw.in_transaction:
-                    raw.execute("ROLLBACK")
-                raise
+        finally:
+            if not self._memory:
+                self._turns.end()
 
     def pin(self) -> Pinned:
         """See Store.pin."""
@@ -114,6 +121,7 @@ class SqliteStore:
             engine.dispose(close=False)
         self._engines = {}
         self._lock = threading.RLock()
+        self._turns = Turns(_BUSY_MS / 1000)
 
     def close(self) -> None:
         """See Store.close."""
@@ -139,16 +147,8 @@ class _Pinned:
         try:
             if self._conn is None:
                 self._conn = self._store._engine("NORMAL").connect()
-            raw: Any = self._conn.connection.dbapi_connection
-            raw.execute("BEGIN IMMEDIATE")
-            tx = Tx(self._conn, "sqlite", now_us(), self._store.keyring)
-            try:
+            with self._store._writing(self._conn) as tx:
                 yield tx
-                raw.execute("COMMIT")
-            except BaseException:
-                if raw.in_transaction:
-                    raw.execute("ROLLBACK")
-                raise
         except (sqlite3.OperationalError, OperationalError) as error:
             raise unavailable(error) from error
         if tx.wakes:
@@ -159,6 +159,18 @@ class _Pinned:
         conn, self._conn = self._conn, None
         if conn is not None:
             conn.close()
+
+
+@contextmanager
+def _ended(raw: Any) -> Iterator[None]:
+    """Commit what was done, or undo it."""
+    try:
+        yield
+        raw.execute("COMMIT")
+    except BaseException:
+        if raw.in_transaction:
+            raw.execute("ROLLBACK")
+        raise
 
 
 class _Nothing:

@@ -1,0 +1,57 @@
+"""Whose turn it is to write to a SQLite file.
+
+SQLite has one writer. Its own way of waiting sleeps up to 100 ms between looks, so that ten writers with work of half
+a millisecond stand in each other's way for a long time. Here the threads of a process queue for a lock, and the one
+that has it looks often until the other processes are out of the way.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from typing import Any
+
+_LOOK_S = 0.0005
+_LONGEST_LOOK_S = 0.005
+
+
+class Turns:
+    """The turns of one process on one file. Waits at most `timeout_s` seconds in all."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._lock = threading.Lock()
+
+    def begin(self, connection: Any) -> None:
+        """Begin to write. Raises sqlite3.OperationalError (locked) when it took too long; else call `end` later."""
+        end = time.monotonic() + self._timeout_s
+        if not self._lock.acquire(timeout=self._timeout_s):
+            raise sqlite3.OperationalError("database is locked")
+        try:
+            connection.execute("PRAGMA busy_timeout=0")
+            try:
+                _begin(connection, end)
+            finally:
+                connection.execute(f"PRAGMA busy_timeout={int(self._timeout_s * 1000)}")
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def end(self) -> None:
+        """Let the next thread begin; the transaction has ended."""
+        self._lock.release()
+
+
+def _begin(connection: Any, end: float) -> None:
+    look = _LOOK_S
+    while True:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > end:
+                raise
+        else:
+            return
+        time.sleep(look)
+        look = min(look * 1.2, _LONGEST_LOOK_S)

@@ -57,7 +57,7 @@ def create(
     run: Annotated[str, Parameter(help="The deployment to start.")],
     param: Annotated[
         tuple[str, ...],
-        Parameter(name=("--param", "-p"), help="name=value; a value that begins with = is CEL over `event`."),
+        Parameter(name=("--param", "-p"), help="name=value; a value that begins with = is CEL over the event (`body`, `headers`, `event`)."),
     ] = (),
     as_json: AsJson = False,
 ) -> None:
@@ -105,7 +105,7 @@ def mapping(pairs: tuple[str, ...]) -> dict[str, Any]:
     for pair in pairs:
         name, equals, text = pair.partition("=")
         if not equals or not name:
-            raise UsageError(f"-p {pair!r} is not name=value.", hint="Write CEL as -p 'repo==event.data.repository'.")
+            raise UsageError(f"-p {pair!r} is not name=value.", hint="Write CEL as -p 'repo==body.repository'.")
         try:
             found[name] = text if text.startswith("=") else json.loads(text)
         except ValueError:

@@ -57,15 +57,15 @@ def _set_up(screen: Screen, site: Site, mailbox: Mailbox) -> JsonObject:
         _command(screen, site, "channels", "add", "mail", address)
         source: JsonObject = site.json("webhooks", "create", "github", "--preset", "github")
         screen.command(["webhooks", "create", "github", "--preset", "github"])
-        common = ("--run", DEPLOYMENT, "-p", "repository==event.data.repository.full_name")
+        common = ("--run", DEPLOYMENT, "-p", "repository==body.repository.full_name")
         _command(
             screen, site, "automations", "create", "on-push", "--on", "github.push", *common,
-            "-p", "commit==event.data.after",
+            "-p", "commit==body.after",
         )  # fmt: skip
         _command(
             screen, site, "automations", "create", "on-workflow", "--on", "github.workflow_run", *common,
-            "-p", "commit==event.data.workflow_run.head_sha", "-p", "workflow==event.data.workflow_run.name",
-            "-p", "conclusion==event.data.workflow_run.conclusion",
+            "-p", "commit==body.workflow_run.head_sha", "-p", "workflow==body.workflow_run.name",
+            "-p", "conclusion==body.workflow_run.conclusion",
         )  # fmt: skip
     return source
 
@@ -142,7 +142,7 @@ def _address(site: Site, source: JsonObject) -> str:
 
 
 def _receipt(answer: github.Answer) -> str:
-    return str(answer.document.get("receipt_id") or answer.document.get("id") or "")
+    return str(answer.document.get("receipt") or "")
 
 
 def _event(site: Site, receipt: str, type_: str) -> str:

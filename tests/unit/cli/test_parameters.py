@@ -48,8 +48,8 @@ def test_a_file_that_holds_no_object_is_refused(text: str, tmp_path: Path) -> No
 
 
 def test_a_mapping_keeps_expressions_as_they_are() -> None:
-    assert mapping(("repo==event.data.repository", "n=3", "who=me")) == {
-        "repo": "=event.data.repository", "n": 3, "who": "me"
+    assert mapping(("repo==body.repository", "n=3", "who=me")) == {
+        "repo": "=body.repository", "n": 3, "who": "me"
     }  # fmt: skip
 
 

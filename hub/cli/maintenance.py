@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from hub.cli import output
 from hub.cli.connection import connect, local_store
@@ -19,11 +22,18 @@ def migrate() -> None:
     output.say(f"The database ({kind}) is at this version.")
 
 
-def openapi() -> None:
+def openapi(
+    *, markdown: Annotated[bool, Parameter(negative=(), help="Print a table of operations instead.")] = False
+) -> None:
     """Print the OpenAPI document of the API."""
     with connect() as client:
         document = client.get("/openapi.json")
-    print(json.dumps(document, indent=2, ensure_ascii=False))
+    if markdown:
+        from hub.web.api.openapi import table
+
+        print(table(document), end="")
+    else:
+        print(json.dumps(document, indent=2, ensure_ascii=False))
 
 
 def version() -> None:

@@ -126,9 +126,11 @@ class SqliteStore:
     def close(self) -> None:
         """See Store.close."""
         self._waker.close()
-        for engine in self._engines.values():
-            engine.dispose()
-        self._engines = {}
+        # In memory a thread may be in the middle of a statement on the one connection: SQLite would crash.
+        with self._lock:
+            for engine in self._engines.values():
+                engine.dispose()
+            self._engines = {}
 
 
 class _Pinned:

@@ -38,8 +38,9 @@ def build_app(
     """Make the application on an open, migrated store. Without `plugins` those installed are loaded."""
     loaded = plugins or load_plugins(settings, process="web", store=store)
     services = make_services(settings, store, loaded)
+    api = core_api()
     app = Starlette(
-        routes=list(_routes(services, door_only=door_only)),
+        routes=list(_routes(services, api, door_only=door_only)),
         exception_handlers=HANDLERS,
         lifespan=_lifespan,
         middleware=[
@@ -49,6 +50,7 @@ def build_app(
     )
     app.router.redirect_slashes = False  # a redirect would be built from the Host header
     app.state.services = services
+    app.state.api = api
     return app
 
 
@@ -60,12 +62,11 @@ def core_api() -> Api:
     return api
 
 
-def _routes(services: Services, *, door_only: bool) -> Iterable[BaseRoute]:
+def _routes(services: Services, api: Api, *, door_only: bool) -> Iterable[BaseRoute]:
     yield from health.routes()
     yield from services.door.routes()
     if door_only:
         return
-    api = core_api()
     yield from _of_plugins(services, api)
     yield Route("/api/v1/openapi.json", _described(api), name="openapi")
     yield from api.routes()

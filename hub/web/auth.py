@@ -21,6 +21,7 @@ from hub.runtime.scopes import ALL, ROLES, allows
 from hub.settings import Settings
 from hub.store import Store, identity
 from hub.types import DEFAULT_WORKSPACE, Actor, Id, Scope, now_us
+from hub.web.door.keeping import sender
 from hub.web.hosts import SAFE_METHODS, host_of, is_loopback
 from hub.web.login import COOKIE, Guesses, Passwords, Session, cookie_options, refused, seal, unseal
 
@@ -42,6 +43,7 @@ class Auth:
         self.guesses = Guesses()
         self.secure = settings.public_url.startswith("https://")
         self.local = local_without_login(settings)
+        self.proxies = settings.web_trusted_proxies
         self._noted: dict[Id, float] = {}
         self._lock = threading.Lock()
 
@@ -72,7 +74,8 @@ class Auth:
 
     def log_in(self, request: Request, name: str, password: str) -> dict[str, object]:
         """Check a name and a password; the user's row. Raises AuthenticationError or RateLimitedError."""
-        who = {"name": name, "address": request.client.host if request.client else ""}
+        forwarded = request.headers.getlist("x-forwarded-for")
+        who = {"name": name, "address": sender(request.scope.get("client"), forwarded, self.proxies)}
         self.guesses.check(**who)
         with self.store.read() as tx:
             user = identity.user_named(tx, DEFAULT_WORKSPACE, name)

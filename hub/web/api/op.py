@@ -240,7 +240,8 @@ def _body(op: Op, raw: bytes) -> BaseModel:
         if raw.strip() not in (b"", b"{}"):
             raise UsageError("this operation takes no body", hint="send none, or {}")
         return NoBody()
-    return op.body.model_validate_json(raw or b"{}")
+    # Strict: JSON has types of its own, so 1 is no boolean and "1" no number.
+    return op.body.model_validate_json(raw or b"{}", strict=True)
 
 
 def _command_id(op: Op, request: Request, scope: Scope) -> Id:
@@ -259,4 +260,4 @@ def _answer(op: Op, value: Any) -> Response:
         return value
     if op.out is None:
         return Response(status_code=204 if op.status == 200 else op.status)
-    return Response(op.out.dump_json(value), op.status, media_type=op.media)
+    return Response(op.out.dump_json(op.out.validate_python(value)), op.status, media_type=op.media)

@@ -54,12 +54,24 @@ def document(api: Api) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": dict(sorted(definitions.items())),
+            "responses": {name: _problem(error) for name, error in sorted(_problems(api).items())},
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer", "description": "an API token, hub_api_..."},
                 "session": {"type": "apiKey", "in": "cookie", "name": "hub_session"},
             },
         },
     }
+
+
+def table(described: dict[str, Any]) -> str:
+    """The operations of a description as a Markdown table, for the manual."""
+    rows = ["| operation | scope | what it does |", "|---|---|---|"]
+    for path, methods in described["paths"].items():
+        for method, operation in methods.items():
+            security = operation["security"]
+            scope = (security[0]["token"][0] or "(signed in)") if security else "(public)"
+            rows.append(f"| `{method.upper()} {path.removeprefix('/api/v1')}` | {scope} | {operation['summary']} |")
+    return "\n".join(rows) + "\n"
 
 
 def _schemas(api: Api) -> tuple[dict[tuple[str, Mode], Any], dict[str, Any]]:
@@ -87,7 +99,7 @@ def _operation(op: Op, schemas: dict[tuple[str, Mode], Any]) -> dict[str, Any]:
     found: dict[str, Any] = {
         "operationId": op.name,
         "tags": [op.tag],
-        "summary": summary.replace("\n", " "),
+        "summary": " ".join(summary.split()),
         "parameters": _parameters(op, schemas),
         "responses": _responses(op, schemas),
         "security": [] if op.scope is None else [{"token": [op.scope]}, {"session": [op.scope]}],
@@ -96,7 +108,8 @@ def _operation(op: Op, schemas: dict[tuple[str, Mode], Any]) -> dict[str, Any]:
         found["description"] = description
     if op.body is not None:
         schema = schemas[f"{op.name}.body", "validation"]
-        found["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+        required = any(info.is_required() for info in op.body.model_fields.values())
+        found["requestBody"] = {"required": required, "content": {"application/json": {"schema": schema}}}
     return found
 
 
@@ -148,9 +161,14 @@ def _responses(op: Op, schemas: dict[tuple[str, Mode], Any]) -> dict[str, Any]:
     found = {str(status): good}
     told: list[type[HubError]] = [UsageError, *_access(op), *op.errors]
     for error in told:
-        found.setdefault(str(error.status), _problem(error))
-    found["default"] = _problem(HubError)
+        found.setdefault(str(error.status), {"$ref": f"#/components/responses/{error.__name__}"})
+    found["default"] = {"$ref": "#/components/responses/HubError"}
     return dict(sorted(found.items()))
+
+
+def _problems(api: Api) -> dict[str, type[HubError]]:
+    common: set[type[HubError]] = {HubError, UsageError, AuthenticationError, PermissionError_}
+    return {error.__name__: error for error in common.union(*(op.errors for op in api.ops))}
 
 
 def _access(op: Op) -> tuple[type[HubError], ...]:

@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 from hub.settings import Settings
 from hub.store import Store, open_store
+from hub.web import login
 from hub.web.app import build_app
 from starlette.testclient import TestClient
 
@@ -28,7 +30,7 @@ def make_client(memory: Store) -> Iterator[MakeClient]:
     made: list[TestClient] = []
 
     def make(base_url: str = "http://localhost", **settings: Any) -> TestClient:
-        app = build_app(Settings(plugins="none", **settings), memory)
+        app = build_app(Settings(**{"plugins": "none", **settings}), memory)
         client = TestClient(app, base_url=base_url, raise_server_exceptions=False)
         made.append(client)
         return client.__enter__()
@@ -42,3 +44,26 @@ def make_client(memory: Store) -> Iterator[MakeClient]:
 def client(make_client: MakeClient) -> TestClient:
     """The local owner's client."""
     return make_client()
+
+
+@pytest.fixture
+def console(make_client: MakeClient) -> TestClient:
+    """A hub that others can reach: everybody must say who they are."""
+    return make_client("http://hub.example.org", public_url="http://hub.example.org")
+
+
+HERE = {"origin": "http://hub.example.org"}
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+def owner(client: TestClient) -> str:
+    """The owner's name; the password is PASSWORD."""
+    assert client.post("/api/v1/owner", json={"name": "ann", "password": PASSWORD}).status_code == 201
+    return "ann"
+
+
+@pytest.fixture(autouse=True)
+def _cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real algorithm with small parameters: what is tested is not how slow it is."""
+    monkeypatch.setattr(login, "PasswordHasher", lambda: PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))

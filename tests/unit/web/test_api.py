@@ -248,7 +248,7 @@ def test_workers_are_listed_while_they_live(client: TestClient, memory: Store) -
 
 
 def test_plugins_are_listed(client: TestClient) -> None:
-    assert {plugin["state"] for plugin in get(client, "/plugins")} == {"disabled"}
+    assert {plugin["state"] for plugin in get(client, "/plugins")["items"]} == {"disabled"}
 
 
 # --- automations and secrets ---------------------------------------------------------------------------------------

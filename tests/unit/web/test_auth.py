@@ -7,31 +7,33 @@ import re
 from typing import Any
 
 import pytest
-from argon2 import PasswordHasher
 from hub.runtime.commands import Command, apply
 from hub.runtime.commands.identity import digest
 from hub.runtime.commands.registry import find
 from hub.runtime.scopes import ROLES, allows, may_grant
 from hub.settings import Settings
-from hub.store import Store, identity
-from hub.store.tables import User, Workspace
+from hub.store import Store, identity, open_store
+from hub.store.tables import Workspace
 from hub.types import DEFAULT_WORKSPACE, Actor, Scope, new_id, now_us
 from hub.web import login
-from hub.web.app import core_api
+from hub.web.api.op import Op
+from hub.web.app import build_app, core_api
 from hub.web.auth import LOCAL, local_without_login
-from hub.web.login import COOKIE, Guesses
+from hub.web.login import COOKIE
 from starlette.testclient import TestClient
-from tests.unit.web.conftest import MakeClient
+from tests.unit.web.conftest import HERE, MakeClient
 
 OTHER = "00000000-0000-7000-8000-0000000000ff"
-PASSWORD = "correct horse battery"
 OPS = [op for op in core_api().ops if op.scope is not None]
+OWN_PLUGINS = "only:hybrid,notifications,webhooks,dashboard"
 
 
-@pytest.fixture
-def console(make_client: MakeClient) -> TestClient:
-    """A hub that others can reach: everybody must say who they are."""
-    return make_client("http://hub.example.org", public_url="http://hub.example.org")
+def _with_plugins() -> list[Op]:
+    store = open_store("sqlite://")
+    store.migrate()
+    ops: list[Op] = build_app(Settings(plugins=OWN_PLUGINS), store).state.api.ops
+    store.close()
+    return [op for op in ops if op.scope is not None]
 
 
 def token(store: Store, *scopes: str, workspace: str = DEFAULT_WORKSPACE, **args: Any) -> dict[str, Any]:
@@ -50,8 +52,15 @@ def call(client: TestClient, op: Any, **headers: str) -> Any:
     return client.request(op.method if op.path != "/api/v1/stream" else "HEAD", path, headers=headers)
 
 
-@pytest.mark.parametrize("op", OPS, ids=lambda op: op.name)
-def test_every_operation_refuses_who_is_not_known_or_may_not(op: Any, console: TestClient, memory: Store) -> None:
+@pytest.fixture
+def everything(make_client: MakeClient) -> TestClient:
+    """A hub that others can reach, with the operations of its own plugins."""
+    return make_client("http://hub.example.org", public_url="http://hub.example.org", plugins=OWN_PLUGINS)
+
+
+@pytest.mark.parametrize("op", _with_plugins(), ids=lambda op: op.name)
+def test_every_operation_refuses_who_is_not_known_or_may_not(op: Any, everything: TestClient, memory: Store) -> None:
+    console = everything
     assert call(console, op).status_code == 401
     assert call(console, op, **bearer("hub_api_no-such-token")).status_code == 401
     expired = token(memory, expires_in=0.000001)
@@ -147,134 +156,6 @@ def test_a_token_that_is_not_valid_is_refused_on_loopback_too(client: TestClient
     assert client.get("/api/v1/me", headers=bearer("hub_api_wrong")).status_code == 401
     assert client.get("/api/v1/me", headers={"authorization": "Basic abc"}).status_code == 401
     assert client.get("/api/v1/me", headers={"authorization": ""}).status_code == 401
-
-
-# --- sessions ----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def owner(client: TestClient) -> str:
-    assert client.post("/api/v1/owner", json={"name": "ann", "password": PASSWORD}).status_code == 201
-    return "ann"
-
-
-HERE = {"origin": "http://hub.example.org"}
-
-
-def sign_in(console: TestClient, name: str = "ann", password: str = PASSWORD) -> Any:
-    return console.post("/api/v1/login", json={"name": name, "password": password}, headers=HERE)
-
-
-def test_the_owner_can_sign_in_and_out(owner: str, console: TestClient) -> None:
-    answer = sign_in(console)
-    assert answer.status_code == 204
-    cookie = answer.headers["set-cookie"]
-    assert "HttpOnly" in cookie
-    assert "SameSite=lax" in cookie
-    me = console.get("/api/v1/me").json()
-    assert (me["kind"], me["scopes"]) == ("user", ["*"])
-    kept = console.cookies[COOKIE]
-    assert console.post("/api/v1/logout", headers=HERE).status_code == 204
-    console.cookies.set(COOKIE, kept)
-    assert console.get("/api/v1/me").status_code == 401
-
-
-def test_the_cookie_is_secure_where_the_hub_is_reached_by_https(owner: str, make_client: MakeClient) -> None:
-    client = make_client("https://hub.example.org", public_url="https://hub.example.org")
-    headers = {"origin": "https://hub.example.org"}
-    answer = client.post("/api/v1/login", json={"name": "ann", "password": PASSWORD}, headers=headers)
-    assert "Secure" in answer.headers["set-cookie"]
-
-
-def test_a_wrong_name_and_a_wrong_password_look_alike(owner: str, console: TestClient) -> None:
-    wrong_name, wrong_password = sign_in(console, "bob"), sign_in(console, password="no")
-    assert wrong_name.status_code == wrong_password.status_code == 401
-    assert wrong_name.json() == wrong_password.json()
-
-
-def test_an_unknown_name_costs_the_same_work() -> None:
-    checked: list[str] = []
-    passwords = login.Passwords()
-
-    class Counting(PasswordHasher):
-        def verify(self, hash: str | bytes, password: str | bytes) -> bool:
-            checked.append(str(hash))
-            return super().verify(hash, password)
-
-    passwords._hasher = Counting(time_cost=1, memory_cost=64, parallelism=1)
-    assert not passwords.verify(None, "x" * 12)
-    assert not passwords.verify(passwords.hash("y" * 12), "x" * 12)
-    assert not passwords.verify(None, "no account has this password")
-    assert len(checked) == 3
-
-
-def test_guessing_is_slowed_down_by_address_and_nobody_locks_the_owner_out(owner: str, console: TestClient) -> None:
-    for _ in range(5):
-        assert sign_in(console, password="wrong").status_code == 401
-    refused = sign_in(console)
-    assert refused.status_code == 429
-    assert int(refused.headers["retry-after"]) > 0
-    guesses = console.app.state.services.auth.guesses  # type: ignore[attr-defined]
-    guesses.check(name="ann", address="another")
-
-
-def test_the_memory_of_failed_logins_is_bounded() -> None:
-    guesses = Guesses()
-    guesses.ROOM = 50  # type: ignore[misc]
-    for number in range(500):
-        guesses.failed(name=str(number), address=str(number))
-    assert len(guesses._seen) <= 50
-
-
-def test_a_new_password_ends_the_sessions(owner: str, client: TestClient, console: TestClient) -> None:
-    sign_in(console)
-    answer = client.post("/api/v1/owner", json={"name": "ann", "password": "another password"})
-    assert answer.json()["created"] is False
-    assert console.get("/api/v1/me").status_code == 401
-    assert sign_in(console, password="another password").status_code == 204
-
-
-@pytest.mark.parametrize("change", ["", "x", "a.b", "{}.{}"])
-def test_a_forged_or_damaged_cookie_is_no_session(owner: str, console: TestClient, change: str) -> None:
-    sign_in(console)
-    text, _, signature = console.cookies[COOKIE].partition(".")
-    console.cookies.clear()
-    forged = change or f"{text}A.{signature}"
-    assert console.get("/api/v1/me", headers={"cookie": f"{COOKIE}={forged}"}).status_code == 401
-
-
-def test_a_session_ends_after_a_week(owner: str, console: TestClient, memory: Store) -> None:
-    with memory.read() as tx:
-        user = identity.user_named(tx, DEFAULT_WORKSPACE, "ann")
-    assert user is not None
-    old = login.Session(user["id"], user["session_epoch"], now_us() - (login.LIFETIME + 1) * 1_000_000)
-    value = login.seal(memory.keyring, old)
-    assert console.get("/api/v1/me", headers={"cookie": f"{COOKIE}={value}"}).status_code == 401
-
-
-def test_a_session_survives_a_new_key_and_a_restart() -> None:
-    from hub.crypto import Keyring
-
-    session = login.Session(new_id(), 0, now_us())
-    value = login.seal(Keyring((b"1" * 32,)), session)
-    assert login.unseal(Keyring((b"2" * 32, b"1" * 32)), value, now=now_us()) == session
-    assert login.unseal(Keyring((b"2" * 32,)), value, now=now_us()) is None
-
-
-def test_a_cookie_alone_cannot_change_anything(owner: str, console: TestClient) -> None:
-    sign_in(console)
-    put = {"url": "/api/v1/queues/q", "json": {}}
-    assert console.put(**put).status_code == 403
-    assert console.put(**put, headers={"origin": "https://evil.example"}).status_code == 403
-    assert console.put(**put, headers=HERE).status_code == 200
-
-
-def test_a_disabled_account_is_out_at_once(owner: str, console: TestClient, memory: Store) -> None:
-    sign_in(console)
-    with memory.write() as tx:
-        tx.conn.execute(User.__table__.update().values(disabled_at=tx.now))  # type: ignore[attr-defined]
-    assert console.get("/api/v1/me").status_code == 401
-    assert sign_in(console).status_code == 401
 
 
 @pytest.mark.parametrize("role", list(ROLES))
@@ -397,9 +278,3 @@ def _everything(store: Store) -> dict[str, Any]:
                 query = table.select().where(table.c.workspace_id == DEFAULT_WORKSPACE)
                 found[table.name] = [tuple(row) for row in tx.conn.execute(query)]
     return found
-
-
-@pytest.fixture(autouse=True)
-def _cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The real algorithm with small parameters: what is tested is not how slow it is."""
-    monkeypatch.setattr(login, "PasswordHasher", lambda: PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))

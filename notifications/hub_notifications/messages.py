@@ -33,7 +33,7 @@ class Message:
 def run_message(kind: str, run: Mapping[str, Any], logs: Sequence[Mapping[str, Any]], link: str) -> Message:
     """The message about a run that ended badly."""
     name = run["deployment_name"] or run["flow_name"]
-    error = ": ".join(part for part in (run["error_type"], run["error_message"]) if part) or run["state_message"]
+    error = _error(run["error_type"] or "", run["error_message"] or "") or run["state_message"]
     lines = [
         f"Flow: {run['flow_name']}",
         f"Run: {run['name']} ({run['id']})",
@@ -45,6 +45,11 @@ def run_message(kind: str, run: Mapping[str, Any], logs: Sequence[Mapping[str, A
         lines += [f"  {str(line['message'])[:_MAX_LINE]}" for line in logs[-_LOG_LINES:]]
     text = safe("\n".join(lines), MAX_TEXT - len(link) - 2)
     return Message(one_line(f"{name} {_WORDS.get(kind, kind)}"), f"{text}\n\n{link}" if link else text)
+
+
+def _error(kind: str, message: str) -> str:
+    """Type and text, once each: the text may begin with the type already."""
+    return message if message.startswith(kind) else f"{kind}: {message}"
 
 
 def plain_message(title: str, text: str) -> Message:

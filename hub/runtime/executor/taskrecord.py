@@ -92,7 +92,7 @@ class TaskRecord:
         return line
 
     def _state(self, state: State, at: Micros) -> tuple[Any, ...]:
-        message = clean(state.message, MESSAGE_CHARS)
+        message = clean(state.message, MESSAGE_CHARS) if state.message else ""
         return self.session.state_row(self.run.id, state.type.value, state.name, message, self.run.attempt, at)
 
     def _row(self) -> tuple[Any, ...]:
@@ -101,7 +101,7 @@ class TaskRecord:
         return (
             run.id, run.workspace_id, session.info.run_id, self.key, self.task_name, self.name, self.parent,
             json.dumps(self.upstream) if self.upstream else "[]",
-            run.state.type.value, run.state.name, clean(run.state.message), run.version, session.info.attempt,
+            run.state.type.value, run.state.name, clean(run.state.message) if run.state.message else "", run.version, session.info.attempt,
             run.attempt, run.retries_used, self.created_at, self.due_at, self.started_at, self.ended_at,
             *self.error, stored.data if stored else None, stored.format if stored else None,
         )  # fmt: skip

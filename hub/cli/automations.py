@@ -57,7 +57,7 @@ def create(
     run: Annotated[str, Parameter(help="The deployment to start.")],
     param: Annotated[
         tuple[str, ...],
-        Parameter(name=("--param", "-p"), help="name=value; a value that begins with = is CEL over the event (`body`, `headers`, `event`)."),
+        Parameter(name=("--param", "-p"), help="name=value; =... is CEL over `body`, `headers`, `event`."),
     ] = (),
     as_json: AsJson = False,
 ) -> None:

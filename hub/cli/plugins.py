@@ -14,6 +14,7 @@ from hub.errors import NotFoundError
 
 app = App(name="plugins", help="Installed plugins and what is wrong with them.")
 
+
 def _trouble(item: Mapping[str, Any]) -> str:
     """What is wrong: it does not load, or its hooks fail where they run."""
     skipped = "".join(f" ({one['hook']} is skipped for now)" for one in item["breakers"] if one["state"] == "open")

@@ -215,7 +215,7 @@ def test_an_unclaimed_message_is_sent_again_elsewhere_with_the_next_epoch(
     store: Store, dispatcher: Dispatcher, sweeper: Sweeper, bells: Bells
 ) -> None:
     first, second = make_worker(store), make_worker(store)
-    run_id = make_run(store)
+    make_run(store)
     dispatcher.step()
     sweeper.step()
     (sent_to, key, _), again = bells.rung

@@ -19,7 +19,9 @@ SCHEDULES = Schedule.__table__  # type: ignore[attr-defined]
 MINUTE = 60 * SECOND
 
 
-def make_schedule(store: Store, *, missed: int = 1, step: int = 60, paused: bool = False, **more: Any) -> dict[str, Any]:
+def make_schedule(
+    store: Store, *, missed: int = 1, step: int = 60, paused: bool = False, **more: Any
+) -> dict[str, Any]:
     """An interval schedule whose next time was `missed` steps ago."""
     now, deployment = now_us(), new_id()
     common = {"workspace_id": SCOPE.workspace_id, "created_at": now, "updated_at": now}
@@ -105,9 +107,7 @@ def test_parameters_that_no_longer_fit_are_an_event_and_stop_nothing(store: Stor
     table = Deployment.__table__  # type: ignore[attr-defined]
     with store.write() as tx:
         schema = {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]}
-        tx.conn.execute(
-            table.update().where(table.c.id == wrong["deployment_id"]).values(parameter_schema=schema)
-        )
+        tx.conn.execute(table.update().where(table.c.id == wrong["deployment_id"]).values(parameter_schema=schema))
     Scheduler(store).step()
     with store.read() as tx:
         events = tx.conn.execute(Event.__table__.select()).mappings().all()  # type: ignore[attr-defined]

@@ -52,7 +52,7 @@ def _webhooks(times: int) -> list[float]:
             "--run",
             "first-line",
             "-p",
-            "name==event.data.after",
+            "name==body.after",
         )
         url = f"{site.url}/in/" + str(source["url"]).rpartition("/in/")[2]
         for number in range(times + 1):

@@ -76,7 +76,7 @@ def soak(seconds: float, *, seed: int = 1, every: float = 2.0, settings: dict[st
 def _prepare(site: Site, folder: str) -> dict[str, Any]:
     site.run("deploy", f"{FLOWS}:soaked", "--name", "soaked", "-p", f"folder={folder}")
     source: dict[str, Any] = site.json("webhooks", "create", "soak", "--preset", "github")
-    words = ("--on", "github.push", "--run", "soaked", "-p", "name==event.data.after")
+    words = ("--on", "github.push", "--run", "soaked", "-p", "name==body.after")
     site.run("automations", "create", "soak", *words)
     return source
 

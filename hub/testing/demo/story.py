@@ -53,7 +53,7 @@ def _set_up(screen: Screen, site: Site, mailbox: Mailbox) -> JsonObject:
         screen.fact("hub", f"answers at {site.url}: broker, web, upkeep, worker", seconds=site.start())
     with screen.step("What it shall do"):
         _command(screen, site, "deploy", str(examples() / "github_ci.py") + ":github_ci", "--name", DEPLOYMENT)
-        address = f"mailto://127.0.0.1:{mailbox.port}?from=hub@example.com&to=you@example.com&mode=insecure"
+        address = f"mailto://127.0.0.1:{mailbox.port}?from=hub@example.com&to=you@example.com&mode=insecure&format=text"
         _command(screen, site, "channels", "add", "mail", address)
         source: JsonObject = site.json("webhooks", "create", "github", "--preset", "github")
         screen.command(["webhooks", "create", "github", "--preset", "github"])

@@ -21,6 +21,7 @@ from hub.errors import SettingError
 
 _PATH_LIMIT = 70
 """Unix socket paths end at 104 to 108 bytes; a longer home gets a short directory in the temporary folder."""
+_TEMPORARY_LIMIT = 40
 
 
 class Settings(BaseModel):
@@ -112,7 +113,9 @@ def socket_dir(home: Path) -> Path:
     if len(str(home)) <= _PATH_LIMIT:
         return home
     digest = hashlib.sha256(str(home).encode()).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"hub-{os.getuid()}-{digest}"
+    # TMPDIR may itself be too long; /tmp never is.
+    folders = (folder for folder in (tempfile.gettempdir(), "/tmp") if len(folder) <= _TEMPORARY_LIMIT)  # noqa: S108 - only its length matters; the folder in it is private
+    return Path(next(folders)) / f"hub-{os.getuid()}-{digest}"
 
 
 def load_settings(flags: Mapping[str, Any] | None = None, *, environ: Mapping[str, str] | None = None) -> Settings:

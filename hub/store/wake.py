@@ -14,8 +14,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
-from hub.store.base import Listener
+from hub.store.base import TOPICS, Listener
 from hub.types import new_id
+
+_SHORT = {topic: str(number) for number, topic in enumerate(TOPICS)}
+"""How topics stand in a socket's name, whose whole path must stay under 104 bytes; others stand as they are."""
 
 
 class Waker(Protocol):
@@ -81,10 +84,10 @@ class SocketWaker:
 
     def wake(self, topics: Iterable[str]) -> None:
         """Send one datagram to every listener that wants one of the topics; never blocks, never raises."""
-        wanted = set(topics)
+        wanted = {_SHORT.get(topic, topic): topic for topic in topics}
         with contextlib.suppress(OSError):
             for name in os.listdir(self._folder):
-                heard = wanted.intersection(name.partition(".")[2].split("."))
+                heard = [wanted[short] for short in name.partition(".")[2].split(".") if short in wanted]
                 if heard:
                     self._send(str(self._folder / name), ",".join(heard).encode())
 
@@ -108,7 +111,8 @@ class SocketWaker:
     def listen(self, topics: frozenset[str]) -> Listener:
         """Bind a new listener."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return _SocketListener(self._folder / f"{new_id()[14:18]}{new_id()[-8:]}.{'.'.join(sorted(topics))}")
+        shown = ".".join(sorted(_SHORT.get(topic, topic) for topic in topics))
+        return _SocketListener(self._folder / f"{new_id()[14:18]}{new_id()[-8:]}.{shown}")
 
     def close(self) -> None:
         """Close the sending socket."""
@@ -121,7 +125,11 @@ class _SocketListener:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.bind(str(path))
+        try:
+            self._socket.bind(str(path))
+        except OSError:
+            self._socket.close()
+            raise
         self._socket.setblocking(False)
 
     def wait(self, timeout: float) -> frozenset[str]:

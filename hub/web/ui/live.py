@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import threading
 from collections.abc import AsyncIterator, Iterable, Iterator
 
@@ -15,10 +16,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from hub.errors import UnavailableError, UsageError
+from hub.errors import HubError, UnavailableError, UsageError
 from hub.store.base import TOPICS, Store
 from hub.web.auth import SIGNED_IN
 
+log = logging.getLogger("hub.web")
 WAKES: dict[str, frozenset[str]] = {
     "runs": frozenset({"runs", "stamp", "attempts"}),
     "logs": frozenset({"logs"}),
@@ -105,6 +107,8 @@ class Bell:
             with contextlib.closing(self._store.listen(*TOPICS)) as listener:
                 while not self._done():
                     self._tell(listener.wait(1.0))
+        except (OSError, HubError) as error:
+            log.warning("open pages hear no wake-ups and refresh every 15 s only: %s", error)
         finally:
             with self._lock:
                 if self._thread is threading.current_thread():

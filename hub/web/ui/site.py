@@ -16,11 +16,12 @@ from hub.web.ui.pages import (
     receipts,
     runs,
     session,
+    sources,
     workers,
 )
 from hub.web.ui.table import Pages
 
-MODULES = (home, runs, deployments, workers, receipts, events, automations, alerts, channels, session)
+MODULES = (home, runs, deployments, workers, sources, receipts, events, automations, alerts, channels, session)
 
 
 def routes() -> list[BaseRoute]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ STATIC = FOLDER / "static"
 def environment(*folders: Path) -> Environment:
     """The environment over the dashboard's own templates; a plugin's folders come first.
 
-    Its templates find the dashboard's macros under `ui/macros.html` and its layout under `ui/base.html`.
+    Its templates find the dashboard's macros in `macros.html` and its layout in `base.html`.
     """
     own = FileSystemLoader(FOLDER / "templates")
     env = Environment(
@@ -38,6 +38,7 @@ def environment(*folders: Path) -> Environment:
     for name in ("duration", "ago", "clock", "stamp", "size", "number", "plural", "pretty", "cut", "exact"):
         env.filters[name] = getattr(show, name)
     env.filters["state_icon"] = state_icon
+    env.filters["pairs"] = pairs
     env.globals.update(icon=icon, link=link, static=static, version=__version__, TERMINAL=TERMINAL)
     return env
 
@@ -63,6 +64,11 @@ def static(name: str) -> str:
 def digest(name: str) -> str:
     """The first characters of the file's SHA-256."""
     return hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
+
+
+def pairs(values: Iterable[str]) -> list[tuple[str, str]]:
+    """Options of a select whose values are their texts."""
+    return [(value, value) for value in values]
 
 
 def state_icon(state: str) -> Markup:

@@ -17,6 +17,13 @@ PAGES = {
     "a run form": "/ui/deployments/{ci}/run",
     "a run form without schema": "/ui/deployments/{long}/run",
     "workers": "/ui/workers",
+    "sources": "/ui/sources",
+    "a source": "/ui/sources/{github}",
+    "a source that verifies nothing": "/ui/sources/{open}",
+    "presets": "/ui/sources/new",
+    "new source": "/ui/sources/new?preset=generic-hmac",
+    "rotate a source": "/ui/sources/{github}/rotate",
+    "delete a source": "/ui/sources/{github}/delete",
     "receipts": "/ui/receipts",
     "rejected receipts": "/ui/receipts?verdict=rejected",
     "a receipt": "/ui/receipts/{receipt-accepted}",
@@ -37,4 +44,15 @@ PAGES = {
     "delete a channel": "/ui/channels/{mail}/delete",
     "sign in": "/ui/login?done=signed-out",
 }
-LISTS = ("runs", "deployments", "workers", "receipts", "events", "automations", "alerts", "deliveries", "channels")
+LISTS = (
+    "runs",
+    "deployments",
+    "workers",
+    "sources",
+    "receipts",
+    "events",
+    "automations",
+    "alerts",
+    "deliveries",
+    "channels",
+)

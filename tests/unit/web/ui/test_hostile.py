@@ -75,9 +75,15 @@ def evil_rows(seed: Seed) -> dict[str, str]:
     evil_row(seed, t.Log, run_id=ids["failed"], level=40)
     evil_row(seed, t.Worker, lease_until=now + 60 * SECOND)
     evil_row(seed, t.WorkQueue, pool_id=ids["ci"])
-    source = evil_row(seed, t.Source, verify_none=True)
+    source = evil_row(seed, t.Source, verify_none=True, deleted_at=None)
     receipt = evil_row(seed, t.Receipt, source_id=source, verdict="rejected", events=1, processed_at=now)
-    ids |= {"github": source, "receipt-accepted": receipt, "receipt-rejected": receipt, "receipt-binary": receipt}
+    ids |= {
+        "github": source,
+        "open": source,
+        "receipt-accepted": receipt,
+        "receipt-rejected": receipt,
+        "receipt-binary": receipt,
+    }
     ids["event"] = evil_row(seed, t.Event, seq=1, body={"receipt_id": receipt, EVIL: EVIL}, run_id=ids["failed"])
     ids["automation"] = evil_row(seed, t.Automation, actions=[{"run_deployment": EVIL, "parameters": {EVIL: EVIL}}],
                                  trigger={"types": [EVIL], "match": EVIL})  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from hub.store import Store
+from hub.store import sources as store_sources
 from hub.store.tables import (
     Alert,
     Automation,
@@ -19,7 +20,7 @@ from hub.store.tables import (
     Source,
     Worker,
 )
-from hub.types import SECOND
+from hub.types import SECOND, Scope
 from tests.unit.web.ui.runs import shown_runs
 from tests.unit.web.ui.seed import Seed
 
@@ -132,6 +133,9 @@ def _sources(seed: Seed) -> None:
     ids["observed"] = seed.add(
         Source, name="stripe-test", preset="stripe", token_digest="c", mode="observe", enabled=False
     )
+    assert seed.tx is not None
+    for name in ("github", "observed"):
+        store_sources.add_secret(seed.tx, Scope(), ids[name], "first", "whsec_not-a-real-one")
 
 
 def _receipts(seed: Seed) -> None:

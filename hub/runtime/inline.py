@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hub.errors import UsageError
+from hub.engine.run import Stopped
+from hub.errors import HubError, UsageError
 from hub.runtime import parameters
 from hub.runtime.commands import Command, apply
 from hub.runtime.deploying import document
@@ -22,8 +24,10 @@ from hub.runtime.executor.nested import call_nested
 from hub.runtime.executor.root import CancelledNow, Root
 from hub.runtime.executor.rows import run_row
 from hub.runtime.executor.steps import Life, drive, drive_on_loop
+from hub.runtime.executor.tasklife import STOPPING
 from hub.runtime.executor.taskrecord import retry_policy
 from hub.runtime.heartbeat import Heartbeat
+from hub.runtime.journal import AttemptLost
 from hub.runtime.journal_sql import Fence
 from hub.runtime.store_journal import StoreJournal
 from hub.sdk.context import FlowInfo, current
@@ -97,6 +101,9 @@ def _called(flow: Flow[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any])
     here.root.ident = threading.get_ident()
     try:
         return drive(here.life())
+    except STOPPING:
+        here.note_stopped()
+        raise
     finally:
         here.close()
 
@@ -107,6 +114,9 @@ async def _awaited(flow: Flow[..., Any], args: tuple[Any, ...], kwargs: dict[str
     here.root.task = running_task()
     try:
         return await drive_on_loop(here.life())
+    except STOPPING:
+        here.note_stopped()
+        raise
     finally:
         here.close()
 
@@ -149,6 +159,13 @@ class Outermost:
         if self._journal is not None and self.heartbeat is not None and begun.attempt_id is not None:
             self._journal.follow(Fence(self._call.info.run_id, begun.attempt, begun.epoch))
             self.heartbeat.add(begun.attempt_id, self._call.info.run_id)
+
+    def note_stopped(self) -> None:
+        """An interruption that came in the middle of the run's own report: make that report now."""
+        if self._call.ended is None:
+            with contextlib.suppress(HubError, AttemptLost):
+                message = "interrupted while it ended"
+                self._call.record.stop(lambda attempt, epoch: Stopped(attempt, epoch, message), message)
 
     def close(self) -> None:
         """End threads, give connections back."""

@@ -60,15 +60,26 @@ def live(call: FlowCall) -> Life:
             value = yield from _attempt(call, session)
         except GeneratorExit:  # the loop is gone: nothing can be awaited, the lease will run out
             raise
-        except BaseException as error:
+        except BaseException as raised:
+            error = _meant(call, raised)
             yield from _fail(call, session, error)
             due = call.ended.due_at if call.ended is not None else None
             if due is None or not call.in_process:
-                raise
+                if error is raised:
+                    raise
+                raise error from None
         else:
             yield from _complete(call, session, value)
             return value
         yield Pause(max(0.0, (due - now_us()) / SECOND), call.root.stop)
+
+
+def _meant(call: FlowCall, error: BaseException) -> BaseException:
+    """A cancel from elsewhere arrives as Ctrl-C or as a cancelled coroutine; the caller is told what it was."""
+    stopped_by = call.root.stopped_by
+    if isinstance(stopped_by, RunCancelled) and isinstance(error, KeyboardInterrupt | asyncio.CancelledError):
+        return stopped_by
+    return error
 
 
 def _begin(call: FlowCall) -> Session:
@@ -190,7 +201,8 @@ def _wait_a_little(unfinished: list[Any]) -> None:
 
 def _flush(call: FlowCall, session: Session) -> Life:
     session.ended = True
-    call.root.reporting = call.outermost
+    if call.outermost:
+        call.root.begin_report()
     yield Blocking(call.root.journal.seal if call.outermost else call.root.journal.flush)
 
 

@@ -88,10 +88,10 @@ class Pool:
                 self._threads.append(thread)
                 thread.start()
 
-    def interrupt(self, kind: type[BaseException], futures: Iterable[Future[Any]]) -> bool:
-        """Raise `kind` in every thread that works for one of `futures`; whether there was one."""
-        wanted = set(map(id, futures))
-        busy = [ident for ident, work in list(self._busy.items()) if id(work.future) in wanted]
+    def interrupt(self, kind: type[BaseException], futures: Iterable[Future[Any]] | None = None) -> bool:
+        """Raise `kind` in every thread that works, for one of `futures` if they are given; whether there was one."""
+        wanted = None if futures is None else set(map(id, futures))
+        busy = [ident for ident, work in list(self._busy.items()) if wanted is None or id(work.future) in wanted]
         for ident in busy:
             interrupt_thread(ident, kind)
         return bool(busy)

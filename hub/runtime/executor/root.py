@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Iterable
 from pathlib import Path
@@ -96,10 +97,24 @@ class Root:
     def interrupt(self, error: RunCancelled | AttemptLost) -> None:
         """Stop the run from another thread: its code meets the error at its next line (a coroutine: is cancelled)."""
         self.halt(error)
-        if self.task is not None:
-            self.task.get_loop().call_soon_threadsafe(self.task.cancel)
-        else:
-            interrupt_thread(self.ident, CancelledNow if isinstance(error, RunCancelled) else AttemptLost)
+        kind = CancelledNow if isinstance(error, RunCancelled) else AttemptLost
+        if self._pool is not None and self._pool.interrupt(kind):
+            self.taint()
+        with self._lock:
+            if self.reporting:
+                return
+            if self.task is not None:
+                self.task.get_loop().call_soon_threadsafe(self.task.cancel)
+            elif self.ident is not None and self.ident == threading.main_thread().ident and _ctrl_c_raises():
+                # As Ctrl-C would: the one way to end a blocking call of a thread that has no handler of ours.
+                signal.pthread_kill(self.ident, signal.SIGINT)
+            else:
+                interrupt_thread(self.ident, kind)
+
+    def begin_report(self) -> None:
+        """From here on the run is not interrupted any more."""
+        with self._lock:
+            self.reporting = True
 
     def stop_tasks(self, futures: Iterable[Future[Any]]) -> None:
         """Interrupt submitted tasks that still run; the process is tainted by those on threads."""
@@ -115,6 +130,10 @@ class Root:
         if self._pool is not None:
             self._pool.close()
         self._loop.close()
+
+
+def _ctrl_c_raises() -> bool:
+    return signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def attempt_name(task_run_id: Id, attempt: int) -> str:

@@ -98,10 +98,11 @@ class TaskRecord:
     def _row(self) -> tuple[Any, ...]:
         """Values in the order of journal_sql.TASK_COLUMNS."""
         run, session, stored = self.run, self.session, self.stored
+        message = clean(run.state.message) if run.state.message else ""
         return (
             run.id, run.workspace_id, session.info.run_id, self.key, self.task_name, self.name, self.parent,
             json.dumps(self.upstream) if self.upstream else "[]",
-            run.state.type.value, run.state.name, clean(run.state.message) if run.state.message else "", run.version, session.info.attempt,
+            run.state.type.value, run.state.name, message, run.version, session.info.attempt,
             run.attempt, run.retries_used, self.created_at, self.due_at, self.started_at, self.ended_at,
             *self.error, stored.data if stored else None, stored.format if stored else None,
         )  # fmt: skip

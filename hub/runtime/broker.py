@@ -186,7 +186,7 @@ def _config(data: Path, path: Path) -> str:
         "maxmemory-policy": "noeviction",
         "databases": "1",
         "loglevel": "notice",
-        "hz": "10",
+        "hz": "2",  # how often it wakes for nothing
         "enable-debug-command": "no",
     }
     return "".join(f"{name} {value}\n" for name, value in options.items())

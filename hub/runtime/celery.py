@@ -6,6 +6,7 @@ it is not used for is listed with reasons in `docs/decisions/celery-traps.md`.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -220,6 +221,9 @@ def run(
     signals.worker_process_init.connect(prepare, weak=False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _stop_warm)
+    # What there is now is shared with the children; their collectors must not touch, and so copy, it.
+    gc.collect()
+    gc.freeze()
     worker.start()
     return worker.exitcode or 0
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from hub.engine.run import Fail, Lose, Release, Signal, Stopped
 from hub.errors import HubError
@@ -124,12 +124,16 @@ def end_group(pid: int) -> None:
             continue
 
 
+_COLUMNS = (*attempts.TABLE.c, runs.TABLE.c.state_type.label("run_state"), runs.TABLE.c.timeout_s)
+_LIVE = (
+    select(*_COLUMNS)
+    .select_from(attempts.TABLE.join(runs.TABLE, runs.TABLE.c.id == attempts.TABLE.c.run_id))
+    .where(attempts.TABLE.c.worker_id == bindparam("worker"), attempts.IS_LIVE)
+)
+
+
 def _live(tx: Tx, worker_id: Id) -> list[dict[str, Any]]:
-    table, run = attempts.TABLE, runs.TABLE
-    columns = (run.c.state_type.label("run_state"), run.c.timeout_s)
-    query = select(*table.c, *columns).select_from(table.join(run, run.c.id == table.c.run_id))
-    query = query.where(table.c.worker_id == worker_id, attempts.IS_LIVE)
-    return [dict(row) for row in tx.conn.execute(query).mappings()]
+    return [dict(row) for row in tx.conn.execute(_LIVE, {"worker": worker_id}).mappings()]
 
 
 def _executes(row: Mapping[str, Any]) -> bool:

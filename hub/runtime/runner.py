@@ -122,7 +122,7 @@ class Runner:
         listener = self._store.listen(*topics)
         try:
             while not self._stop.is_set():
-                heard = listener.wait(1.0)
+                heard = listener.wait(5.0)
                 for driven in self._driven if heard else ():
                     if heard.intersection(driven.loop.topics):
                         driven.event.set()

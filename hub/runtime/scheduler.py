@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 
 from hub.errors import HubError, UnavailableError, UsageError
 from hub.plugins import Loop
@@ -29,6 +29,9 @@ SCHEDULES = Schedule.__table__  # type: ignore[attr-defined]
 DEPLOYMENTS = Deployment.__table__  # type: ignore[attr-defined]
 TICKS = Tick.__table__  # type: ignore[attr-defined]
 BATCH = 50
+_IS_DUE = (SCHEDULES.c.active, SCHEDULES.c.next_at <= bindparam("now"))
+_DUE = select(SCHEDULES.c.id).where(*_IS_DUE).order_by(SCHEDULES.c.next_at).limit(BATCH)
+_NEXT = select(func.min(SCHEDULES.c.next_at)).where(SCHEDULES.c.active)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +44,7 @@ class Scheduler:
     def step(self) -> bool | float:
         """Make runs of what is due. True: there may be more; a number: seconds until the next planned time."""
         with self.store.read() as tx:
-            query = select(SCHEDULES.c.id).where(SCHEDULES.c.active, SCHEDULES.c.next_at <= tx.now)
-            due = list(tx.conn.execute(query.order_by(SCHEDULES.c.next_at).limit(BATCH)).scalars())
+            due = list(tx.conn.execute(_DUE, {"now": tx.now}).scalars())
             if not due:
                 return self._until_next(tx)
         for schedule_id in due:
@@ -53,8 +55,7 @@ class Scheduler:
         return True
 
     def _until_next(self, tx: Tx) -> float:
-        query = select(func.min(SCHEDULES.c.next_at)).where(SCHEDULES.c.active)
-        when: Micros | None = tx.conn.execute(query).scalar()
+        when: Micros | None = tx.conn.execute(_NEXT).scalar()
         return self.poll if when is None else min(self.poll, max(0.0, (when - tx.now) / SECOND))
 
     def _tick(self, schedule_id: Id) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import and_, func, select, text, update
+from sqlalchemy import and_, bindparam, func, select, text, update
 
 from hub.engine.run import Transition
 from hub.store.base import Tx
@@ -105,14 +105,22 @@ def taken_in_queues(tx: Tx) -> dict[tuple[Id, str], int]:
     return {(workspace, queue): count for workspace, queue, count in tx.conn.execute(query)}
 
 
-def claimed(tx: Tx, *, limit: int = 2000) -> list[dict[str, Any]]:
-    """Attempts that execute, those whose lease ends first in front."""
-    query = select(TABLE).where(IS_LIVE, TABLE.c.state == "CLAIMED").order_by(TABLE.c.lease_until).limit(limit)
-    return [dict(row) for row in tx.conn.execute(query).mappings()]
+def claimed(tx: Tx) -> list[dict[str, Any]]:
+    """Attempts that execute, those whose lease ends first in front; at most 2000."""
+    return [dict(row) for row in tx.conn.execute(_CLAIMED).mappings()]
 
 
-def unclaimed(tx: Tx, *, older_than_s: float, limit: int = 200) -> list[dict[str, Any]]:
-    """Attempts whose doorbell was rung longer ago than that and that nobody claimed."""
-    before = tx.now - int(older_than_s * SECOND)
-    query = select(TABLE).where(IS_LIVE, TABLE.c.state == "PUBLISHED", TABLE.c.published_at < before)
-    return [dict(row) for row in tx.conn.execute(query.order_by(TABLE.c.published_at).limit(limit)).mappings()]
+def unclaimed(tx: Tx, *, older_than_s: float) -> list[dict[str, Any]]:
+    """Attempts whose doorbell was rung longer ago than that and that nobody claimed; at most 200."""
+    given = {"before": tx.now - int(older_than_s * SECOND)}
+    return [dict(row) for row in tx.conn.execute(_UNCLAIMED, given).mappings()]
+
+
+# Asked every second by every upkeep process: built once.
+_CLAIMED = select(TABLE).where(IS_LIVE, TABLE.c.state == "CLAIMED").order_by(TABLE.c.lease_until).limit(2000)
+_UNCLAIMED = (
+    select(TABLE)
+    .where(IS_LIVE, TABLE.c.state == "PUBLISHED", TABLE.c.published_at < bindparam("before"))
+    .order_by(TABLE.c.published_at)
+    .limit(200)
+)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Select, and_, or_, select, update
+from sqlalchemy import Integer, and_, bindparam, or_, select, update
 
 from hub.store.base import Tx
 from hub.store.tables import Effect
@@ -40,14 +40,13 @@ def add(
 
 def any_due(tx: Tx, kinds: Iterable[str]) -> bool:
     """Whether `claim` would find something."""
-    return tx.conn.execute(_due(tx, kinds, TABLE.c.id).limit(1)).first() is not None
+    return tx.conn.execute(_ANY_DUE, {"kinds": list(kinds), "now": tx.now}).first() is not None
 
 
 def claim(tx: Tx, kinds: Iterable[str], holder: str, *, limit: int = 100, lease_s: float = 30) -> list[dict[str, Any]]:
     """Take due work; whoever dies with it loses it when the lease ends. A try is counted at the claim."""
-    query = _due(tx, kinds, TABLE)
-    query = query.order_by(TABLE.c.due_at).limit(limit).with_for_update(skip_locked=True)
-    rows = [dict(row) for row in tx.conn.execute(query).mappings()]
+    given = {"kinds": list(kinds), "now": tx.now, "limit": limit}
+    rows = [dict(row) for row in tx.conn.execute(_DUE, given).mappings()]
     if rows:
         until = tx.now + int(lease_s * SECOND)
         tx.conn.execute(
@@ -74,7 +73,18 @@ def fail(tx: Tx, effect: Mapping[str, Any], error: str, *, retry_in_s: float) ->
     return dead
 
 
-def _due(tx: Tx, kinds: Iterable[str], what: Any) -> Select[Any]:
-    waiting = and_(TABLE.c.done_at.is_(None), TABLE.c.dead_at.is_(None))
-    free = or_(TABLE.c.claimed_until.is_(None), TABLE.c.claimed_until < tx.now)
-    return select(what).where(waiting, TABLE.c.kind.in_(list(kinds)), TABLE.c.due_at <= tx.now, free)
+_IS_DUE = and_(
+    TABLE.c.done_at.is_(None),
+    TABLE.c.dead_at.is_(None),
+    TABLE.c.kind.in_(bindparam("kinds", expanding=True)),
+    TABLE.c.due_at <= bindparam("now"),
+    or_(TABLE.c.claimed_until.is_(None), TABLE.c.claimed_until < bindparam("now")),
+)
+_ANY_DUE = select(TABLE.c.id).where(_IS_DUE).limit(1)
+_DUE = (
+    select(TABLE)
+    .where(_IS_DUE)
+    .order_by(TABLE.c.due_at)
+    .limit(bindparam("limit", type_=Integer))
+    .with_for_update(skip_locked=True)
+)

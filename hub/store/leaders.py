@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import case, delete, or_, select, update
+from sqlalchemy import bindparam, case, delete, or_, select, update
 
 from hub.store.base import Tx
 from hub.store.tables import Leader
@@ -39,8 +39,10 @@ def give_back(tx: Tx, name: str, holder: str) -> None:
 
 def held(tx: Tx) -> list[tuple[str, str, Micros]]:
     """(name, holder, until) of every lock whose lease runs."""
-    query = select(TABLE.c.name, TABLE.c.holder, TABLE.c.lease_until).where(TABLE.c.lease_until > tx.now)
-    return [(name, holder, until) for name, holder, until in tx.conn.execute(query)]
+    return [(name, holder, until) for name, holder, until in tx.conn.execute(_HELD, {"now": tx.now})]
+
+
+_HELD = select(TABLE.c.name, TABLE.c.holder, TABLE.c.lease_until).where(TABLE.c.lease_until > bindparam("now"))
 
 
 def forget(tx: Tx, name: str) -> None:

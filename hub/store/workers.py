@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 
 from hub.store import attempts, events
 from hub.store.base import Tx
@@ -15,6 +15,11 @@ from hub.types import SECOND, Actor, Id, Micros, Scope
 
 TABLE = Worker.__table__  # type: ignore[attr-defined]
 ALIVE = ("starting", "ready", "draining")
+
+
+_ALIVE = select(TABLE).where(TABLE.c.status.in_(ALIVE))
+_READY = select(TABLE).where(TABLE.c.status == "ready", TABLE.c.lease_until > bindparam("now")).order_by(TABLE.c.id)
+_READY_HELD = _READY.with_for_update()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +81,7 @@ def get(tx: Tx, worker_id: Id) -> dict[str, Any] | None:
 
 def alive(tx: Tx) -> list[dict[str, Any]]:
     """Workers that nobody has noted as gone, whatever their lease says."""
-    return [dict(row) for row in tx.conn.execute(select(TABLE).where(TABLE.c.status.in_(ALIVE))).mappings()]
+    return [dict(row) for row in tx.conn.execute(_ALIVE).mappings()]
 
 
 def openings(tx: Tx, *, lock: bool = False) -> list[Opening]:
@@ -85,10 +90,7 @@ def openings(tx: Tx, *, lock: bool = False) -> list[Opening]:
     With `lock` the workers' rows are held until the transaction ends, so that two dispatchers (PostgreSQL) never
     give the same slot away; SQLite's writers are alone anyway.
     """
-    query = select(TABLE).where(TABLE.c.status == "ready", TABLE.c.lease_until > tx.now).order_by(TABLE.c.id)
-    if lock:
-        query = query.with_for_update()
-    rows = tx.conn.execute(query).mappings().all()
+    rows = tx.conn.execute(_READY_HELD if lock else _READY, {"now": tx.now}).mappings().all()
     if not rows:
         return []
     # Counted after the lock was won: what the other dispatcher committed is seen.

@@ -10,9 +10,10 @@ from functools import partial
 from hub.plugins import Context, Loop, load_plugins
 from hub.runtime import automations, presets, process
 from hub.runtime.broker import broker_url
-from hub.runtime.commands import register
+from hub.runtime.commands import register_given
 from hub.runtime.dispatch import Dispatcher
 from hub.runtime.effects import Effects
+from hub.runtime.plugin_reports import Reporter
 from hub.runtime.publish import Publisher
 from hub.runtime.retention import Retention
 from hub.runtime.runner import Runner
@@ -32,10 +33,12 @@ def run(settings: Settings) -> int:
     store = open_hub(settings)
     plugins = load_plugins(settings, process="upkeep", store=store)
     presets.install(plugins.hooks)
-    register(*plugins.hooks.commands())
+    register_given(plugins.hooks.commands())
     plugins.hooks.startup()
     sequencer = Sequencer(store)
-    runner = Runner(store, core_loops(plugins.context, sequencer) + plugins.hooks.loops())
+    reports = Loop("plugins", Reporter(store, plugins).step, interval=2.0)
+    given = [loop for loop in plugins.hooks.loops() if isinstance(loop, Loop)]
+    runner = Runner(store, [*core_loops(plugins.context, sequencer), reports, *given])
     runner.start()
     while not signals.wait(3600.0)[0] & {signal.SIGTERM, signal.SIGINT}:
         continue

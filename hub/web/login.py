@@ -26,6 +26,9 @@ COOKIE = "hub_session"
 LIFETIME = 7 * 24 * 3600
 """Seconds a session lasts at most."""
 MIN_PASSWORD = 10
+AT_ONCE = 2
+"""Passwords checked at once: each takes 64 MiB for a moment."""
+PATIENCE = 5.0
 _PURPOSE = "session"
 
 
@@ -35,6 +38,7 @@ class Passwords:
     def __init__(self) -> None:
         self._hasher = PasswordHasher()
         self._dummy: str | None = None
+        self._turns = threading.BoundedSemaphore(AT_ONCE)
 
     def hash(self, password: str) -> str:
         """Hash a new password. Raises UsageError when it is too short to be one."""
@@ -44,12 +48,15 @@ class Passwords:
 
     def verify(self, known: str | None, password: str) -> bool:
         """Whether the password is the one of that hash; None costs as much and is never right."""
-        if self._dummy is None:
-            self._dummy = self._hasher.hash("no account has this password")
+        if not self._turns.acquire(timeout=PATIENCE):
+            raise RateLimitedError("too many people sign in at once", hint="Try again.", retry_after=1)
         try:
+            self._dummy = self._dummy or self._hasher.hash("no account has this password")
             right = self._hasher.verify(known or self._dummy, password)
         except (Argon2Error, InvalidHashError):
             return False
+        finally:
+            self._turns.release()
         return right and known is not None
 
 

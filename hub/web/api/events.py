@@ -110,11 +110,15 @@ class Reader:
     def __init__(self, store: Store, scope: Scope, types: tuple[str, ...], run_id: Id | None, position: int) -> None:
         self.store, self.scope, self.types, self.run_id, self.position = store, scope, types, run_id, position
 
+    def begin(self) -> None:
+        """Take the position: where the stream ends now, unless the listener named one."""
+        if self.position < 0:
+            with self.store.read() as tx:
+                self.position = stream.read(tx).seq
+
     def read(self, upto: int | None) -> list[dict[str, Any]]:
         """The next events from the database, up to `upto`; empty when that is reached."""
         with self.store.read() as tx:
-            if self.position < 0:
-                self.position = stream.read(tx).seq
             found = event_log.listing(
                 tx, self.scope, types=self.types, run_id=self.run_id, after=self.position, limit=_BATCH
             )
@@ -142,6 +146,7 @@ async def follow(tail: Tail, reader: Reader) -> AsyncIterator[str]:
     """The messages of one stream: what is behind, then what comes, with a ping every 15 seconds."""
     end = asyncio.get_running_loop().time() + LIFETIME
     with tail.subscribe() as mine:
+        await run_in_threadpool(reader.begin)
         yield "retry: 1000\n\n"
         async for text in _behind(reader, None):
             yield text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from hub.web.api.op import Op
 from hub.web.app import build_app, core_api
 from hub.web.auth import LOCAL, local_without_login
 from hub.web.login import COOKIE
+from starlette.routing import Mount
 from starlette.testclient import TestClient
 from tests.unit.web.conftest import HERE, MakeClient
 
@@ -52,51 +54,66 @@ def call(client: TestClient, op: Any, **headers: str) -> Any:
     return client.request(op.method if op.path != "/api/v1/stream" else "HEAD", path, headers=headers)
 
 
-@pytest.fixture
-def everything(make_client: MakeClient) -> TestClient:
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Store]:
+    """One store for the tests that walk all operations: nothing they do may change it."""
+    store = open_store("sqlite://")
+    store.migrate()
+    yield store
+    store.close()
+
+
+@pytest.fixture(scope="module")
+def everything(shared: Store) -> Iterator[TestClient]:
     """A hub that others can reach, with the operations of its own plugins."""
-    return make_client("http://hub.example.org", public_url="http://hub.example.org", plugins=OWN_PLUGINS)
+    app = build_app(Settings(public_url="http://hub.example.org", plugins=OWN_PLUGINS), shared)
+    with TestClient(app, base_url="http://hub.example.org", raise_server_exceptions=False) as client:
+        yield client
 
 
 @pytest.mark.parametrize("op", _with_plugins(), ids=lambda op: op.name)
-def test_every_operation_refuses_who_is_not_known_or_may_not(op: Any, everything: TestClient, memory: Store) -> None:
-    console = everything
-    assert call(console, op).status_code == 401
-    assert call(console, op, **bearer("hub_api_no-such-token")).status_code == 401
-    expired = token(memory, expires_in=0.000001)
-    assert call(console, op, **bearer(expired["token"])).status_code == 401
-    revoked = token(memory)
-    apply(memory, Command("token.revoke", Scope(actor=LOCAL), revoked["id"]))
-    assert call(console, op, **bearer(revoked["token"])).status_code == 401
-    wrong = token(memory, "nothing:here")["token"]
+def test_every_operation_refuses_who_is_not_known_or_may_not(op: Any, everything: TestClient, shared: Store) -> None:
+    assert call(everything, op).status_code == 401
+    assert call(everything, op, **bearer("hub_api_no-such-token")).status_code == 401
+    expired = token(shared, expires_in=0.000001)
+    assert call(everything, op, **bearer(expired["token"])).status_code == 401
+    revoked = token(shared)
+    apply(shared, Command("token.revoke", Scope(actor=LOCAL), revoked["id"]))
+    assert call(everything, op, **bearer(revoked["token"])).status_code == 401
     if op.scope:
-        answer = call(console, op, **bearer(wrong))
+        answer = call(everything, op, **bearer(token(shared, "nothing:here")["token"]))
         assert answer.status_code == 403
-        if op.method != "HEAD" and op.path != "/api/v1/stream":
-            assert answer.json()["needs"] == op.scope
-    right = token(memory, op.scope or "*")["token"]
-    assert call(console, op, **bearer(right)).status_code not in (401, 403, 500) or op.name == "put_owner"
+        assert op.path == "/api/v1/stream" or answer.json()["needs"] == op.scope
+    right = token(shared, op.scope or "*")["token"]
+    assert call(everything, op, **bearer(right)).status_code not in (401, 403, 500) or op.name == "put_owner"
+
+
+@pytest.fixture(scope="module")
+def things(shared: Store) -> dict[str, str]:
+    """The ids of one thing of each kind, in the first workspace."""
+    with shared.write() as tx:
+        tx.insert(Workspace.__table__, {"id": OTHER, "name": "other", "created_at": tx.now})  # type: ignore[attr-defined]
+    return _a_thing_of_each_kind(shared)
 
 
 @pytest.mark.parametrize("op", [op for op in OPS if "{" in op.path], ids=lambda op: op.name)
-def test_no_operation_touches_a_foreign_workspaces_things(op: Any, console: TestClient, memory: Store) -> None:
-    ids = _a_thing_of_each_kind(memory)
-    with memory.write() as tx:
-        tx.insert(Workspace.__table__, {"id": OTHER, "name": "other", "created_at": tx.now})  # type: ignore[attr-defined]
-    foreign = bearer(token(memory, workspace=OTHER)["token"])
+def test_no_operation_touches_a_foreign_workspaces_things(
+    op: Any, everything: TestClient, shared: Store, things: dict[str, str]
+) -> None:
+    foreign = bearer(token(shared, workspace=OTHER)["token"])
     path = op.path
-    for name, value in ids.items():
+    for name, value in things.items():
         path = path.replace(f"{{{name}}}", value)
     path = path.replace("{name}", _noun(op.path))
-    before = _everything(memory)
+    before = _everything(shared)
     body = _valid_body(op.name)
-    answer = console.request(op.method, path, headers=foreign, json=body)
+    answer = everything.request(op.method, path, headers=foreign, json=body)
     if op.method == "PUT":
         # Names are a workspace's own: theirs is another thing, or cannot be made for want of a queue or deployment.
         assert answer.status_code in (200, 404)
     else:
         assert answer.status_code == 404, answer.text
-    assert _everything(memory) == before
+    assert _everything(shared) == before
 
 
 def test_every_mutation_asks_for_the_scope_that_its_command_needs(memory: Store) -> None:
@@ -278,3 +295,41 @@ def _everything(store: Store) -> dict[str, Any]:
                 query = table.select().where(table.c.workspace_id == DEFAULT_WORKSPACE)
                 found[table.name] = [tuple(row) for row in tx.conn.execute(query)]
     return found
+
+
+# --- everything that is no operation of the API --------------------------------------------------------------------
+
+OPEN = {
+    "/healthz",
+    "/readyz",
+    "/in/{token}",
+    "/ui/static/{name}",
+    "/ui/login",
+    "/ui/theme",
+    "/api/v1/openapi.json",
+    "/",
+}
+"""What anybody may ask for: health, the door, the login page and what it is drawn with, the API's description."""
+
+
+def test_every_other_route_needs_somebody_who_is_known(everything: TestClient) -> None:
+    described = {op.path for op in everything.app.state.api.ops}  # type: ignore[attr-defined]
+    walked = 0
+    for path, methods in _walk(everything.app.routes):  # type: ignore[attr-defined]
+        if path in described or path in OPEN:
+            continue
+        real = re.sub(r"{\w+(:\w+)?}", "thing", re.sub(r"{\w+:int}", "1", re.sub(r"{\w+_id}", new_id(), path)))
+        for method in methods:
+            answer = everything.request(method, real, params={"topics": "runs"}, headers=HERE, follow_redirects=False)
+            to_login = answer.status_code == 303 and answer.headers["location"].startswith("/ui/login")
+            assert to_login or answer.status_code in (401, 403), f"{method} {path}: {answer.status_code}"
+            walked += 1
+    assert walked > 50
+
+
+def _walk(routes: Iterable[Any], prefix: str = "") -> Iterator[tuple[str, set[str]]]:
+    for route in routes:
+        if isinstance(route, Mount):
+            yield from _walk(route.routes, prefix + route.path)
+        else:
+            yield prefix + route.path, route.methods or {"POST"}

@@ -7,28 +7,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, inspect, text
 
 from hub.errors import UnavailableError
 from hub.store.tables import metadata
 from hub.types import DEFAULT_WORKSPACE, new_id, now_us
 
-_SCRIPTS = Path(__file__).parent / "migrations"
+SCRIPTS = Path(__file__).parent / "migrations"
+HEAD = "0001"
+"""The revision of this version's schema; a test compares it with the scripts."""
 
 
 def upgrade(engine: Engine) -> None:
-    """Run what is missing. Quick when nothing is. Refuses a database of a newer hub."""
-    config = _config()
-    head = ScriptDirectory.from_config(config).get_current_head()
-    with engine.connect() as conn:
-        current = MigrationContext.configure(conn).get_current_revision()
-    if current == head:
+    """Run what is missing; nothing of Alembic is loaded when nothing is. Refuses a database of a newer hub."""
+    current = revision(engine)
+    if current == HEAD:
         return
-    known = {revision.revision for revision in ScriptDirectory.from_config(config).walk_revisions()}
+    from alembic import command  # noqa: PLC0415 - 0.2 s that every command line would pay
+    from alembic.config import Config  # noqa: PLC0415 - as above
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 - as above
+
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS))
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if current is not None and current not in known:
         raise UnavailableError(
             f"the database has schema {current}, which this version of the hub does not know",
@@ -40,6 +41,15 @@ def upgrade(engine: Engine) -> None:
         command.upgrade(config, "head")
         seed(conn)
         conn.commit()
+
+
+def revision(engine: Engine) -> str | None:
+    """The schema's revision as Alembic noted it; None for a database without one."""
+    with engine.connect() as conn:
+        if not inspect(conn).has_table("alembic_version"):
+            return None
+        found: str | None = conn.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        return found
 
 
 def create_all(conn: Connection) -> None:
@@ -73,9 +83,3 @@ def file_lock(path: Path) -> Iterator[None]:
     with path.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(_SCRIPTS))
-    return config

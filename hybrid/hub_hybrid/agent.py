@@ -177,9 +177,9 @@ class Agent:
         with self._store.read() as tx:
             link, ends = links.current(tx, self._link_id), stream.read(tx)
             if session.authority != (bool(link["primary"]), link["authority_id"]):
-                raise SessionLost("the link was switched")
+                self._lose(session, "the link was switched")
             if session.epoch != ends.epoch or session.acked < ends.base_seq:
-                raise SessionLost("the stream was renewed")
+                self._lose(session, "the stream was renewed")
             if session.acked >= ends.seq:
                 return None
             limit = max(1, session.max_events // self._shrink)

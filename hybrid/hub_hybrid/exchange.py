@@ -65,8 +65,8 @@ def start(answer: Session, ends: Stream, hash_there: str | None) -> Start:
 
     fork: the plane holds a history that is not ours, so this database was restored from a backup.
     """
-    if answer.mode == "snapshot":
-        return "snapshot"
+    if answer.mode != "resume":
+        return answer.mode
     if answer.acked_seq > ends.seq:
         return "fork"
     if answer.acked_seq < ends.base_seq:

@@ -72,7 +72,7 @@ class Session(Message):
     """The session's fence, and where the plane stands: the site's own idea of `acked_seq` gives way to this."""
 
     fence: Position
-    mode: Literal["resume", "snapshot"]
+    mode: Literal["resume", "snapshot", "fork"]
     acked_seq: Position
     acked_hash: Short
     plane_epoch: Short

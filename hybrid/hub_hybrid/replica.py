@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from hub.errors import ConflictError, HubError
 from hub.states import StateType
@@ -93,12 +93,20 @@ def open_session(tx: Tx, site_row: Id, hello: Hello) -> Session:
     _save(tx, site, **values)
     return Session(
         fence=values["fence"],
-        mode="resume" if site["stream_epoch"] == hello.stream_epoch else "snapshot",
+        mode=_mode(tx, site, hello.stream_epoch),
         acked_seq=site["acked_seq"],
         acked_hash=site["chain_hash"],
         plane_epoch=values["plane_epoch"],
         server_time=tx.now,
     )
+
+
+def _mode(tx: Tx, site: Row, stream_epoch: str) -> Literal["resume", "snapshot", "fork"]:
+    """An epoch that was followed once and left is never followed again: the site was restored a second time."""
+    if site["stream_epoch"] == stream_epoch:
+        return "resume"
+    followed = select(EVENTS.c.seq).where(EVENTS.c.site_row == site["id"], EVENTS.c.stream_epoch == stream_epoch)
+    return "snapshot" if tx.conn.execute(followed.limit(1)).first() is None else "fork"
 
 
 def was_restored(site: Row, hello: Hello) -> bool:
@@ -180,7 +188,8 @@ def _keep(tx: Tx, site: Row, events: list[EventOut]) -> None:
 def _replicate(tx: Tx, owner: Row, runs: list[RunOut]) -> None:
     """Write the runs' newest states; an event older than what a snapshot brought changes nothing."""
     known = select(RUNS.c.run_id, RUNS.c.version).where(RUNS.c.site_row == owner["site_row"])
-    known = known.where(RUNS.c.run_id.in_([run.id for run in runs]))
+    # An orphaned row is of a history that is gone: a run of its id begins anew.
+    known = known.where(RUNS.c.run_id.in_([run.id for run in runs]), RUNS.c.orphaned_at.is_(None))
     versions = {row.run_id: row.version for row in tx.conn.execute(known)} if runs else {}
     for run in runs:
         row = _run_row(run)

@@ -128,7 +128,10 @@ def _own_first(point: EntryPoint) -> tuple[bool, str]:
 
 
 def _distribution(point: EntryPoint) -> tuple[str, str]:
-    return (point.dist.name, point.dist.version) if point.dist is not None else ("", "")
+    try:
+        return (str(point.dist.name or ""), str(point.dist.version or "")) if point.dist is not None else ("", "")
+    except Exception:  # noqa: BLE001 - a half-removed distribution has no readable metadata; it is a stranger then
+        return ("", "")
 
 
 def _selection(text: str) -> Callable[[str], bool]:
@@ -153,6 +156,8 @@ def _read(point: EntryPoint, allowed: Callable[[str], bool]) -> LoadedPlugin:
         manifest = read_manifest(point.module)
     except ValueError as error:
         return replace(row, state="failed", problem=str(error))
+    except Exception as error:  # noqa: BLE001 - an entry point that is no module name, a file that cannot be read
+        return replace(row, state="failed", problem=f"its entry point {point.value!r} is unusable: {_sentence(error)}")
     row = replace(row, manifest=manifest)
     if manifest.name != point.name:
         return replace(row, state="failed", problem=f"its manifest calls it {manifest.name!r}")
@@ -188,7 +193,8 @@ def _register(manager: pluggy.PluginManager, module: ModuleType, row: LoadedPlug
     try:
         manager.register(module, name=row.name)
     except Exception as error:  # noqa: BLE001 - whatever a plugin brings ends in its own row
-        return replace(row, state="failed", problem=_sentence(error))
+        # Not only its first line: pluggy says what is wrong in the ones below.
+        return replace(row, state="failed", problem=f"{type(error).__name__}: {' '.join(str(error).split())}"[:300])
     unknown = _unknown_hooks(manager, module)
     if unknown:
         manager.unregister(name=row.name)

@@ -78,6 +78,10 @@ class Settings(BaseModel):
         description="Delays between tries of one delivery; after the last it is dead.",
     )
 
+    alerts_schemes: tuple[str, ...] = Field(
+        (), description="Schemes that addresses of channels may have, such as `mailtos`; empty allows all."
+    )
+
     sync_interval: float = Field(30.0, gt=0, description="Heartbeat of a link to a plane.")
     sync_poll: float = Field(50.0, ge=0, le=60, description="Long poll of a link for commands.")
     sync_longest_wait: float = Field(300.0, gt=0, description="Longest wait of a link between two tries.")

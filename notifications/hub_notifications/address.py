@@ -34,6 +34,16 @@ def check_address(address: str) -> str:
     return scheme
 
 
+def check_allowed(address: str, schemes: tuple[str, ...]) -> None:
+    """Refuse a scheme that `alerts_schemes` does not name; an empty list allows all. Raises UsageError."""
+    scheme = scheme_of(address)
+    if schemes and scheme not in schemes:
+        raise UsageError(
+            f"channels of scheme {scheme}:// are not allowed here",
+            hint=f"HUB_ALERTS_SCHEMES allows {', '.join(schemes)}.",
+        )
+
+
 def scheme_of(address: str) -> str:
     """The scheme in lower case; empty when it is no URL."""
     return address.partition("://")[0].lower() if "://" in address else ""

@@ -12,6 +12,7 @@ from hub.web.api.op import Api, Call
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from hub_notifications import records
+from hub_notifications.address import check_allowed
 
 api = Api()
 _TIMES = ("created_at", "updated_at", "resolved_at", "due_at", "started_at", "ended_at")
@@ -144,12 +145,15 @@ def list_channels(call: Call[NoBody, Paging]) -> ChannelPage:
 @api.op("POST", "/api/v1/channels", scope="channels:write", body=ChannelIn, out=Done, status=201)
 def add_channel(call: Call[ChannelIn, NoQuery]) -> Done:
     """Add a channel."""
+    check_allowed(call.body.address.get_secret_value().strip(), call.services.settings.alerts_schemes)
     return Done(**_apply(call, "channel.add", "", {"name": call.body.name, "address": call.body.address}))
 
 
 @api.op("PATCH", "/api/v1/channels/{channel}", scope="channels:write", body=ChannelChange, out=Done)
 def change_channel(call: Call[ChannelChange, NoQuery]) -> Done:
     """Give a channel another address, or switch it on or off."""
+    if call.body.address is not None:
+        check_allowed(call.body.address.get_secret_value().strip(), call.services.settings.alerts_schemes)
     return Done(**_apply(call, "channel.update", call.path["channel"], call.body.model_dump(exclude_none=True)))
 
 

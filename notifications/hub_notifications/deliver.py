@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-from hub.errors import HubError, PermanentError, TransientError
+from hub.errors import HubError, PermanentError, TransientError, UsageError
 from hub.settings import Settings
 from hub.store import events
 from hub.store.base import Store, Tx
@@ -21,12 +21,15 @@ from hub.types import SECOND, Scope
 from sqlalchemy import update
 
 from hub_notifications import records
+from hub_notifications.address import check_allowed
 from hub_notifications.messages import Message, plain_message
 from hub_notifications.rules import AlertEvent
 from hub_notifications.send import TIMEOUT, send
 
 _BATCH = 16
-_LEASE_S = 3 * TIMEOUT
+_SENDERS = 4
+_LEASE_S = TIMEOUT * (_BATCH / _SENDERS + 2)
+"""Long enough for the last of a batch of which every attempt runs into its timeout."""
 _LONGEST_WAIT_S = 86_400.0
 _log = logging.getLogger("hub.alerts")
 
@@ -48,7 +51,7 @@ class Deliverer:
             due = records.claim_due(tx, limit=_BATCH, lease_s=_LEASE_S)
         if not due:
             return False
-        self._pool = self._pool or ThreadPoolExecutor(4, "hub-alerts")
+        self._pool = self._pool or ThreadPoolExecutor(_SENDERS, "hub-alerts")
         list(self._pool.map(partial(deliver_one, self._store, self._settings), due))
         return True
 
@@ -62,11 +65,14 @@ def deliver_one(store: Store, settings: Settings, delivery: Mapping[str, Any]) -
         address = store.keyring.open(
             delivery["sealed"], context=f"channels:{delivery['channel_id']}", key_id=delivery["key_id"]
         )
-        send(address, Message(delivery["title"], delivery["body"]))
+        check_allowed(address, settings.alerts_schemes)
+        send(address, Message(delivery["title"], delivery["body"]), sender=settings.alerts_from)
     except (TransientError, PermanentError) as failure:
         error = failure
-    except HubError as failure:
+    except UsageError as failure:
         error = PermanentError(failure.detail)
+    except HubError as failure:  # the key is missing: the hub is to be mended, not the channel switched off
+        error = TransientError(failure.detail)
     except Exception as failure:  # noqa: BLE001 - one service's client must not end the loop; its text may hold addresses
         error = TransientError(f"the sender failed: {type(failure).__name__}")
     with store.write() as tx:

@@ -84,7 +84,17 @@ def claim_due(tx: Tx, *, limit: int, lease_s: float) -> list[dict[str, Any]]:
     joined = DELIVERIES.join(CHANNELS, CHANNELS.c.id == DELIVERIES.c.channel_id)
     joined = joined.join(ALERTS, ALERTS.c.id == DELIVERIES.c.alert_id)
     query = select(*columns, ALERTS.c.body).select_from(joined).where(DELIVERIES.c.id.in_(ids))
-    return [dict(row) for row in tx.conn.execute(query).mappings()]
+    found = [dict(row) for row in tx.conn.execute(query).mappings()]
+    _bury(tx, set(ids) - {row["id"] for row in found})
+    return found
+
+
+def _bury(tx: Tx, ids: set[Id]) -> None:
+    """End attempts whose channel or alert is gone (removed while they were planned): they would be taken for ever."""
+    if ids:
+        values = {"status": "dead", "ended_at": tx.now, "claimed_until": None, "error_class": "permanent"}
+        gone = update(DELIVERIES).where(DELIVERIES.c.id.in_(ids))
+        tx.conn.execute(gone.values(**values, error="its channel or its alert was removed"))
 
 
 def finish(tx: Tx, delivery_id: Id, status: str, *, error_class: str | None = None, error: str | None = None) -> bool:

@@ -30,7 +30,8 @@ def judge(event: Mapping[str, Any], run: Mapping[str, Any]) -> AlertEvent | None
     A failing child of another run is told by its parent's failure, not twice.
     """
     verb = str(event["type"]).removeprefix("hub.run.")
-    subject = f"{run['deployment_name'] or run['flow_name']}"
+    # Both: a plain run of a flow and a deployment that has the flow's name are not the same thing.
+    subject = f"{run['flow_name']}/{run['deployment_name'] or ''}"
     if verb == "completed":
         return AlertEvent("resolved", subject, run["id"], "run-completed", "info", run["id"])
     if verb not in FIRING or run.get("parent_run_id"):

@@ -12,6 +12,8 @@ import os
 import re
 import warnings
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx2
@@ -21,6 +23,7 @@ from hub_notifications.address import SLACK_COMPATIBLE, redact
 from hub_notifications.messages import Message
 
 TIMEOUT = 20.0
+_TIMES = httpx2.Timeout(TIMEOUT, connect=5)
 _TALKATIVE = ("apprise", "urllib3", "requests")
 """Only Apprise uses these here; it keeps its own lines for its results."""
 _AGAIN = frozenset({408, 425, 429})
@@ -28,56 +31,72 @@ _CODE = re.compile(r"error=(\d{3})")
 _PERMANENT_SMTP = re.compile(r"\b(535|550|551|553|554)\b")
 
 
-def send(address: str, message: Message) -> None:
-    """Send `message` to `address`; returns when the peer has taken it."""
+def send(address: str, message: Message, *, sender: str = "Hubspoke") -> None:
+    """Send `message` to `address` under the name `sender`; returns when the peer has taken it."""
     try:
         if address.partition("://")[0].lower() in SLACK_COMPATIBLE:
-            _send_slack(address, message)
+            _send_slack(address, message, sender)
         else:
-            _send_apprise(address, message)
+            _send_apprise(address, message, sender)
     except TransientError as error:
         raise TransientError(redact(str(error), address)[:300], retry_after=error.retry_after) from None
     except PermanentError as error:
         raise PermanentError(redact(str(error), address)[:300]) from None
 
 
-def _send_slack(address: str, message: Message) -> None:
+def _send_slack(address: str, message: Message, sender: str) -> None:
     """Slack's incoming-webhook format, to Slack-compatible servers of one's own."""
     url = address.partition("+")[2]
-    body = {"text": f"*{_mrkdwn(message.title)}*\n{_mrkdwn(message.text)}", "username": "Hubspoke"}
+    body = {"text": f"*{_mrkdwn(message.title)}*\n{_mrkdwn(message.text)}", "username": sender}
     try:
-        with quiet():
-            answer = httpx2.post(url, json=body, timeout=httpx2.Timeout(TIMEOUT, connect=5), follow_redirects=False)
+        # Streamed and never read: a receiver that drips, or answers without end, costs nothing.
+        with quiet(), httpx2.stream("POST", url, json=body, timeout=_TIMES, follow_redirects=False) as answer:
+            status, wait = answer.status_code, answer.headers.get("retry-after")
     except httpx2.HTTPError as error:
         raise TransientError(f"no answer: {type(error).__name__}") from None
     except (httpx2.InvalidURL, ValueError):
         raise PermanentError("the address is not a URL") from None
-    if not answer.is_success:
-        raise failure(answer.status_code, answer.headers.get("retry-after"))
+    if not 200 <= status < 300:
+        raise failure(status, wait)
 
 
 def failure(status: int, retry_after: str | None = None) -> TransientError | PermanentError:
     """What an HTTP status says about trying again. A redirect is permanent: the message would be lost on the way."""
     if status in _AGAIN or status >= 500:
-        seconds = float(retry_after) if retry_after and retry_after.isdigit() else None
-        return TransientError(f"the receiver answered {status}", retry_after=seconds)
+        return TransientError(f"the receiver answered {status}", retry_after=seconds_until(retry_after))
     return PermanentError(f"the receiver answered {status}")
+
+
+def seconds_until(retry_after: str | None, *, now: datetime | None = None) -> float | None:
+    """The wait that a Retry-After asks for, given in seconds or as a date; None when it says nothing usable."""
+    if not retry_after:
+        return None
+    if retry_after.isascii() and retry_after.isdigit():
+        return float(retry_after[:12])
+    try:
+        at = parsedate_to_datetime(retry_after)
+    except ValueError:
+        return None
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return max(0.0, (at - (now or datetime.now(UTC))).total_seconds())
 
 
 def _mrkdwn(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _send_apprise(address: str, message: Message) -> None:
+def _send_apprise(address: str, message: Message, sender: str) -> None:
     _after_fork()
     with quiet():
-        from apprise import Apprise, AppriseAsset, NotifyType  # noqa: PLC0415 - 0.3 s and 25 MB, only when sending
+        from apprise import Apprise, AppriseAsset, NotifyFormat, NotifyType  # noqa: PLC0415 - 0.3 s and 25 MB, only when sending
 
-        asset = AppriseAsset(app_id="Hubspoke", app_desc="Hubspoke", http_redirects=False, service_timeout=TIMEOUT)
+        asset = AppriseAsset(app_id=sender, app_desc=sender, http_redirects=False, service_timeout=TIMEOUT)
         target = Apprise(asset=asset)
         if not target.add(address):
             raise PermanentError("the address is no longer one that can be used")
-        result = target.notify(body=message.text, title=message.title, notify_type=NotifyType.FAILURE)
+        # Said to be text, or a service that shows HTML would show what a failed run wrote as HTML.
+        text, kind = NotifyFormat.TEXT, NotifyType.FAILURE
+        result = target.notify(body=message.text, title=message.title, notify_type=kind, body_format=text)
         if result:
             return
         said = " ".join(str(getattr(entry, "message", entry)) for one in result for entry in one.logs())
@@ -117,7 +136,7 @@ def _after_fork() -> None:
     global _pid
     if _pid == os.getpid():
         return
-    _pid = os.getpid()
     module: Any = __import__("apprise.apprise", fromlist=["apprise"])
     module._shared_executor = None
     module._coordinator_executor = None
+    _pid = os.getpid()  # last: another thread of the pool must not go on before they are gone

@@ -40,6 +40,7 @@ EXAMPLES: list[tuple[str, str, Any, str | None]] = [
     ("sdk_threads", "3", 3, "many"),
     ("alerts_from", "text", "text", None),
     ("alerts_retry_delays", "1, 2", (1.0, 2.0), "soon"),
+    ("alerts_schemes", "a, b", ("a", "b"), None),
     ("sync_interval", "4.5", 4.5, "-1"),
     ("sync_poll", "4.5", 4.5, "-1"),
     ("sync_longest_wait", "4.5", 4.5, "-1"),

@@ -130,3 +130,12 @@ def _hub_lines(text: str) -> Iterator[str]:
 def _exists(typed: str, known: set[str]) -> bool:
     words = typed.split()
     return any(" ".join(words[:length]) in known for length in (1, 2, 3))
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    dead = []
+    for path in markdown():
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8")):
+            if not (path.parent / target).exists():
+                dead.append(f"{short(path)}: {target}")
+    assert dead == []

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
 import pluggy
@@ -146,8 +147,17 @@ class Hooks:
         return self._collect("hub_run_state", 2, event=event, run=run)
 
     def ui_panels(self, view: str, subject: Mapping[str, Any]) -> list[Panel]:
-        """See hub_ui_panels; sorted by their order."""
-        return sorted(self._flat("hub_ui_panels", 0.3, view=view, subject=subject), key=lambda panel: panel.order)
+        """See hub_ui_panels; sorted by their order. A plugin that fails gets a panel that says so."""
+        from hub.plugins import Panel  # noqa: PLC0415 - hub.plugins imports this module
+
+        panels: list[Panel] = []
+        for result in self._collect("hub_ui_panels", 0.3, view=view, subject=subject):
+            given = result.value if isinstance(result.value, list) else []
+            strange = any(not isinstance(item, Panel) for item in given)
+            wrong = result.error or ("what it gave is no panel" if strange else "")
+            told = f"<p>The plugin {escape(result.plugin)} could not draw its panel: {escape(wrong)}</p>"
+            panels += [Panel(f"Plugin {result.plugin}", told, 900)] if wrong else given
+        return sorted(panels, key=lambda panel: panel.order)
 
     def health(self) -> list[Mapping[str, Any]]:
         """See hub_health."""

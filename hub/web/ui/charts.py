@@ -103,8 +103,10 @@ def timeline(spans: Iterable[Span], now: Micros) -> tuple[list[tuple[Piece, ...]
 
 def _row(span: Span, left: Micros, right: Micros, scale: float) -> tuple[Piece, ...]:
     def piece(kind: str, start: Micros, end: Micros, least: float) -> Piece:
-        x = min((start - left) * scale, 100 - least)
-        return Piece(kind, round(max(x, 0), 3), round(max((end - start) * scale, least), 3))
+        # Clocks of several machines disagree: whatever they say, a bar stays within its row.
+        first, last = (min(max((at - left) * scale, 0), 100) for at in (start, end))
+        width = max(last - first, least)
+        return Piece(kind, round(min(first, 100 - width), 3), round(width, 3))
 
     start = span.start if span.start is not None else span.end or right
     pieces = [piece("waited", span.since, start, 0)] if start > span.since else []

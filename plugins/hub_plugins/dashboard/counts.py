@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from weakref import WeakKeyDictionary
 
-from hub.store.base import Tx
+from hub.store.base import Store, Tx
 from hub.store.tables import Attempt, Deployment, Receipt, RunRow, Schedule, Worker
 from hub.types import SECOND, Id, Micros, Scope
 from hub.web.ui import queries
@@ -49,14 +50,14 @@ class Day:
         return self.totals.get("FAILED", 0) + self.totals.get("CRASHED", 0)
 
 
-_days: dict[Id, tuple[float, Day]] = {}
+_days: WeakKeyDictionary[Store, dict[Id, tuple[float, Day]]] = WeakKeyDictionary()
 _lock = threading.Lock()
 
 
-def last_day(tx: Tx, scope: Scope) -> Day:
+def last_day(store: Store, tx: Tx, scope: Scope) -> Day:
     """The last 24 hours. A slow answer is kept for twenty times as long as it took, so that it stays cheap."""
     with _lock:
-        until, day = _days.get(scope.workspace_id, (0.0, None))
+        until, day = _days.get(store, {}).get(scope.workspace_id, (0.0, None))
     started = time.monotonic()
     if day is not None and started < until:
         return day
@@ -64,7 +65,7 @@ def last_day(tx: Tx, scope: Scope) -> Day:
     ended = time.monotonic()
     with _lock:
         if ended - started > 0.02:
-            _days[scope.workspace_id] = (ended + (ended - started) * KEEP_FACTOR, day)
+            _days.setdefault(store, {})[scope.workspace_id] = (ended + (ended - started) * KEEP_FACTOR, day)
     return day
 
 

@@ -23,7 +23,7 @@ KINDS = ("COMPLETED", "CANCELLED", "CRASHED", "FAILED")
 def overview(store: Store, scope: Scope) -> Iterator[Panel]:
     """The panels of the first page, in the order of what a person asks first."""
     with store.read() as tx:
-        day = counts.last_day(tx, scope)
+        day = counts.last_day(store, tx, scope)
         now_counts = counts.current(tx, scope)
         wrong = attention.items(tx, scope, now_counts) if allows(scope.actor.scopes, "runs:read") else []
         workers, plans, now = counts.workers(tx, scope), counts.next_schedules(tx, scope), tx.now

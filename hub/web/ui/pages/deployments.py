@@ -71,6 +71,34 @@ def deployment_detail(view: View) -> Response:
     )  # fmt: skip
 
 
+@pages.post("/ui/deployments/{deployment_id}/pause", needs="deployments:write")
+def pause(view: View) -> Response:
+    """Let the deployment's schedules and automations start nothing."""
+    return _switch(view, "deployment.pause", "deployment-paused")
+
+
+@pages.post("/ui/deployments/{deployment_id}/resume", needs="deployments:write")
+def resume(view: View) -> Response:
+    """Let them start runs again."""
+    return _switch(view, "deployment.resume", "deployment-resumed")
+
+
+def _switch(view: View, op: str, done: str) -> Response:
+    deployment_id = view.id_of("deployment_id", "deployment")
+    view.change(op, deployment_id)
+    return view.go(link("/ui/deployments", deployment_id, done=done))
+
+
+@pages.post("/ui/deployments/{deployment_id}/schedules/{schedule_id}", needs="deployments:write")
+def switch_schedule(view: View) -> Response:
+    """Switch one schedule of a deployment on or off."""
+    schedule_id = view.id_of("schedule_id", "schedule")
+    on = view.form.text("on") == "yes"
+    view.change("schedule.resume" if on else "schedule.pause", schedule_id)
+    done = "schedule-on" if on else "schedule-off"
+    return view.go(link("/ui/deployments", view.id_of("deployment_id", "deployment"), done=done))
+
+
 @pages.get("/ui/deployments/{deployment_id}/run", needs="runs:write")
 def ask_parameters(view: View) -> Response:
     """The form for a run."""

@@ -70,6 +70,7 @@ def inside(address: str) -> str:
         parts = urlsplit(address)
     except ValueError:
         return "/ui"
-    if parts.scheme or parts.netloc or not (parts.path == "/ui" or parts.path.startswith("/ui/")):
+    within = parts.path == "/ui" or parts.path.startswith("/ui/")
+    if parts.scheme or parts.netloc or not within or ".." in parts.path or "\\" in parts.path:
         return "/ui"
     return parts.path + (f"?{parts.query}" if parts.query else "")

@@ -46,6 +46,7 @@ OTHERS = {
     "hub.receipt.failed": {"receipt_id": "metadata", "source_id": "metadata", "error": "errors"},
     "hub.schedule.created": {"deployment_id": "metadata", "kind": "metadata"},
     "hub.schedule.deleted": {"deployment_id": "metadata", "kind": "metadata"},
+    "hub.schedule.failed": {"deployment_id": "metadata", "planned_at": "metadata", "error": "errors"},
     "hub.schedule.updated": {"deployment_id": "metadata", "kind": "metadata"},
     "hub.source.created": {"name": "metadata", "version": "metadata"},
     "hub.source.deleted": {"name": "metadata", "version": "metadata"},

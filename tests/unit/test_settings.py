@@ -51,6 +51,8 @@ EXAMPLES: list[tuple[str, str, Any, str | None]] = [
     ("plugins_strict", "true", True, "perhaps"),
     ("log_format", "json", "json", "nonsense"),
     ("log_level", "ERROR", "ERROR", "nonsense"),
+    ("worker_memory_per_child", "100000000", 100_000_000, "1"),
+    ("worker_runs_per_child", "3", 3, "0"),
 ]
 """Name, a text as the environment gives it, the value it means, a text that is refused."""
 ELSEWHERE = {"home", "profile", "encryption_key"}

@@ -34,7 +34,10 @@ KEYS = st.text() | st.integers() | st.tuples(st.integers())
 VALUES = st.recursive(
     PLAIN | st.binary() | st.dates() | st.decimals(allow_nan=False) | st.uuids() | st.timedeltas(),
     lambda inner: (
-        st.lists(inner) | st.tuples(inner, inner) | st.dictionaries(KEYS, inner) | st.frozensets(st.integers(), max_size=1)
+        st.lists(inner)
+        | st.tuples(inner, inner)
+        | st.dictionaries(KEYS, inner)
+        | st.frozensets(st.integers(), max_size=1)
     ),
     max_leaves=20,
 )

@@ -44,18 +44,26 @@ def _application(url: str) -> tuple[Store, Any]:
     return store, build_app(Settings(web_hosts=(HOST,)), store)
 
 
+class Late:
+    """Stands for the application from collection on; the fixture puts it on its database."""
+
+    app: Any = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.app(scope, receive, send)
+
+
+LATE = Late()
+LATE.app = _application("sqlite://")[1]
 # The stream has no end, and is tested by itself.
-schema = schemathesis.openapi.from_asgi("/api/v1/openapi.json", _application("sqlite://")[1]).exclude(
-    path="/api/v1/stream"
-)
+schema = schemathesis.openapi.from_asgi("/api/v1/openapi.json", LATE).exclude(path="/api/v1/stream")
 
 
 @pytest.fixture(scope="module")
 def token() -> Iterator[str]:
     """Put the application on its database: PostgreSQL where it runs, which minds more than SQLite does."""
     with _database() as url:
-        store, app = _application(url)
-        schema.app = app
+        store, LATE.app = _application(url)
         made = apply(store, Command("token.create", Scope(actor=LOCAL), args={"name": "t"}))
         yield str(made.result["token"])
         with store.read() as tx:

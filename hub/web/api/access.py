@@ -88,7 +88,7 @@ def get_me(call: Call[NoBody, NoQuery]) -> MeOut:
 
 
 @api.op(
-    "POST", "/api/v1/login", body=LoginIn, scope=None, errors=[AuthenticationError, RateLimitedError], max_body=4096
+    "POST", "/api/v1/login", body=LoginIn, scope=None, errors=[AuthenticationError, RateLimitedError], max_body=65_536
 )
 def log_in(call: Call[LoginIn, NoQuery]) -> Response:
     """Begin a session: the answer sets its cookie."""

@@ -29,6 +29,8 @@ from hub.types import DEFAULT_WORKSPACE, Id, new_id
 
 log = logging.getLogger("hub.keeper")
 _LOOK_S = 1.0
+_IDLE_LOOK_S = 3.0
+"""While nothing executes; what begins meanwhile holds a whole lease, and a cancel wakes."""
 _LEAVE_S = 2.0
 """Seconds that the Celery parent has to go by itself once nothing executes any more."""
 
@@ -134,7 +136,8 @@ class Keeper:
             self._hear()
 
     def _next(self) -> float:
-        times = [_LOOK_S, self._renewed + self._settings.lease_renew - time.monotonic()]
+        idle = self._registered and not self._held.rows and not self._draining
+        times = [_IDLE_LOOK_S if idle else _LOOK_S, self._renewed + self._settings.lease_renew - time.monotonic()]
         asked = self._held.next_deadline()
         if asked is not None:
             times.append(asked + self._settings.worker_cancel_grace - time.monotonic())
@@ -281,7 +284,7 @@ class Keeper:
                 listener = self._store.listen("attempts")
                 try:
                     while not self._stop.is_set():
-                        if listener.wait(1.0):
+                        if listener.wait(5.0):
                             self._signals.poke()
                 finally:
                     listener.close()

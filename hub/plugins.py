@@ -5,6 +5,7 @@ What comes out is a table, not an exception: a plugin that is wrong is a row tha
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import threading
 import time
@@ -115,6 +116,15 @@ def load_plugins(
     context = Context(process, settings, hooks, store)
     hooks.bind(context)
     return Plugins(tuple(rows), hooks, context)
+
+
+def preload_own(settings: Settings) -> None:
+    """Import the plugins that come with the hub, without using them: for a process that forks others."""
+    allowed = _selection(settings.plugins)
+    for point in entry_points(group=GROUP):
+        if _distribution(point)[0] == OWN_DISTRIBUTION and allowed(point.name):
+            with contextlib.suppress(Exception):  # it is reported where it is loaded
+                point.load()
 
 
 def list_manifests(settings: Settings) -> list[LoadedPlugin]:

@@ -57,11 +57,25 @@ def upkeep() -> int:
 
 def _kept(settings: Settings, name: str, main: Callable[[Settings], int], *, grace: float) -> int:
     """One process and the small one that starts it again when it dies."""
-    import hub.runtime.keeper
-    import hub.runtime.upkeep  # noqa: F401
     from hub.runtime.supervisor import Child, Supervisor
 
+    _share(settings, worker=name == "worker", upkeep=name == "upkeep")
     return Supervisor([Child(name, partial(main, settings), grace=grace)]).run()
+
+
+def _share(settings: Settings, *, worker: bool = True, upkeep: bool = True) -> None:
+    """Import before the fork what the children need: it is in memory once, and a restart costs milliseconds."""
+    import importlib
+
+    from hub.plugins import preload_own
+    from hub.runtime.broker import broker_url, preload
+
+    if upkeep:
+        importlib.import_module("hub.runtime.upkeep")
+        preload_own(settings)
+    if worker:
+        importlib.import_module("hub.runtime.keeper").preload(broker_url(settings))
+    preload(broker_url(settings))
 
 
 def _check_broker(settings: Settings) -> None:
@@ -81,15 +95,12 @@ def _check_broker(settings: Settings) -> None:
 
 
 def _all(settings: Settings) -> int:
-    # Imported before the fork, so that the children share it.
-    import hub.runtime.keeper
-    import hub.runtime.upkeep
-    import hub.web.app  # noqa: F401
     from hub.runtime.broker import EmbeddedBroker
     from hub.runtime.supervisor import Child, Supervisor, remove_stale_sockets
     from hub.store import open_hub
     from hub.web.serve import bind, refuse_exposure
 
+    _share(settings)
     remove_stale_sockets(settings.socket_dir / "wake")
     store = open_hub(settings)
     try:

@@ -6,6 +6,7 @@ no build, kombu's filesystem transport. Any broker is only a doorbell: what it l
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import logging
 import os
@@ -277,6 +278,19 @@ def _files(url: str) -> dict[str, Any]:
         "control_folder": str(base / "control"),
         "polling_interval": 0.05,
     }
+
+
+def preload(url: str) -> None:
+    """Import the transport of `url` now."""
+    for name in _TRANSPORTS[kind(url)]:
+        importlib.import_module(name)
+
+
+_TRANSPORTS = {
+    "redis": ("redis", "kombu.transport.redis"),
+    "amqp": ("amqp", "kombu.transport.pyamqp"),
+    "filesystem": ("kombu.transport.filesystem",),
+}
 
 
 def safe_url(url: str) -> str:

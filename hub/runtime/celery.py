@@ -7,6 +7,7 @@ it is not used for is listed with reasons in `docs/decisions/celery-traps.md`.
 from __future__ import annotations
 
 import gc
+import importlib
 import logging
 import os
 import signal
@@ -69,6 +70,24 @@ class _App(Celery):  # type: ignore[misc]
 
     def connection_for_write(self, url: str | None = None, **more: Any) -> Any:
         return super().connection_for_write(url or self.conf["broker_read_url"], **more)
+
+
+def preload(url: str) -> None:
+    """Import now what a worker needs later, so that all processes forked from this one share its memory."""
+    for name in _LATER:
+        importlib.import_module(name)
+    broker.preload(url)
+
+
+_LATER = (
+    "celery.app.log",
+    "celery.app.trace",
+    "celery.backends.base",
+    "celery.concurrency.prefork",
+    "celery.worker.components",
+    "celery.worker.consumer",
+    "celery.worker.worker",
+)
 
 
 def make_app(url: str, worker_id: Id, execute: Execute, *, children: dict[str, Any] | None = None) -> Celery:

@@ -35,6 +35,11 @@ _LEAVE_S = 2.0
 """Seconds that the Celery parent has to go by itself once nothing executes any more."""
 
 
+def preload(url: str) -> None:
+    """Import now what workers need later, in the process that forks them."""
+    celery.preload(url)
+
+
 def run(settings: Settings) -> int:
     """Be a worker until SIGTERM; gives the exit status. The store must be migrated."""
     os.setsid()  # Ctrl-C in the terminal is for the supervisor; it must not reach what flows have started

@@ -6,6 +6,7 @@ holds up another. What the loops of this process did last is written to the data
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
 import threading
@@ -65,6 +66,8 @@ class Runner:
         self._stop.set()
         for driven in self._driven:
             driven.event.set()
+        with contextlib.suppress(Exception):  # the listener hears it now, or notices in a few seconds
+            self._store.wake({topic for driven in self._driven for topic in driven.loop.topics})
         deadline = time.monotonic() + timeout
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))

@@ -58,7 +58,7 @@ def _webhooks(times: int) -> list[float]:
         for number in range(times + 1):
             request = github.delivery("push", {**github.PUSH, "after": f"n{number}"}, str(source["secret"]))
             began = time.time()
-            answer = github.send(url, request)
+            answer = github.send(site.http, url, request)
             if answer.status >= 300:
                 raise RuntimeError(f"the door answered {answer.status} {answer.document}")
             found.append(float(awaited(Path(folder, f"n{number}"))) - began)

@@ -89,7 +89,7 @@ def _send(site: Site, source: dict[str, Any], tally: Tally, stop: threading.Even
         end = time.monotonic() + 45
         while time.monotonic() < end:
             try:
-                status = github.send(url, request).status
+                status = github.send(site.http, url, request).status
             except httpx2.TransportError as error:
                 tally.refused[type(error).__name__] += 1
                 time.sleep(0.1)

@@ -101,9 +101,9 @@ def signature(body: bytes, secret: str) -> str:
     return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
-def send(url: str, request: Delivery) -> Answer:
+def send(client: httpx2.Client, url: str, request: Delivery) -> Answer:
     """Send it over HTTP and give the answer, whatever its status."""
-    answer = httpx2.post(url, content=request.body, headers=request.headers, timeout=10)
+    answer = client.post(url, content=request.body, headers=request.headers)
     return Answer(answer.status_code, _document(answer.content))
 
 

@@ -39,12 +39,14 @@ class Site:
         self._settings |= {f"HUB_{name.upper()}": value for name, value in (settings or {}).items()}
         self._process: subprocess.Popen[bytes] | None = None
         self.client = Client(self.url)
+        self.http = httpx2.Client(timeout=10)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_error: object) -> None:
         self.client.close()
+        self.http.close()
         self.stop()
         self._folder.cleanup()
 
@@ -120,7 +122,7 @@ class Site:
         if self._process is not None and self._process.poll() is not None:
             raise UnavailableError(f"`hub up` ended with {self._process.returncode}:\n{self.log()}")
         try:
-            return httpx2.get(f"{self.url}/healthz", timeout=1).status_code == 200
+            return self.http.get(f"{self.url}/healthz", timeout=1).status_code == 200
         except httpx2.TransportError:
             return False
 

@@ -104,7 +104,7 @@ def _failure(screen: Screen, site: Site, source: JsonObject, mailbox: Mailbox) -
 def _again(screen: Screen, site: Site, source: JsonObject, push: tuple[github.Delivery, str]) -> None:
     request, receipt = push
     with screen.step("The same request once more"):
-        answer = github.send(_address(site, source), request)
+        answer = github.send(site.http, _address(site, source), request)
         _expect(200 <= answer.status < 300, f"it was answered {answer.status}")
         _expect(_receipt(answer) == receipt, "it got a receipt of its own")
         screen.fact("answered", f"{answer.status} with the first receipt's id {receipt}")
@@ -116,7 +116,7 @@ def _again(screen: Screen, site: Site, source: JsonObject, push: tuple[github.De
 
 def _forged(screen: Screen, site: Site, source: JsonObject) -> None:
     with screen.step("A forged request"):
-        answer = github.send(_address(site, source), github.delivery("push", github.PUSH, "not the secret"))
+        answer = github.send(site.http, _address(site, source), github.delivery("push", github.PUSH, "not the secret"))
         _expect(answer.status in (400, 401, 403), f"it was answered {answer.status}")
         screen.fact("refused", f"{answer.status} {answer.document.get('detail', '')}".rstrip())
 
@@ -128,7 +128,7 @@ def _command(screen: Screen, site: Site, *words: str) -> None:
 
 def _accepted(screen: Screen, site: Site, source: JsonObject, request: github.Delivery) -> str:
     began = time.monotonic()
-    answer = github.send(_address(site, source), request)
+    answer = github.send(site.http, _address(site, source), request)
     took = time.monotonic() - began
     _expect(200 <= answer.status < 300, f"the webhook was answered {answer.status}: {answer.document}")
     receipt = _receipt(answer)

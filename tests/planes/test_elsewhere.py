@@ -6,6 +6,7 @@ import asyncio
 import os
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,43 +67,14 @@ def test_a_plain_call_that_is_cancelled_from_elsewhere_stops(
     monkeypatch.setenv("HUB_LEASE_RENEW", "0.05")
     after = tmp_path / "after"
 
-    @task
-    def naps() -> None:
-        for _ in range(600):
-            time.sleep(0.05)
-
-    @flow
-    def blocking() -> None:
-        time.sleep(30)
-        after.touch()
-
-    @flow
-    def waiting() -> None:
-        naps.submit().result()
-        after.touch()
-
-    @flow
-    async def coroutine() -> None:
-        await asyncio.sleep(30)
-        after.touch()
-
+    call_it = _long_calls(after)[kind]
     caught: list[BaseException] = []
 
     def call() -> None:
         try:
-            asyncio.run(coroutine()) if kind == "async" else (waiting if kind == "waiting" else napping)()
+            call_it()
         except BaseException as error:
             caught.append(error)
-
-    napping = blocking
-
-    @flow
-    def on_thread() -> None:
-        naps()
-        after.touch()
-
-    if kind == "thread":
-        napping = on_thread
 
     def cancel() -> None:
         while not plane.rows() or plane.only()["state_type"] != "RUNNING":
@@ -123,6 +95,42 @@ def test_a_plain_call_that_is_cancelled_from_elsewhere_stops(
     assert isinstance(caught[0], RunCancelled)
     assert not after.exists()
     assert plane.only()["state_name"] == "Cancelled"
+
+
+def _long_calls(after: Path) -> dict[str, Callable[[], object]]:
+    """Calls of half a minute, by kind; each leaves a file if it gets to its end."""
+
+    @task
+    def naps() -> None:
+        for _ in range(600):
+            time.sleep(0.05)
+
+    @flow
+    def blocking() -> None:
+        time.sleep(30)
+        after.touch()
+
+    @flow
+    def waiting() -> None:
+        naps.submit().result()
+        after.touch()
+
+    @flow
+    async def coroutine() -> None:
+        await asyncio.sleep(30)
+        after.touch()
+
+    @flow
+    def on_thread() -> None:
+        naps()
+        after.touch()
+
+    return {
+        "blocking": blocking,
+        "waiting": waiting,
+        "async": lambda: asyncio.run(coroutine()),
+        "thread": on_thread,
+    }
 
 
 def test_many_threads_may_call_flows_at_once(plane: Plane) -> None:

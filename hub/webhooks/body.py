@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -16,6 +15,7 @@ MAX_DEPTH = 64
 MAX_KEYS = 10_000
 MAX_FIELDS = 1_000
 _INT64 = 2**63
+_LONG_NUMBER = re.compile(rb"[0-9]{18}")
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -26,33 +26,41 @@ class BodyError(UsageError):
     code = "invalid-body"
 
 
-@dataclass(frozen=True, slots=True)
-class Parsed:
-    """A parsed JSON body; `duplicate_keys` says that some object named a key twice (the last one counts)."""
-
-    value: Json
-    duplicate_keys: bool = False
-
-
-def parse_json(body: bytes) -> Parsed:
+def parse_json(body: bytes) -> Json:
     """Parse UTF-8 JSON. Integers beyond 64 bits and numbers beyond a double stay text.
 
-    NaN and Infinity are refused. At most 64 levels and 10,000 keys. Lone surrogates become U+FFFD.
-    Raises BodyError.
+    NaN and Infinity are refused. At most 64 levels and 10,000 keys. Lone surrogates become U+FFFD; of a key that is
+    written twice the last value counts. Raises BodyError.
     """
     text = _decode(body)
-    reader = _Reader()
+    reader = _EXACT if _LONG_NUMBER.search(body) else _PLAIN
     try:
-        value = reader.read(text)
+        value: Json = reader.decode(text)
     except RecursionError:
         raise BodyError(f"the JSON nests deeper than {MAX_DEPTH} levels") from None
     except json.JSONDecodeError as error:
         raise BodyError(f"not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
-    if text.count("[") + text.count("{") > MAX_DEPTH:
-        _check_depth(value)
-    if _SURROGATE_ESCAPE.search(body):
+    # Cheap counts of bytes first: hardly any body needs to be walked.
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH or body.count(b":") > MAX_KEYS:
+        _check_size(value)
+    if b"\\u" in body and _SURROGATE_ESCAPE.search(body):
         value = _without_surrogates(value)
-    return Parsed(value, reader.duplicates)
+    return value
+
+
+def has_duplicate_keys(body: bytes) -> bool:
+    """Whether some object of a JSON body names a key twice. Raises BodyError."""
+    found = False
+
+    def note(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal found
+        made = dict(pairs)
+        found = found or len(made) != len(pairs)
+        return made
+
+    parse_json(body)
+    json.loads(_decode(body), object_pairs_hook=note, parse_int=str)
+    return found
 
 
 def parse_form(body: bytes) -> dict[str, str]:
@@ -68,32 +76,6 @@ def parse_form(body: bytes) -> dict[str, str]:
     except ValueError as error:
         raise BodyError(f"not a form: {error}") from None
     return dict(pairs)
-
-
-class _Reader:
-    """One parse: counts keys while the C scanner works and notes duplicates."""
-
-    def __init__(self) -> None:
-        self.keys = 0
-        self.duplicates = False
-
-    def read(self, text: str) -> Json:
-        value: Json = json.loads(
-            text,
-            parse_int=_integer,
-            parse_float=_number,
-            parse_constant=_refuse_constant,
-            object_pairs_hook=self._object,
-        )
-        return value
-
-    def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        self.keys += len(pairs)
-        if self.keys > MAX_KEYS:
-            raise BodyError(f"the JSON holds more than {MAX_KEYS} keys")
-        made = dict(pairs)
-        self.duplicates = self.duplicates or len(made) != len(pairs)
-        return made
 
 
 def _decode(body: bytes) -> str:
@@ -120,9 +102,18 @@ def _refuse_constant(name: str) -> Json:
     raise BodyError(f"{name} is not JSON")
 
 
-def _check_depth(value: Json) -> None:
+_PLAIN = json.JSONDecoder(parse_float=_number, parse_constant=_refuse_constant)
+_EXACT = json.JSONDecoder(parse_int=_integer, parse_float=_number, parse_constant=_refuse_constant)
+"""For bodies with digits in such a row that they may not fit 64 bits."""
+
+
+def _check_size(value: Json) -> None:
     level: list[Json] = [value]
+    keys = 0
     for _ in range(MAX_DEPTH):
+        keys += sum(len(item) for item in level if isinstance(item, dict))
+        if keys > MAX_KEYS:
+            raise BodyError(f"the JSON holds more than {MAX_KEYS} keys")
         level = [child for item in level for child in _children(item) if isinstance(child, list | dict)]
         if not level:
             return

@@ -7,11 +7,10 @@ every body is unique.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from hashlib import sha256
 
 from hub.webhooks.events import delivery_id
-from hub.webhooks.preset import Preset
+from hub.webhooks.preset import Options, Preset
 from hub.webhooks.reference import Ref, scalar_text
 from hub.webhooks.request import WebhookRequest
 from hub.webhooks.rules import Rules
@@ -19,16 +18,14 @@ from hub.webhooks.scheme import Signed, StandardScheme
 from hub.webhooks.verify import Verdict
 
 
-def dedupe_keys(
-    preset: Preset, request: WebhookRequest, verdict: Verdict, options: Mapping[str, str] | None = None
-) -> tuple[str, ...]:
+def dedupe_keys(preset: Preset, request: WebhookRequest, verdict: Verdict, options: Options = None) -> tuple[str, ...]:
     """Return the keys of a verified request: any of them seen in the window is a duplicate. May be empty."""
     rules = preset.rules(options)
     keys = [_key(rule, preset, rules, request, verdict, options) for rule in rules.dedupe.keys]
     return tuple(dict.fromkeys(key for key in keys if key is not None))
 
 
-def protects_from_replay(preset: Preset, options: Mapping[str, str] | None = None) -> bool:
+def protects_from_replay(preset: Preset, options: Options = None) -> bool:
     """Whether a captured request cannot be sent again under another id; the source's page says if it can."""
     rules = preset.rules(options)
     return "signed-digest" in rules.dedupe.keys and signed_once(rules)
@@ -57,7 +54,7 @@ def _key(
     rules: Rules,
     request: WebhookRequest,
     verdict: Verdict,
-    options: Mapping[str, str] | None,
+    options: Options,
 ) -> str | None:
     if rule == "delivery-id":
         ident = delivery_id(preset, request, options)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from hub.types import SECOND, Json, Micros
 from hub.webhooks.body import BodyError
-from hub.webhooks.preset import Preset
+from hub.webhooks.preset import Options, Preset
 from hub.webhooks.reference import Ref, scalar_text, walk
 from hub.webhooks.request import WebhookRequest
 from hub.webhooks.rules import EventRule
@@ -34,13 +33,13 @@ class ProviderEvent:
     data: Json
 
 
-def event_type(preset: Preset, request: WebhookRequest, options: Mapping[str, str] | None = None) -> str:
+def event_type(preset: Preset, request: WebhookRequest, options: Options = None) -> str:
     """The provider's event type; for a batch the first item's. `event` if the request names none."""
     rule = preset.rules(options).event
     return _type(rule, request, _items(rule, request)[0]) if rule.split else _type(rule, request, None)
 
 
-def delivery_id(preset: Preset, request: WebhookRequest, options: Mapping[str, str] | None = None) -> str | None:
+def delivery_id(preset: Preset, request: WebhookRequest, options: Options = None) -> str | None:
     """The id under which the provider would send this request again, or None if it gives none."""
     rule = preset.rules(options).event
     refs = rule.delivery if rule.split else rule.delivery or rule.id
@@ -58,9 +57,7 @@ def check_content(preset: Preset, request: WebhookRequest) -> None:
         raise BodyError("the body must be a JSON object or array")
 
 
-def provider_events(
-    preset: Preset, request: WebhookRequest, options: Mapping[str, str] | None = None
-) -> list[ProviderEvent]:
+def provider_events(preset: Preset, request: WebhookRequest, options: Options = None) -> list[ProviderEvent]:
     """Return the request's events: one, or one for each item where the preset splits batches (at most 1,000).
 
     Raises BodyError when the body cannot be read.
@@ -88,6 +85,8 @@ def request_data(request: WebhookRequest) -> Json:
 
 def safe_text(text: str, limit: int) -> str:
     """Make text fit for a column: control characters and lone surrogates become U+FFFD, the rest is cut."""
+    if text.isprintable():
+        return text[:limit]
     return _UNSAFE_IN_TEXT.sub("\ufffd", text)[:limit]
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hub.types import Json, Micros
-from hub.webhooks.preset import Preset
+from hub.webhooks.preset import Options, Preset
 from hub.webhooks.reference import KINDS, Ref, Rejected, parse_ref, scalar_text, text_bytes
 from hub.webhooks.request import WebhookRequest
 from hub.webhooks.rules import Compute, Handshake, When
@@ -43,9 +43,7 @@ class HandshakeAnswer:
     headers: tuple[tuple[str, str], ...] = HEADERS
 
 
-def find_handshake(
-    preset: Preset, request: WebhookRequest, options: Mapping[str, str] | None = None
-) -> Handshake | None:
+def find_handshake(preset: Preset, request: WebhookRequest, options: Options = None) -> Handshake | None:
     """Return the handshake this request is, or None if it is an ordinary delivery. Answers nothing yet."""
     return next((step for step in preset.rules(options).handshake if _matches(step.when, request)), None)
 

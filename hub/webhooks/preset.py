@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import yaml
 from pydantic import Field, PrivateAttr, TypeAdapter, ValidationError, field_validator, model_validator
@@ -63,6 +63,10 @@ class Sample(Model):
     method: str = "POST"
     headers: dict[str, str] = Field(default_factory=dict)
     body: str = ""
+
+
+Options: TypeAlias = Mapping[str, str] | Rules | None
+"""A source's options as they were given, or the rules that were made of them."""
 
 
 class Preset(Model):
@@ -130,8 +134,13 @@ class Preset(Model):
                 raise UsageError(wrong, hint=known[name].description)
         return {name: str(value) for name, value in values.items()}
 
-    def rules(self, options: Mapping[str, str] | None = None) -> Rules:
-        """Return what the engine works with under a source's options; raises UsageError on a wrong one."""
+    def rules(self, options: Options = None) -> Rules:
+        """Return what the engine works with under a source's options; raises UsageError on a wrong one.
+
+        Whoever judges many requests of one source gives the rules themselves, which are then returned.
+        """
+        if isinstance(options, Rules):
+            return options
         key = tuple(sorted((options or {}).items()))
         found = self._rules.get(key)
         if found is None:

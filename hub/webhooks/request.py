@@ -8,7 +8,7 @@ from functools import cached_property
 from urllib.parse import parse_qsl, urlsplit
 
 from hub.types import Json
-from hub.webhooks.body import MAX_FIELDS, BodyError, Parsed, parse_form, parse_json
+from hub.webhooks.body import MAX_FIELDS, BodyError, parse_form, parse_json
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -40,14 +40,9 @@ class WebhookRequest:
         """Whether the content type says URL-encoded form."""
         return (self.first("content-type") or "").partition(";")[0].strip().lower() == FORM
 
-    @property
+    @cached_property
     def json(self) -> Json:
         """The parsed body; for a form, its `payload` field (GitHub's form deliveries). Raises BodyError."""
-        return self.parsed.value
-
-    @cached_property
-    def parsed(self) -> Parsed:
-        """The parsed JSON with what was noticed on the way. Raises BodyError."""
         if not self.is_form:
             return parse_json(self.body)
         if "payload" not in self.form:
@@ -64,7 +59,7 @@ class WebhookRequest:
         found: dict[str, tuple[str, ...]] = {}
         for name, value in self.headers:
             key = name.lower()
-            found[key] = (*found.get(key, ()), value)
+            found[key] = (*found[key], value) if key in found else (value,)
         return found
 
     @cached_property

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from hub.types import Id, Micros
-from hub.webhooks.preset import NO_VERIFICATION, Preset
+from hub.webhooks.preset import NO_VERIFICATION, Options, Preset
 from hub.webhooks.reference import Rejected
 from hub.webhooks.request import WebhookRequest
 from hub.webhooks.scheme import (
@@ -56,7 +56,7 @@ def verify(
     *,
     now: Micros | None,
     tolerance: int | None = None,
-    options: Mapping[str, str] | None = None,
+    options: Options = None,
     verifiers: Mapping[str, Verifier] | None = None,
     verify_none: bool = False,
 ) -> Verdict:

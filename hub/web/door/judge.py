@@ -49,11 +49,11 @@ def judge(source: Known, arrived: Arrived, verifiers: Mapping[str, Verifier]) ->
         request,
         source.secrets,
         now=arrived.at,
-        options=source.options,
+        options=source.rules,
         verifiers=verifiers,
         verify_none=source.verify_none,
     )
-    step = find_handshake(source.preset, request, source.options)
+    step = find_handshake(source.preset, request, source.rules)
     if step is not None:
         answer = answer_handshake(step, request, source.secrets, verdict, now=arrived.at)
         if isinstance(answer, str):
@@ -69,15 +69,15 @@ def _content(source: Known, arrived: Arrived, verdict: Verdict) -> Judged:
     try:
         check_content(source.preset, arrived.request)
         named = {
-            "event_type": event_type(source.preset, arrived.request, source.options),
-            "delivery_id": delivery_id(source.preset, arrived.request, source.options),
+            "event_type": event_type(source.preset, arrived.request, source.rules),
+            "delivery_id": delivery_id(source.preset, arrived.request, source.rules),
         }
     except BodyError as error:
         return _refused(source, arrived, 400, error.detail, verdict)
     status = source.preset.answer.status
     row = _row(source, arrived, verdict, "accepted" if verdict.valid else "observed", verdict.reason, status) | named
-    keys = dedupe_keys(source.preset, arrived.request, verdict, source.options)
-    window = source.preset.rules(source.options).dedupe.window
+    keys = dedupe_keys(source.preset, arrived.request, verdict, source.rules)
+    window = source.rules.dedupe.window
     return Judged(Incoming(source.id, source.version, row, keys, window), status)
 
 

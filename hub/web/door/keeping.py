@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import ip_address
 
 from hub.webhooks.events import safe_text
@@ -24,11 +25,12 @@ _SECRET = re.compile(r"auth|token|secret|signature|hmac|passw|cookie|credential|
 
 def kept_headers(headers: Iterable[tuple[str, str]], hidden: frozenset[str]) -> list[list[str]]:
     """The headers that a receipt keeps, in order; of those that carry a secret only the name."""
-    return [
-        [name[:100], REDACTED if _is_secret(name, hidden) else safe_text(value, MAX_VALUE)]
-        for name, value in headers
-        if _is_kept(name.lower(), hidden)
-    ]
+    kept = []
+    for name, value in headers:
+        fate = _fate(name, hidden)
+        if fate is not None:
+            kept.append([name[:100], fate or safe_text(value, MAX_VALUE)])
+    return kept
 
 
 def kept_query(query: str, hidden: frozenset[str]) -> str:
@@ -47,6 +49,14 @@ def sender(client: tuple[str, int] | None, forwarded: Iterable[str], proxies: in
         return str(ip_address(hops[-proxies])) if len(hops) >= proxies else ""
     except ValueError:
         return ""
+
+
+@lru_cache(maxsize=4_096)
+def _fate(name: str, hidden: frozenset[str]) -> str | None:
+    """None: the header is not kept; a text: what stands in its place; empty: it is kept as it is."""
+    if not _is_kept(name.lower(), hidden):
+        return None
+    return REDACTED if _is_secret(name, hidden) else ""
 
 
 def _is_kept(name: str, hidden: frozenset[str]) -> bool:

@@ -17,6 +17,7 @@ from hub.store import Store, sources
 from hub.types import Id, Micros, Scope, now_us
 from hub.webhooks.preset import Preset, load_preset
 from hub.webhooks.presets import Presets
+from hub.webhooks.rules import Rules
 from hub.webhooks.scheme import BasicScheme, NoScheme, PluginScheme, Signed, StandardScheme, TokenScheme
 from hub.webhooks.secrets import SecretValue
 
@@ -35,7 +36,7 @@ class Known:
     scope: Scope
     version: Micros
     preset: Preset
-    options: dict[str, str]
+    rules: Rules
     secrets: tuple[SecretValue, ...] = field(repr=False)
     verify_none: bool
     observe: bool
@@ -119,7 +120,7 @@ def _known(
         scope=Scope(row["workspace_id"]),
         version=row["updated_at"],
         preset=preset,
-        options=options,
+        rules=rules,
         secrets=secrets,
         verify_none=row["verify_none"],
         observe=row["mode"] == "observe",
@@ -128,14 +129,13 @@ def _known(
         methods=frozenset(preset.methods) | shakes,
         loaded_at=now_us(),
         until=until,
-        hidden=hidden_names(preset, options),
+        hidden=hidden_names(rules),
         plugged=isinstance(rules.verify, PluginScheme),
     )
 
 
-def hidden_names(preset: Preset, options: dict[str, str]) -> frozenset[str]:
+def hidden_names(rules: Rules) -> frozenset[str]:
     """Which header and query names carry what must not be kept: signatures, tokens, passwords."""
-    rules = preset.rules(options)
     scheme, names = rules.verify, {str(step.token.name) for step in rules.handshake if step.token}
     if isinstance(scheme, Signed):
         names.add(scheme.signature.source.name)
@@ -157,13 +157,14 @@ def stranger() -> Known:
         "{id: nobody, name: Nobody, summary: Stands in for sources that are not there., docs: 'https://localhost',"
         " where: Nowhere., verify: {kind: hmac, signature: {from: 'header:X-Signature'}, signed: '{body}'}}"
     )
+    preset = load_preset(text, "the door")
     return Known(
         id="00000000-0000-7000-8000-000000000000",
         name="",
         scope=Scope(),
         version=0,
-        preset=load_preset(text, "the door"),
-        options={},
+        preset=preset,
+        rules=preset.rules(),
         secrets=(SecretValue("nobody", os.urandom(32).hex()),),
         verify_none=False,
         observe=False,

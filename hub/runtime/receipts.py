@@ -16,7 +16,8 @@ from typing import Any, TypeAlias
 from hub.errors import HubError, UnavailableError
 from hub.store import effects, receipts, sources
 from hub.store.base import Store, Tx
-from hub.types import SECOND, Id, Micros, new_id
+from hub.store.bulk import insert_rows
+from hub.types import SECOND, Id, Micros
 
 log = logging.getLogger("hub.receipts")
 MAX_BATCH = 256
@@ -145,7 +146,7 @@ def _write(tx: Tx, batch: list[Incoming]) -> list[Answer]:
         raise _Raced
     receipts.insert(tx, plan.rows)
     receipts.count_duplicates(tx, plan.duplicates)
-    tx.insert(effects.TABLE, plan.effects)
+    insert_rows(tx, effects.TABLE, plan.effects)
     if plan.effects:
         tx.wake("effects")
     return [kept.get(id(incoming), Outdated()) for incoming in batch]
@@ -183,8 +184,8 @@ class _Plan:
 
 
 def receipt_effect(receipt: Mapping[str, Any], now: Micros) -> dict[str, Any]:
-    """The outbox row that turns a receipt into events."""
+    """The outbox row that turns a receipt into events; it takes the receipt's id."""
     return {
-        "id": new_id(), "workspace_id": receipt["workspace_id"], "kind": "receipt", "key": receipt["id"],
+        "id": receipt["id"], "workspace_id": receipt["workspace_id"], "kind": "receipt", "key": receipt["id"],
         "payload": {"receipt_id": receipt["id"]}, "due_at": now, "tries": 0,
     }  # fmt: skip

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import bindparam, delete, func, select, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from hub.errors import NotFoundError
 from hub.store.base import Tx
+from hub.store.bulk import insert_rows, mark
 from hub.store.pages import Page, page
 from hub.store.tables import Receipt, ReceiptKey, Source
 from hub.types import SECOND, Id, Micros, Scope
@@ -17,6 +17,10 @@ from hub.types import SECOND, Id, Micros, Scope
 TABLE = Receipt.__table__  # type: ignore[attr-defined]
 KEYS = ReceiptKey.__table__  # type: ignore[attr-defined]
 SOURCES = Source.__table__  # type: ignore[attr-defined]
+_OVER_EXPIRED = (
+    "ON CONFLICT (source_id, key) DO UPDATE SET receipt_id = excluded.receipt_id, expires_at = excluded.expires_at"
+    " WHERE receipt_keys.expires_at <= "
+)
 _SUMMARY = tuple(column for column in TABLE.c if column.name not in ("body", "headers"))
 _COUNT = (
     update(TABLE).where(TABLE.c.id == bindparam("receipt")).values(duplicates=TABLE.c.duplicates + bindparam("more"))
@@ -82,7 +86,7 @@ def complete(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def insert(tx: Tx, rows: list[dict[str, Any]]) -> None:
     """Write receipts, all complete."""
-    tx.insert(TABLE, rows)
+    insert_rows(tx, TABLE, rows)
 
 
 def known(tx: Tx, keys: Iterable[tuple[Id, str]]) -> dict[tuple[Id, str], Id]:
@@ -91,27 +95,24 @@ def known(tx: Tx, keys: Iterable[tuple[Id, str]]) -> dict[tuple[Id, str], Id]:
     for source_id, key in keys:
         by_source.setdefault(source_id, []).append(key)
     found: dict[tuple[Id, str], Id] = {}
+    one = mark(tx.dialect)
     for source_id, wanted in by_source.items():
-        where = (KEYS.c.source_id == source_id, KEYS.c.key.in_(wanted), KEYS.c.expires_at > tx.now)
-        for hit in tx.conn.execute(select(KEYS.c.key, KEYS.c.receipt_id).where(*where)):
-            found[source_id, hit.key] = hit.receipt_id
+        marks = ", ".join([one] * len(wanted))
+        text = (
+            "SELECT key, receipt_id FROM receipt_keys"  # noqa: S608 - only parameter marks are put in
+            f" WHERE source_id = {one} AND expires_at > {one} AND key IN ({marks})"
+        )
+        for key, receipt_id in tx.conn.exec_driver_sql(text, (source_id, tx.now, *wanted)):
+            found[source_id, key] = receipt_id
     return found
 
 
 def claim_keys(tx: Tx, rows: list[dict[str, Any]]) -> bool:
     """Write dedupe keys, over expired ones. False when somebody else holds one of them: roll back and look again."""
-    if not rows:
-        return True
-    maker = sqlite.insert if tx.dialect == "sqlite" else postgresql.insert
-    statement = maker(KEYS)
-    taken = statement.on_conflict_do_update(
-        index_elements=[KEYS.c.source_id, KEYS.c.key],
-        set_={"receipt_id": statement.excluded.receipt_id, "expires_at": statement.excluded.expires_at},
-        where=KEYS.c.expires_at <= tx.now,
-    ).returning(KEYS.c.key)
     # In one order everywhere, so that two writers cannot wait for each other.
     ordered = sorted(rows, key=lambda key: (key["source_id"], key["key"]))
-    return len(tx.conn.execute(taken, ordered).all()) == len(rows)
+    suffix = _OVER_EXPIRED + mark(tx.dialect)
+    return insert_rows(tx, KEYS, ordered, suffix=suffix, also=(tx.now,)) == len(rows)
 
 
 def count_duplicates(tx: Tx, counts: Mapping[Id, int]) -> None:

@@ -23,6 +23,7 @@ from hub.web import health
 from hub.web.api import access, automations, deployments, events, plugins, runs, webhooks, work
 from hub.web.api.op import Api
 from hub.web.api.openapi import document
+from hub.web.door.first import DoorFirst
 from hub.web.hosts import HostGuard
 from hub.web.problems import HANDLERS, LastResort
 from hub.web.services import Services, make_services
@@ -44,6 +45,7 @@ def build_app(
         exception_handlers=HANDLERS,
         lifespan=_lifespan,
         middleware=[
+            Middleware(DoorFirst, door=LastResort(services.door)),
             Middleware(HostGuard, public_url=settings.public_url, hosts=settings.web_hosts),
             Middleware(LastResort),
         ],

@@ -15,7 +15,9 @@ MAX_DEPTH = 64
 MAX_KEYS = 10_000
 MAX_FIELDS = 1_000
 _INT64 = 2**63
-_LONG_NUMBER = re.compile(rb"[0-9]{18}")
+_DIGITS = bytes(48 if chr(byte) in "0123456789" else 32 for byte in range(256))
+_MANY_DIGITS = b"0" * 18
+"""What a number beyond 64 bits looks like when every digit is made a 0: much quicker to find than by pattern."""
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -33,7 +35,7 @@ def parse_json(body: bytes) -> Json:
     written twice the last value counts. Raises BodyError.
     """
     text = _decode(body)
-    reader = _EXACT if _LONG_NUMBER.search(body) else _PLAIN
+    reader = _EXACT if _MANY_DIGITS in body.translate(_DIGITS) else _PLAIN
     try:
         value: Json = reader.decode(text)
     except RecursionError:
@@ -80,7 +82,7 @@ def parse_form(body: bytes) -> dict[str, str]:
 
 def _decode(body: bytes) -> str:
     try:
-        return body.decode("utf-8-sig")
+        return body.decode().removeprefix("\ufeff")
     except UnicodeDecodeError:
         raise BodyError("the JSON is not UTF-8") from None
 

@@ -29,7 +29,6 @@ _PRINTABLE = re.compile(r"[ -~]{1,1024}\Z")
 HEADERS = (
     ("x-content-type-options", "nosniff"),
     ("content-security-policy", "default-src 'none'; sandbox"),
-    ("cache-control", "no-store"),
 )
 
 

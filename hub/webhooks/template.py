@@ -33,6 +33,7 @@ class Template:
 
     text: str
     parts: tuple[bytes | Slot, ...]
+    plain: frozenset[str] = frozenset()
 
     def slots(self) -> Iterator[Slot]:
         """The slots in order."""
@@ -40,7 +41,7 @@ class Template:
 
     def has(self, name: str) -> bool:
         """Whether a plain slot of this name is part of the signed string."""
-        return any(slot.name == name and slot.ref is None for slot in self.slots())
+        return name in self.plain
 
     def covers(self, ref: Ref) -> bool:
         """Whether the signature protects what `ref` points at."""
@@ -88,7 +89,8 @@ def parse_template(text: Any) -> Template:
         end = found.end()
         parts.append(_slot(source, found[1], until=source[end : end + 1].encode("utf-8")))
     parts += _literal(source, source[end:])
-    return Template(source, tuple(parts))
+    plain = frozenset(part.name for part in parts if isinstance(part, Slot) and part.ref is None)
+    return Template(source, tuple(parts), plain)
 
 
 def _literal(source: str, text: str) -> list[bytes | Slot]:

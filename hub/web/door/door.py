@@ -96,8 +96,8 @@ class Door:
                 headers.append((b"connection", b"close"))
         except SenderLeft:
             return
-        length = (b"content-length", str(len(body)).encode())
-        await send({"type": "http.response.start", "status": status, "headers": [length, *headers]})
+        length = (b"content-length", b"%d" % len(body))
+        await send({"type": "http.response.start", "status": status, "headers": [length, *_ALWAYS, *headers]})
         await send({"type": "http.response.body", "body": body})
 
     async def _serve(self, scope: Scope, receive: Receive) -> Response:
@@ -185,6 +185,7 @@ class Door:
 
 
 Response = tuple[int, bytes, list[tuple[bytes, bytes]]]
+_ALWAYS = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 _JSON = (b"content-type", b"application/json")
 _PROBLEM = (b"content-type", b"application/problem+json")
 
@@ -198,7 +199,7 @@ def _answer(judged: Judged, answer: Answer) -> Response:
         return _refusal(judged.refusal, "unauthorized" if judged.refusal == 401 else "invalid-body")
     if judged.handshake is not None:
         said = judged.handshake
-        extra = [(name.encode(), value.encode()) for name, value in said.headers]
+        extra = [pair for name, value in said.headers if (pair := (name.encode(), value.encode())) not in _ALWAYS]
         return said.status, said.body, [(b"content-type", said.content_type.encode()), *extra]
     assert isinstance(answer, Kept)
     return judged.status, json.dumps({"receipt": answer.receipt_id}).encode(), [_JSON]

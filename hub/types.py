@@ -41,6 +41,8 @@ def rfc3339(at: Micros) -> str:
 
 _last = 0
 _lock = threading.Lock()
+_random = bytearray()
+_random_of = 0
 
 
 def new_id() -> Id:
@@ -51,11 +53,23 @@ def new_id() -> Id:
         nanos = time.time_ns()
         stamp = (nanos // 1_000_000) << 12 | (nanos % 1_000_000) * 4096 // 1_000_000
         stamp = _last = max(stamp, _last + 1)
+        tail = _random_bytes()
     value = (stamp >> 12) << 80 | 0x7 << 76 | (stamp & 0xFFF) << 64
-    value |= 0b10 << 62 | int.from_bytes(os.urandom(8), "big") >> 2
+    value |= 0b10 << 62 | int.from_bytes(tail, "big") >> 2
     # Written by hand: uuid.UUID takes three times as long, and every row has an id.
     text = f"{value:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def _random_bytes() -> bytes:
+    """Take 8 random bytes from a stock: asking the system for each id would give up the interpreter's lock."""
+    global _random_of
+    if not _random or _random_of != os.getpid():  # a forked child must not use what its parent will use
+        _random[:] = os.urandom(4096)
+        _random_of = os.getpid()
+    tail = bytes(_random[-8:])
+    del _random[-8:]
+    return tail
 
 
 def derived_id(base: Id, *parts: str) -> Id:

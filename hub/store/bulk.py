@@ -12,6 +12,8 @@ from sqlalchemy import Table
 from hub.store.base import Dialect, Tx
 from hub.store.tables.columns import JsonText
 
+CHUNK = 64
+"""Rows in one statement, at most."""
 _dumps = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 
 
@@ -22,10 +24,16 @@ def insert_rows(
 
     `suffix` ends the statement (ON CONFLICT ...); `also` are the values of the parameter marks in it.
     """
-    if not rows:
-        return 0
-    text, as_json = _statement(table, tuple(rows[0]), tx.dialect, suffix)
-    return tx.conn.exec_driver_sql(text, [_shape(row, as_json) + also for row in rows]).rowcount
+    written, at = 0, 0
+    while at < len(rows):
+        # Powers of two, so that a few statements serve every number of rows and stay prepared. One statement for
+        # many rows also means that SQLite gives up the interpreter's lock once, not once a row.
+        size = min(1 << (len(rows) - at).bit_length() - 1, CHUNK)
+        text, as_json = _statement(table, tuple(rows[0]), size, tx.dialect, suffix)
+        values = [value for row in rows[at : at + size] for value in _shape(row, as_json)]
+        written += tx.conn.exec_driver_sql(text, (*values, *also)).rowcount
+        at += size
+    return written
 
 
 def mark(dialect: Dialect) -> str:
@@ -33,13 +41,16 @@ def mark(dialect: Dialect) -> str:
     return "?" if dialect == "sqlite" else "%s"
 
 
-def _shape(row: Mapping[str, Any], as_json: frozenset[str]) -> tuple[Any, ...]:
-    return tuple([_dumps(value) if name in as_json else value for name, value in row.items()])
+def _shape(row: Mapping[str, Any], as_json: frozenset[str]) -> list[Any]:
+    return [_dumps(value) if name in as_json else value for name, value in row.items()]
 
 
 @lru_cache(maxsize=64)
-def _statement(table: Table, names: tuple[str, ...], dialect: Dialect, suffix: str) -> tuple[str, frozenset[str]]:
+def _statement(
+    table: Table, names: tuple[str, ...], size: int, dialect: Dialect, suffix: str
+) -> tuple[str, frozenset[str]]:
     columns = ", ".join(f'"{name}"' for name in names)
-    marks = ", ".join([mark(dialect)] * len(names))
-    text = f'INSERT INTO "{table.name}" ({columns}) VALUES ({marks}) {suffix}'  # noqa: S608 - names of our own columns
+    one = f"({', '.join([mark(dialect)] * len(names))})"
+    marks = ", ".join([one] * size)
+    text = f'INSERT INTO "{table.name}" ({columns}) VALUES {marks} {suffix}'  # noqa: S608 - names of our own columns
     return text, frozenset(name for name in names if isinstance(table.c[name].type, JsonText))

@@ -205,7 +205,8 @@ def _try_hmac(keys: list[Key], signatures: list[bytes], signed: bytes, hash_name
     # Every key against every signature: an early exit would tell by its time which secret is in use.
     found: Id | None = None
     for key in keys:
-        expected = hmac.digest(key.value, signed, hash_name)
+        # hmac.digest() gives up the interpreter's lock even for a small body and may wait long to get it back.
+        expected = hmac.new(key.value, signed, hash_name).digest()
         for signature in signatures:
             if hmac.compare_digest(expected, signature) and found is None:
                 found = key.id

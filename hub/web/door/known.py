@@ -84,7 +84,7 @@ class Sources:
 
     def _digest(self, token: str) -> bytes:
         # The cache does not hold tokens, and looking one up takes the same time for every token.
-        return hmac.digest(self._key, token.encode("utf-8", "surrogatepass"), "sha256")
+        return hmac.new(self._key, token.encode("utf-8", "surrogatepass"), "sha256").digest()
 
     def _open(self, token: str) -> Known | None:
         with self._store.read() as tx:

@@ -31,9 +31,17 @@ def insert_rows(
         size = min(1 << (len(rows) - at).bit_length() - 1, CHUNK)
         text, as_json = _statement(table, tuple(rows[0]), size, tx.dialect, suffix)
         values = [value for row in rows[at : at + size] for value in _shape(row, as_json)]
-        written += tx.conn.exec_driver_sql(text, (*values, *also)).rowcount
+        written += execute(tx, text, (*values, *also)).rowcount
         at += size
     return written
+
+
+def execute(tx: Tx, text: str, values: tuple[Any, ...]) -> Any:
+    """Run one statement with driver parameters; gives the driver's cursor (rows, `rowcount`)."""
+    if tx.dialect == "sqlite":
+        raw: Any = tx.conn.connection.dbapi_connection
+        return raw.execute(text, values)
+    return tx.conn.exec_driver_sql(text, values)
 
 
 def mark(dialect: Dialect) -> str:

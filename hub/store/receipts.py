@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, delete, func, select, tuple_, update
 
 from hub.errors import NotFoundError
 from hub.store.base import Tx
-from hub.store.bulk import insert_rows, mark
+from hub.store.bulk import execute, insert_rows, mark
 from hub.store.pages import Page, page
 from hub.store.tables import Receipt, ReceiptKey, Source
 from hub.types import SECOND, Id, Micros, Scope
@@ -102,7 +102,7 @@ def known(tx: Tx, keys: Iterable[tuple[Id, str]]) -> dict[tuple[Id, str], Id]:
             "SELECT key, receipt_id FROM receipt_keys"  # noqa: S608 - only parameter marks are put in
             f" WHERE source_id = {one} AND expires_at > {one} AND key IN ({marks})"
         )
-        for key, receipt_id in tx.conn.exec_driver_sql(text, (source_id, tx.now, *wanted)):
+        for key, receipt_id in execute(tx, text, (source_id, tx.now, *wanted)):
             found[source_id, key] = receipt_id
     return found
 

@@ -10,6 +10,7 @@ from sqlalchemy import delete, or_, select, update
 
 from hub.errors import NotFoundError
 from hub.store.base import Tx
+from hub.store.bulk import execute, mark
 from hub.store.pages import Page, page
 from hub.store.tables import Source, SourceSecret
 from hub.types import Id, Micros, Scope, new_id
@@ -17,6 +18,7 @@ from hub.types import Id, Micros, Scope, new_id
 TABLE = Source.__table__  # type: ignore[attr-defined]
 SECRETS = SourceSecret.__table__  # type: ignore[attr-defined]
 PURPOSE = "source-token"
+_TRUE = {"sqlite": "1", "postgresql": "true"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +42,12 @@ def by_token(tx: Tx, token: str) -> dict[str, Any] | None:
 
 def versions(tx: Tx, ids: list[Id]) -> dict[Id, Micros]:
     """When each of the live sources among `ids` was last changed."""
-    alive = (TABLE.c.enabled.is_(True), TABLE.c.deleted_at.is_(None))
-    query = select(TABLE.c.id, TABLE.c.updated_at).where(TABLE.c.id.in_(ids), *alive)
-    return {row.id: row.updated_at for row in tx.conn.execute(query)}
+    marks = ", ".join([mark(tx.dialect)] * len(ids))
+    text = (
+        "SELECT id, updated_at FROM sources"  # noqa: S608 - only parameter marks are put in
+        f" WHERE enabled = {_TRUE[tx.dialect]} AND deleted_at IS NULL AND id IN ({marks})"
+    )
+    return dict(iter(execute(tx, text, tuple(ids))))
 
 
 def row(tx: Tx, scope: Scope, name: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from hub.store.base import Store, Tx
-from hub.store.tables import Attempt, Deployment, Receipt, RunRow, Schedule, Worker
+from hub.store.tables import Attempt, Deployment, Receipt, RunRow, Schedule, Source, Worker
 from hub.types import SECOND, Id, Micros, Scope
 from hub.web.ui import queries
 from sqlalchemy import func, select
@@ -21,6 +21,7 @@ RECEIPTS = Receipt.__table__  # type: ignore[attr-defined]
 WORKERS = Worker.__table__  # type: ignore[attr-defined]
 ATTEMPTS = Attempt.__table__  # type: ignore[attr-defined]
 SCHEDULES = Schedule.__table__  # type: ignore[attr-defined]
+SOURCES = Source.__table__  # type: ignore[attr-defined]
 DEPLOYMENTS = Deployment.__table__  # type: ignore[attr-defined]
 HOUR: Micros = 3600 * SECOND
 HOURS = 24
@@ -103,6 +104,11 @@ def current(tx: Tx, scope: Scope) -> dict[str, int]:
         "waiting": count("SCHEDULED", "PAUSED"),
         "late": count("SCHEDULED", late=True),
     }
+
+
+def is_new(tx: Tx, scope: Scope) -> bool:
+    """Whether nothing has been set up yet: no deployment and no source."""
+    return not any(queries.count(tx, scope, table, limit=1) for table in (DEPLOYMENTS, SOURCES))
 
 
 def workers(tx: Tx, scope: Scope) -> list[dict[str, Any]]:

@@ -24,10 +24,12 @@ def overview(store: Store, scope: Scope) -> Iterator[Panel]:
     """The panels of the first page, in the order of what a person asks first."""
     with store.read() as tx:
         day = counts.last_day(store, tx, scope)
-        now_counts = counts.current(tx, scope)
+        now_counts, new = counts.current(tx, scope), counts.is_new(tx, scope)
         wrong = attention.items(tx, scope, now_counts) if allows(scope.actor.scopes, "runs:read") else []
         workers, plans, now = counts.workers(tx, scope), counts.next_schedules(tx, scope), tx.now
     yield _panel("", "tiles", 10, day=day, counts=now_counts, workers=workers)
+    if new:
+        yield _panel("First steps", "first-steps", 15)
     yield _panel("Needs attention", "attention", 20, items=wrong, now=now)
     chart = stacked([(hour.label, hour.counts) for hour in day.hours], KINDS)
     yield _panel("Runs that ended in the last 24 hours", "day", 30, chart=chart, day=day, kinds=KINDS)

@@ -90,10 +90,11 @@ def test_runs_that_wait_without_a_worker_come_first(store: Store) -> None:
 def test_an_empty_hub_has_every_panel(store: Store) -> None:
     panels = list(overview(store, OWNER))
     assert [panel.title for panel in panels][1:] == [
-        "Needs attention", "Runs that ended in the last 24 hours", "Workers", "Next by schedule"
+        "First steps", "Needs attention", "Runs that ended in the last 24 hours", "Workers", "Next by schedule"
     ]  # fmt: skip
-    assert "No run has ended" in panels[2].html
-    assert "hub worker" in panels[3].html
+    assert "hub deploy" in panels[1].html
+    assert "No run has ended" in panels[3].html
+    assert "hub worker" in panels[4].html
 
 
 def settings(folder: Path, **more: str) -> Settings:

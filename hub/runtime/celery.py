@@ -177,8 +177,14 @@ def _guarded(execute: Execute, attempt_id: str, epoch: int) -> None:
 
 
 def _leave_after_this() -> None:
-    """Have this child replaced once its message is done: it asks then how much memory it uses, and that is too much."""
-    billiard.pool.mem_rss = lambda: 1 << 50
+    """Have this child replaced once its message is done: it asks then how much memory it uses, and leaves instead."""
+    billiard.pool.mem_rss = _leave
+
+
+def _leave() -> int:
+    """End at once: threads that hang, which is why it must end, would keep an orderly end waiting."""
+    process.flush()
+    os._exit(billiard.pool.EX_RECYCLE)
 
 
 def strategy(task: Any, app: Any, consumer: Any) -> Callable[..., Any]:

@@ -120,7 +120,7 @@ def fork(main: Callable[[], int | None], *, name: str = "") -> int:
 
     The child starts with default signal handlers and none blocked. Call it only while this process has one thread.
     """
-    _flush()
+    flush()
     parent = os.getpid()
     # A signal between the fork and the reset would run the parent's handler in the child.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _OURS)
@@ -139,7 +139,7 @@ def fork(main: Callable[[], int | None], *, name: str = "") -> int:
     except BaseException:  # noqa: BLE001 - the last line of a process: print and leave
         traceback.print_exc()
     finally:
-        _flush()
+        flush()
         os._exit(status)
 
 
@@ -205,7 +205,8 @@ def _libc() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)
 
 
-def _flush() -> None:
+def flush() -> None:
+    """Write out what was printed."""
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             try:

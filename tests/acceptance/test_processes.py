@@ -13,7 +13,11 @@ from collections.abc import Callable
 import pytest
 from hub.engine.run import Cancel
 from hub.runtime import process
+from hub.runtime.broker import broker_url
 from hub.runtime.orchestrator import handle
+from hub.runtime.publish import Publisher
+from hub.settings import Settings
+from hub.store.attempts import attempt_id
 
 from .conftest import SCOPE, Site, wait_until
 
@@ -90,6 +94,25 @@ def test_a_worker_killed_and_a_broker_wiped_lose_no_run(site: Site) -> None:
     site.wait_ended(made)
     assert site.states(made) == {"Completed": 8}
     assert [(site.marks(f"first-{key}"), site.marks(f"second-{key}")) for key in keys] == [(1, 1)] * 8
+
+
+def test_a_message_that_comes_again_starts_nothing(site: Site) -> None:
+    site.up("--slots", "2")
+    site.deploy("held")
+    run_id = site.run("held", "a")
+    site.wait_marks("between-a")
+    (worker,) = site.ready()
+    publisher = Publisher(broker_url(Settings(home=site.home)))
+    for epoch in (1, 1, 1, 2, 0):
+        publisher.ring(worker["id"], attempt_id(run_id, 1), epoch)
+    publisher.ring(worker["id"], attempt_id(run_id, 2), 1)
+    publisher.close()
+    (site.folder / "go").touch()
+    site.wait_ended([run_id])
+    following = site.run("held", "b")
+    site.wait_ended([following])
+    assert site.states([run_id, following]) == {"Completed": 2}
+    assert (site.marks("first-a"), site.marks("between-a"), site.marks("second-a")) == (1, 1, 1)
 
 
 def test_a_cancelled_run_is_interrupted(site: Site) -> None:

@@ -1,6 +1,7 @@
 """The kinds of value that API models are made of, all bounded, and the bases of those models.
 
-Input models refuse unknown fields; output models say RFC 3339 where the tables hold microseconds.
+Input models refuse unknown fields; output models say RFC 3339 where the tables hold microseconds. Validators are
+built when a model is first used, not when it is imported: a process needs few of them.
 """
 
 from __future__ import annotations
@@ -69,13 +70,13 @@ Moment = Annotated[
 class In(BaseModel):
     """Base of what a person sends: unknown fields are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Out(BaseModel):
     """Base of what the API answers: built from a row, further columns of which are left out."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
 
 class NoBody(In):

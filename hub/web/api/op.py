@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Generic, Protocol, TypeVar, get_origin
 from urllib.parse import parse_qsl
 
@@ -79,7 +80,7 @@ class Op:
     scope: str | None
     body: type[BaseModel] | None
     query: type[BaseModel] | None
-    out: TypeAdapter[Any] | None
+    out: Any
     status: int
     tag: str
     errors: tuple[type[HubError], ...]
@@ -129,7 +130,7 @@ class Api:
                     scope=scope,
                     body=_model(body, NoBody),
                     query=_model(query, NoQuery),
-                    out=None if out is None or out is Response else TypeAdapter(out),
+                    out=None if out is Response else out,
                     status=status,
                     tag=tag or path.split("/")[3],
                     errors=tuple(errors),
@@ -260,4 +261,11 @@ def _answer(op: Op, value: Any) -> Response:
         return value
     if op.out is None:
         return Response(status_code=204 if op.status == 200 else op.status)
-    return Response(op.out.dump_json(op.out.validate_python(value)), op.status, media_type=op.media)
+    kind = adapter(op.out)
+    return Response(kind.dump_json(kind.validate_python(value)), op.status, media_type=op.media)
+
+
+@cache
+def adapter(kind: Any) -> TypeAdapter[Any]:
+    """What validates and writes answers of that type; built when first needed."""
+    return TypeAdapter(kind)

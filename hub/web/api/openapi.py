@@ -10,7 +10,7 @@ from pydantic import Field, TypeAdapter
 from hub.errors import AuthenticationError, HubError, PermissionError_, UsageError
 from hub.version import __version__
 from hub.web.api.fields import Out
-from hub.web.api.op import Api, Op
+from hub.web.api.op import Api, Op, adapter
 
 _REF = "#/components/schemas/{model}"
 Mode = Literal["validation", "serialization"]
@@ -82,7 +82,7 @@ def _schemas(api: Api) -> tuple[dict[tuple[str, Mode], Any], dict[str, Any]]:
         if op.query is not None:
             wanted.append((f"{op.name}.query", "validation", TypeAdapter(op.query)))
         if op.out is not None:
-            wanted.append((f"{op.name}.out", "serialization", op.out))
+            wanted.append((f"{op.name}.out", "serialization", adapter(op.out)))
     schemas, rest = TypeAdapter.json_schemas(wanted, ref_template=_REF)
     definitions = dict(rest.get("$defs", {}))
     for op in api.ops:  # query models are spelled out as parameters

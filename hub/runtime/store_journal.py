@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from hub.errors import NotFoundError, UnavailableError, UsageError
+from hub.errors import HubError, NotFoundError, UnavailableError, UsageError
 from hub.runtime.executor.results import Stored
 from hub.runtime.journal import AttemptLost, Fact, Known, Waiter
 from hub.runtime.journal_sql import Fence, Rows, statements, write
@@ -28,6 +28,7 @@ _BATCH = 1000
 _BACKLOG = 20_000
 _LINGER = 0.1
 """Seconds that facts nobody waits for (a start, a log line) may wait for company."""
+_WAKE_EVERY = 0.3
 _ALIVE = frozenset({StateType.RUNNING.value, StateType.CANCELLING.value})
 
 
@@ -52,10 +53,12 @@ class StoreJournal:
         self._queue: deque[Fact] = deque()
         # Who holds it writes. A plain lock: the next holder finds what queued up meanwhile and takes it along.
         self._writing = threading.Lock()
+        self._starting = threading.Lock()
         self._dirty = threading.Event()
         self._urgent = threading.Event()
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._woken_at = 0.0
         self._sealed = False
         self._lost: AttemptLost | None = None
         self.cancelling = False
@@ -205,7 +208,7 @@ class StoreJournal:
     # --- the thread that writes what nobody waits for ----------------------------------------------------------------
 
     def _start(self) -> None:
-        with self._writing:
+        with self._starting:
             if self._thread is None and not self._closed:
                 self._thread = threading.Thread(target=self._run, name="hub-journal", daemon=True)
                 self._thread.start()
@@ -217,6 +220,15 @@ class StoreJournal:
             self._dirty.clear()
             self._urgent.clear()
             self._write_in_background()
+            self._wake()
+
+    def _wake(self) -> None:
+        """Tell who watches the run, a few times a second at most."""
+        now = time.monotonic()
+        if now - self._woken_at >= _WAKE_EVERY and not self._closed:
+            self._woken_at = now
+            with contextlib.suppress(HubError):
+                self._store.wake(("logs",))
 
     def _write_in_background(self) -> None:
         try:

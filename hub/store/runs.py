@@ -11,7 +11,7 @@ from sqlalchemy import func, insert, select, update
 from hub.engine.retry import RetryPolicy
 from hub.engine.run import Home, Run, Transition
 from hub.states import State, StateType
-from hub.store import attempts, effects, events
+from hub.store import attempts, effects, events, tasks
 from hub.store.base import Tx
 from hub.store.pages import Page, page
 from hub.store.tables import RunRow, StateRow
@@ -133,6 +133,9 @@ def commit(tx: Tx, scope: Scope, transition: Transition, *, lease_s: float = 30,
     _history(tx, scope, before.id, state, transition.attempt)
     event_id = _event(tx, scope, transition.event, dict(won))
     attempts.move(tx, scope, transition, queue=won["queue"], lease_s=lease_s)
+    if transition.attempt_move == "lose" or state.type is StateType.CANCELLED:
+        # What executed them is gone. (Who ends in good order has closed its own.)
+        tasks.close_open(tx, scope, before.id, state.message or "the attempt that ran it was lost")
     effects.add(
         tx,
         scope,

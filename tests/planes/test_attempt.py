@@ -168,7 +168,7 @@ def whole():
     assert not file.with_suffix(".ran").exists()
     row = plane.row(run_id)
     assert (row["state_name"], row["attempt"]) == ("Recovering", 1)
-    assert [t["state_name"] for t in plane.tasks()] == ["Running"]
+    assert [t["state_name"] for t in plane.tasks()] == ["Crashed"]
 
 
 def test_a_restarted_run_takes_over_what_was_done(plane: Plane) -> None:
@@ -308,7 +308,7 @@ def whole():
     handle(plane.store, SCOPE, run_id, Lose(1, 1, "killed"))
     plane.attempt(run_id)
     (task,) = plane.tasks()
-    assert (task["state_name"], task["state_message"]) == ("Crashed", "the attempt that ran it was lost")
+    assert (task["state_name"], task["state_message"]) == ("Crashed", "killed")
     assert plane.row(run_id)["state_name"] == "Completed"
 
 

@@ -69,6 +69,20 @@ def test_what_is_settled_is_there_and_brings_along_what_was_put(plane: Plane) ->
         journal.close()
 
 
+def test_those_who_watch_are_woken(plane: Plane) -> None:
+    run_id = begun(plane)
+    journal = StoreJournal(plane.store, SCOPE, Fence(run_id, 1, 0))
+    listener = plane.store.listen("logs")
+    try:
+        listener.wait(0)
+        journal.put(line(run_id, "put"))
+        assert "logs" in listener.wait(10)
+        assert plane.logs() == [("test", "put")]
+    finally:
+        listener.close()
+        journal.close()
+
+
 def test_only_the_attempt_that_holds_the_run_may_write(plane: Plane) -> None:
     run_id = begun(plane)
     stale = StoreJournal(plane.store, SCOPE, Fence(run_id, 0, 0))

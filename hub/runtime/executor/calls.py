@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+import os
 from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 from typing import Any
@@ -70,8 +72,14 @@ def prepare(
 
 def _alone() -> RunContext:
     """The context of a task that is called outside a flow: nothing is kept."""
-    session = Session(Root(Scope()), FlowInfo(run_id=new_id(), run_name="", flow_name=""))
+    session = Session(_root_of(os.getpid()), FlowInfo(run_id=new_id(), run_name="", flow_name=""))
     return RunContext(session.info, session)
+
+
+@functools.lru_cache(maxsize=1)
+def _root_of(_pid: int) -> Root:
+    """One for all such calls of a process, so that they share its threads."""
+    return Root(Scope())
 
 
 def _named(task: Task[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], number: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from hub.runtime.executor.taskrecord import TaskRecord
 
 LINE_CHARS = 16_384
+_MANY = 5_000
 
 
 class Session:
@@ -42,7 +44,9 @@ class Session:
         self.restarted = restarted or {}
         self.ordinals = Ordinals()
         self.names = Ordinals()
-        self.futures: list[Future[Any]] = []
+        self._futures: list[Future[Any]] = []
+        self._many = _MANY
+        self._lock = threading.Lock()
         self.open: dict[Id, TaskRecord] = {}
         """Task runs that have begun and not ended."""
         self.ended = False
@@ -86,13 +90,18 @@ class Session:
         return None
 
     def unfinished(self) -> list[Future[Any]]:
-        """Futures of this flow that have not ended; keeps the list from growing."""
-        self.futures = [future for future in self.futures if not future.done()]
-        return list(self.futures)
+        """Futures of this flow that have not ended."""
+        with self._lock:
+            self._futures = [future for future in self._futures if not future.done()]
+            return list(self._futures)
 
     def add(self, futures: Iterable[Future[Any]]) -> None:
-        """Note submitted tasks, so that the flow waits for them."""
-        self.futures.extend(futures)
+        """Note submitted tasks, so that the flow waits for them. Those that have ended are let go now and then."""
+        with self._lock:
+            self._futures.extend(futures)
+            if len(self._futures) > self._many:
+                self._futures = [future for future in self._futures if not future.done()]
+                self._many = max(_MANY, 2 * len(self._futures))
 
 
 class Recalled:

@@ -43,7 +43,7 @@ class Retention:
             (kept.retention_runs, lambda tx, before: trimming.runs(tx, before=before, limit=BATCH)),
             (kept.retention_events, lambda tx, before: stream.trim(tx, before=before, limit=BATCH)),
             (kept.retention_events, lambda tx, before: trimming.firings(tx, before=before, limit=BATCH)),
-            (kept.retention_events, lambda tx, before: trimming.outcomes(tx, before=before, limit=BATCH)),
+            (_outcomes(kept.retention_events), lambda tx, before: trimming.outcomes(tx, before=before, limit=BATCH)),
             (kept.retention_receipts, lambda tx, before: trimming.receipts(tx, before=before, limit=BATCH)),
             (DAY, lambda tx, _before: receipts.trim(tx, limit=BATCH)),
             (DAY, lambda tx, _before: receipts.forget_keys(tx, limit=BATCH)),
@@ -56,3 +56,8 @@ class Retention:
     def loop(self) -> Loop:
         """As an upkeep loop."""
         return Loop("retention", self.step, interval=self.interval)
+
+
+def _outcomes(keep_s: float) -> float:
+    """A plane may send a command again for 7 days: for longer than that it must be known that it was carried out."""
+    return max(keep_s, 8 * DAY) if keep_s else 0

@@ -14,6 +14,7 @@ from typing import Any
 import httpx2
 from hub.errors import HubError, NotFoundError, TransientError
 from hub.plugins import Loop
+from hub.runtime import process
 from hub.settings import Settings
 from hub.store import leaders
 from hub.store.base import Listener, Store
@@ -25,7 +26,6 @@ from hub_hybrid.wire import HttpWire
 
 log = logging.getLogger("hub.hybrid")
 
-LEASE_S = 60.0
 IDLE_S = 1.0
 REFUSED_S = 60.0
 JOIN_S = 5.0
@@ -38,11 +38,12 @@ class Pace:
     beat: float = 30.0
     poll: float = 50.0
     longest: float = 300.0
+    lease: float = 30.0
 
     @classmethod
     def of(cls, settings: Settings) -> Pace:
         """As it is set."""
-        return cls(settings.sync_interval, settings.sync_poll, settings.sync_longest_wait)
+        return cls(settings.sync_interval, settings.sync_poll, settings.sync_longest_wait, settings.lease)
 
 
 class Worker:
@@ -52,7 +53,8 @@ class Worker:
         self._store = store
         self._pace = pace
         self._lock_name = links.lock_name(link["id"])
-        self._holder = new_id()
+        # Names the process, so that the sweeper gives the lock back when it dies.
+        self._holder = f"{process.identity()}#{new_id()}"
         self._leads_until = 0.0
         self._next_beat = 0.0
         self._rng = Random()  # noqa: S311 - spreads load
@@ -162,8 +164,8 @@ class Worker:
         if time.monotonic() < self._leads_until:
             return True
         with self._store.write() as tx:
-            mine = leaders.take(tx, self._lock_name, self._holder, lease_s=LEASE_S) is not None
-        self._leads_until = time.monotonic() + LEASE_S / 3 if mine else 0.0
+            mine = leaders.take(tx, self._lock_name, self._holder, lease_s=self._pace.lease) is not None
+        self._leads_until = time.monotonic() + self._pace.lease / 3 if mine else 0.0
         return mine
 
 

@@ -59,7 +59,7 @@ def test_what_is_kept_comes_back_equal_and_of_the_same_type(value: Any) -> None:
         (Decimal("1.10"), "json+tags"), (UUID(int=5), "json+tags"), (Path("/a/b"), "json+tags"), (b"\0", "json+tags"),
         (1 + 2j, "json+tags"),
     ],
-    ids=str,
+    ids=lambda value: type(value).__name__,
 )  # fmt: skip
 def test_common_types_have_a_format(value: Any, format_: str) -> None:
     stored = encode(value)

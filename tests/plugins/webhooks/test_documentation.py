@@ -11,6 +11,7 @@ from hub.webhooks.request import WebhookRequest
 from hub.webhooks.secrets import SecretValue
 from hub.webhooks.signing import sample_request, sign
 from hub.webhooks.verify import verify
+
 from hub_plugins.webhooks.plugin import hub_presets
 
 PAGE = (Path(__file__).parents[3] / "docs" / "webhooks.md").read_text("utf-8")

@@ -8,6 +8,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_HEAD = 65_536
 """Bytes of a request's first line and headers together."""
+LINGER_SECONDS = 1.0
+"""Seconds a refused client has to take note."""
 HEAD_SECONDS = 10.0
 """Seconds a client has for them, from the connection or from their first byte."""
 
@@ -93,4 +95,7 @@ class BoundedProtocol(HttpToolsProtocol):
             f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
         )
         self.transport.write((head + body).encode("ascii"))
-        self.transport.close()
+        # Closing with unread bytes would reset the connection and take the answer away from a client that still
+        # sends; so what it sends is read and thrown away for a moment.
+        self.transport.write_eof()
+        self.loop.call_later(LINGER_SECONDS, self.transport.close)

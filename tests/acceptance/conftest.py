@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from hub.runtime import process
 from hub.runtime.commands import Command, apply
+from hub.settings import socket_dir
 from hub.states import TERMINAL, StateType
 from hub.store import Store, open_store, runs
 from hub.store.tables import Worker
@@ -152,7 +153,7 @@ class Site:
     def processes(self) -> dict[int, str]:
         """Every process of this site: pid -> its name in `ps`."""
         # The broker writes its title over its environment; the title names its socket.
-        marks = (f"HUB_HOME={self.home}\0".encode(), f"{self.home}/broker/".encode())
+        marks = (f"HUB_HOME={self.home}\0".encode(), f"{socket_dir(self.home)}/broker/".encode())
         found = {}
         for entry in Path("/proc").iterdir():
             if entry.name.isdecimal() and process.alive(int(entry.name)):
@@ -277,6 +278,14 @@ def site(make_site: Callable[..., Site]) -> Site:
     return make_site()
 
 
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
 @pytest.fixture
 def own_redis(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """A Redis of the test's own, that it may stop."""
@@ -289,6 +298,7 @@ def own_redis(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     command = [str(program), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
+        wait_until(lambda: _listens(port), what="the test's own Redis answers")
         yield f"redis://127.0.0.1:{port}/0", server
     finally:
         process.send(server.pid, signal.SIGCONT)

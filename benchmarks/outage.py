@@ -133,7 +133,7 @@ def _kill_site(plane: Site, site: Site, run: str, told: Outage) -> None:
 def _settle(plane: Site, site: Site, run: str, told: Outage) -> None:
     def ended() -> bool:
         states = [item["state_type"] for item in site.client.items("/runs")]
-        told.states = {state: states.count(state) for state in set(states)}
+        told.states = {str(state): states.count(state) for state in set(states)}
         return set(states) <= FINAL and len(states) > told.accepted
 
     def answered() -> bool:

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Table, func, select, true
 from hub.errors import NotFoundError
 from hub.store.base import Tx
 from hub.store.pages import Page, encode, page
-from hub.types import Id, Scope
+from hub.types import Id, Micros, Scope
 
 PAGE = 50
 COUNT_LIMIT = 1000
@@ -87,3 +87,9 @@ def count(tx: Tx, scope: Scope, table: Table, *where: ColumnElement[bool], limit
     """How many rows there are, counted no further than `limit`: the answer stays quick on millions."""
     inner = select(table.c.id).where(table.c.workspace_id == scope.workspace_id, *where).limit(limit).subquery()
     return int(tx.conn.execute(select(func.count()).select_from(inner)).scalar_one())
+
+
+def first_id(at: Micros) -> Id:
+    """The least id (UUIDv7) of a row made at that time: a bound by time on the index that every table has."""
+    digits = f"{max(at, 0) // 1000:012x}"
+    return f"{digits[:8]}-{digits[8:]}-7000-8000-000000000000"

@@ -58,14 +58,13 @@ def _work(tx: Tx, scope: Scope, counts: Mapping[str, int]) -> Iterator[Item]:
 
 
 def _failures(tx: Tx, scope: Scope) -> Iterator[Item]:
-    since = tx.now - HOURS * HOUR
-    where = [(RUNS.c.state_type == state) & (RUNS.c.ended_at >= since) for state in ("FAILED", "CRASHED")]
-    for run in queries.merged(tx, scope, RUNS, where, without=HEAVY).items[:MAX_RUNS]:
+    # The newest that failed, then those of them that ended lately: so old failures cost nothing, however many.
+    states = [RUNS.c.state_type == state for state in ("FAILED", "CRASHED")]
+    newest = queries.merged(tx, scope, RUNS, states, without=HEAVY).items
+    for run in [run for run in newest if (run["ended_at"] or 0) >= tx.now - HOURS * HOUR][:MAX_RUNS]:
         detail = cut(run["error_message"] or run["state_message"] or "", 160)
-        address = link("/ui/runs", run["id"])
-        yield Item(
-            "bad", run["state_name"], run["name"] or run["id"], address, detail, run["ended_at"], run["state_type"]
-        )
+        address, name = link("/ui/runs", run["id"]), run["name"] or run["id"]
+        yield Item("bad", run["state_name"], name, address, detail, run["ended_at"], run["state_type"])
 
 
 def _sources(tx: Tx, scope: Scope) -> Iterator[Item]:
@@ -79,8 +78,8 @@ def _alerts(tx: Tx, scope: Scope) -> Iterator[Item]:
     off = (CHANNELS.c.enabled.is_(False), CHANNELS.c.disabled_reason != "")
     for channel in queries.listing(tx, scope, CHANNELS, *off, limit=5, without=("sealed",)).items:
         yield Item("warn", "Channel off", channel["name"], "/ui/channels", cut(channel["disabled_reason"], 160))
-    since = tx.now - HOURS * HOUR
-    dead = queries.count(tx, scope, DELIVERIES, DELIVERIES.c.status == "dead", DELIVERIES.c.due_at >= since)
+    since = queries.first_id(tx.now - HOURS * HOUR)
+    dead = queries.count(tx, scope, DELIVERIES, DELIVERIES.c.status == "dead", DELIVERIES.c.id >= since)
     if dead:
         text = f"{plural(dead, 'alert')} could not be delivered in the last 24 hours"
         yield Item("bad", "Given up", text, link("/ui/deliveries", status="dead"))

@@ -89,6 +89,21 @@ def test_an_open_detail_survives_a_refresh(site: Site) -> None:
     assert page.locator("#day-table").get_attribute("open") is not None
 
 
+def test_the_focus_survives_a_refresh_and_a_selection_holds_it_off(site: Site) -> None:
+    page = site.open("/ui/runs")
+    page.get_by_role("link", name="github-ci-77e0b2").focus()
+    orchestrator.handle(site.store, Scope(), site.ids["waiting"], Cancel("gone"))
+    expect(page.locator("#runs tr", has_text="github-ci-late")).to_contain_text("Cancelled", timeout=SOON)
+    assert page.evaluate("document.activeElement.textContent") == "github-ci-77e0b2"
+    page.evaluate("getSelection().selectAllChildren(document.activeElement)")
+    before = page.locator("#runs").inner_html()
+    orchestrator.handle(site.store, Scope(), site.ids["running"], Cancel("gone"))
+    with page.expect_response(lambda answer: answer.url.endswith("/ui/runs")):
+        pass
+    page.wait_for_timeout(200)
+    assert page.locator("#runs").inner_html() == before
+
+
 def test_a_hub_that_goes_away_is_told_in_the_page(site: Site) -> None:
     page = site.open("/ui/runs")
     page.route("**/ui/stream*", lambda route: route.abort())

@@ -18,23 +18,34 @@ async function fetchPage(address) {
 
 // --- fresh fragments ----------------------------------------------------------------------------------------------
 
+// What a form carries once is new in every answer: that alone is no change.
+const essence = (part) => part.innerHTML.replace(/name="command_id" value="[^"]*"/g, "");
 const shown = new Map();
-for (const part of document.querySelectorAll("[data-live]")) shown.set(part.id, part.innerHTML);
+for (const part of document.querySelectorAll("[data-live]")) shown.set(part.id, essence(part));
 
-function swap(part, html, nodes) {
+function spot(one) {  // how to find the same link or button in fresh HTML
+  if (one.id) return `#${CSS.escape(one.id)}`;
+  const name = one.matches("a") ? "href" : "action";
+  const place = CSS.escape((one.matches("a") ? one : one.form)?.getAttribute(name) ?? "");
+  return one.matches("a") ? `a[href="${place}"]` : `form[action="${place}"] button`;
+}
+
+function swap(part, fresh) {
+  const selection = getSelection();
+  if (!selection.isCollapsed && part.contains(selection.anchorNode)) return;  // somebody is about to copy
   const open = [...part.querySelectorAll("details[open][id]")].map((one) => one.id);
-  const focus = part.contains(document.activeElement) ? document.activeElement.id : "";
-  part.replaceChildren(...nodes);
-  shown.set(part.id, html);
+  const focus = part.contains(document.activeElement) ? spot(document.activeElement) : "";
+  shown.set(part.id, essence(fresh));
+  part.replaceChildren(...fresh.childNodes);
   for (const id of open) document.getElementById(id)?.setAttribute("open", "");
-  if (focus) document.getElementById(focus)?.focus({ preventScroll: true });
+  if (focus) part.querySelector(focus)?.focus({ preventScroll: true });
 }
 
 async function refresh() {
   const next = await fetchPage(location.href);
   for (const part of document.querySelectorAll("[data-live]")) {
     const fresh = next.getElementById(part.id);
-    if (fresh && shown.get(part.id) !== fresh.innerHTML) swap(part, fresh.innerHTML, fresh.childNodes);
+    if (fresh && shown.get(part.id) !== essence(fresh)) swap(part, fresh);
   }
   document.title = next.title;
 }
@@ -111,11 +122,7 @@ async function ask(address) {
   dialog.append(question);
   dialog.setAttribute("aria-labelledby", "question");
   dialog.addEventListener("close", () => dialog.remove());
-  dialog.addEventListener("click", (event) => {
-    if (!event.target.closest("[data-back]")) return;
-    event.preventDefault();
-    dialog.close();
-  });
+  dialog.querySelector("[data-back]").addEventListener("click", (event) => { event.preventDefault(); dialog.close(); });
   page.append(dialog);
   dialog.showModal();
 }
@@ -133,8 +140,7 @@ async function copy(button) {
 
 document.addEventListener("click", (event) => {
   const link = event.target.closest("a[data-dialog]");
-  const plain = !(event.ctrlKey || event.metaKey || event.shiftKey || event.button);
-  if (link && plain) {
+  if (link && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
     event.preventDefault();
     ask(link.href).catch(() => location.assign(link.href));
   }

@@ -11,7 +11,7 @@ from hub.types import SECOND, Id, Micros
 
 Rule: TypeAlias = Literal[
     "ended", "running", "cancelling", "paused", "not_due", "queue_paused", "queue_full", "no_worker", "no_slot",
-    "broker_away", "published", "next", "inline",
+    "broker_away", "no_upkeep", "published", "next", "inline",
 ]  # fmt: skip
 
 
@@ -35,6 +35,8 @@ class Surroundings:
     claim_timeout_s: float = 5.0
     cancel_grace_s: float = 10.0
     canary_s: float = 30.0
+    broker_problem: str = ""
+    upkeep: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,17 +118,24 @@ def _scheduled(run: Run, around: Surroundings, now: Micros) -> Reason:
         )
     if _broker_silent(around, now):
         return _broker_away(around)
+    if not around.upkeep:
+        hint = "Start one with `hub upkeep`, or everything with `hub up`."
+        return Reason("no_upkeep", "No upkeep process is alive, so nothing is sent to workers.", hint=hint)
     return Reason("next", "It is due and a slot is free: it goes out with the next round.", expected_at=now + SECOND)
 
 
 def _broker_silent(around: Surroundings, now: Micros) -> bool:
     seen = around.broker_seen_at
+    if around.broker_problem:
+        return True
     return seen is not None and now - seen > 3 * around.canary_s * SECOND
 
 
 def _broker_away(around: Surroundings) -> Reason:
     hint = "Look at the broker (HUB_BROKER_URL). Runs go on by themselves when it is back."
-    return Reason("broker_away", "No worker has heard from the broker lately.", around.worker, hint=hint)
+    found = around.broker_problem
+    sentence = f"{found[0].upper()}{found[1:].rstrip('.')}." if found else "No worker has heard from the broker lately."
+    return Reason("broker_away", sentence, around.worker, hint=hint)
 
 
 def _named(holders: tuple[Id, ...]) -> str:

@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlsplit
 
 from hub.errors import SettingError, UnavailableError
 from hub.runtime import process
@@ -278,6 +278,26 @@ def _files(url: str) -> dict[str, Any]:
         "control_folder": str(base / "control"),
         "polling_interval": 0.05,
     }
+
+
+def problem(settings: Settings) -> str:
+    """Why nothing accepts connections where the broker should be; empty when something does. Takes a second at most."""
+    url = broker_url(settings)
+    parts = urlsplit(url)
+    try:
+        if parts.scheme.endswith("+socket"):
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(1.0)
+                connection.connect(unquote(parts.path))
+        elif parts.scheme in _PORTS:
+            place = (parts.hostname or "127.0.0.1", parts.port or _PORTS[parts.scheme])
+            socket.create_connection(place, timeout=1.0).close()
+    except OSError as error:
+        return f"the broker {safe_url(url)} does not answer: {error.strerror or error}"
+    return ""
+
+
+_PORTS = {"redis": 6379, "rediss": 6379, "valkey": 6379, "valkeys": 6379, "amqp": 5672, "amqps": 5671, "pyamqp": 5672}
 
 
 def preload(url: str) -> None:

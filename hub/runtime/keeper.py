@@ -15,6 +15,7 @@ import time
 
 from hub import __version__
 from hub.errors import HubError, UnavailableError
+from hub.plugins import list_manifests, load_plugins
 from hub.runtime import attempt, celery, process
 from hub.runtime.broker import broker_url
 from hub.runtime.canary import Canary
@@ -31,7 +32,7 @@ log = logging.getLogger("hub.keeper")
 _LOOK_S = 1.0
 _IDLE_LOOK_S = 3.0
 """While nothing executes; what begins meanwhile holds a whole lease, and a cancel wakes."""
-_LEAVE_S = 2.0
+_LEAVE_S = 0.5
 """Seconds that the Celery parent has to go by itself once nothing executes any more."""
 
 
@@ -64,6 +65,7 @@ def _celery(settings: Settings, store: Store, url: str, worker_id: Id, reader: i
     def prepare_child() -> None:
         store.dispose_in_child()
         attempt.ignore_late_cancels()
+        _start_plugins(settings, store)
 
     return celery.run(
         url,
@@ -75,6 +77,12 @@ def _celery(settings: Settings, store: Store, url: str, worker_id: Id, reader: i
         runs_per_child=settings.worker_runs_per_child,
         memory_per_child=settings.worker_memory_per_child,
     )
+
+
+def _start_plugins(settings: Settings, store: Store) -> None:
+    """Plugins that run in workers begin in every child; none of them can keep a child from starting."""
+    if any(row.manifest is not None and "worker" in row.manifest.runs_in for row in list_manifests(settings)):
+        load_plugins(settings, process="worker", store=store).hooks.startup()
 
 
 class Keeper:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import func, select
 
 from hub.engine.why import Reason, Surroundings, explain
 from hub.errors import NotFoundError
+from hub.runtime import broker, runner
 from hub.settings import Settings
 from hub.store import attempts, runs
 from hub.store.base import Store, Tx
@@ -26,7 +28,12 @@ def why(store: Store, settings: Settings, scope: Scope, run_id: Id) -> Reason:
         if run is None:
             raise NotFoundError(f"there is no run {run_id} in this workspace", hint="`hub runs ls` lists them.")
         row = tx.conn.execute(select(runs.TABLE.c.queue).where(runs.TABLE.c.id == run_id)).one()
-        return explain(run, _surroundings(tx, settings, scope, row.queue, run_id, run.attempt), now=tx.now)
+        around, now = _surroundings(tx, settings, scope, row.queue, run_id, run.attempt), tx.now
+    first = explain(run, around, now=now)
+    if first.rule not in ("next", "published", "no_upkeep"):
+        return first
+    # It should go on: only then is it worth to knock at the broker's door, and not while a transaction is open.
+    return explain(run, replace(around, broker_problem=broker.problem(settings)), now=now)
 
 
 def _surroundings(tx: Tx, settings: Settings, scope: Scope, queue: str, run_id: Id, attempt: int) -> Surroundings:
@@ -60,6 +67,7 @@ def _surroundings(tx: Tx, settings: Settings, scope: Scope, queue: str, run_id: 
         claim_timeout_s=settings.claim_timeout,
         cancel_grace_s=settings.worker_cancel_grace,
         canary_s=settings.canary_interval,
+        upkeep=bool(runner.heartbeats(tx)),
     )
 
 

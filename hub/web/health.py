@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
 from sqlalchemy import func, select
 from starlette.requests import Request
@@ -13,7 +11,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from hub.errors import HubError, UnavailableError
-from hub.runtime.broker import broker_url, socket_path
+from hub.runtime.broker import problem
 from hub.settings import Settings
 from hub.store import Store, Tx
 from hub.store.tables import Attempt, Effect, Event, RunRow, Worker
@@ -29,7 +27,6 @@ LIVE_STATES = ("SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING")
 COUNT_LIMIT = 10_000
 STAMP_WITHIN = 30.0
 """Seconds after which an event without a position means that no upkeep loop is at work."""
-_PORTS = {"redis": 6379, "rediss": 6379, "amqp": 5672, "amqps": 5671, "pyamqp": 5672, "valkey": 6379}
 
 
 def routes() -> list[BaseRoute]:
@@ -79,24 +76,9 @@ def loops(store: Store) -> None:
 
 def broker(settings: Settings) -> None:
     """Something accepts connections where the broker should be."""
-    url = broker_url(settings)
-    parts = urlsplit(url)
-    if parts.scheme.startswith("redis+socket"):
-        family, address = socket.AF_UNIX, str(socket_path(settings))
-    elif parts.scheme in _PORTS:
-        address = (parts.hostname or "127.0.0.1", parts.port or _PORTS[parts.scheme])  # type: ignore[assignment]
-        family = socket.AF_INET
-    else:
-        return  # a transport without a server, such as files
-    try:
-        if family == socket.AF_UNIX:
-            with socket.socket(family) as connection:
-                connection.settimeout(1.0)
-                connection.connect(address)
-        else:
-            socket.create_connection(address, timeout=1.0).close()  # type: ignore[arg-type]
-    except OSError as error:
-        raise UnavailableError(f"the broker does not answer: {error.strerror or error}") from None
+    found = problem(settings)
+    if found:
+        raise UnavailableError(found)
 
 
 def _checks(services: Services) -> Iterator[tuple[str, bool]]:

@@ -139,7 +139,10 @@ class Site:
 
     def wait_ready(self, workers: int = 1, timeout: float = 60.0) -> None:
         """Wait until so many workers take runs."""
-        wait_until(lambda: len(self.ready()) >= workers, timeout, "workers are ready:\n" + self.logs())
+        try:
+            wait_until(lambda: len(self.ready()) >= workers, timeout)
+        except AssertionError:
+            raise AssertionError(f"workers are not ready: {self.processes()}\n{self.logs()}") from None
 
     def ready(self) -> list[dict[str, Any]]:
         """Workers that take runs now."""

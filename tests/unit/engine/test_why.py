@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hub.engine.run import Run
 from hub.engine.why import Surroundings, explain
@@ -27,6 +29,9 @@ def run(name: str, **more: object) -> Run:
         (run("Pending"), FREE, "published"),
         (run("Pending"), Surroundings("default", workers=1, broker_seen_at=0), "broker_away"),
         (run("Scheduled"), FREE, "next"),
+        (run("Scheduled"), replace(FREE, upkeep=False), "no_upkeep"),
+        (run("Scheduled"), replace(FREE, broker_problem="it is away"), "broker_away"),
+        (run("Pending"), replace(FREE, broker_problem="it is away"), "broker_away"),
         (run("Scheduled"), Surroundings("default", queue_paused=True), "queue_paused"),
         (run("Scheduled"), Surroundings("default"), "no_worker"),
         (run("Scheduled"), Surroundings("default", workers=1, slots=2, queue_slots=1, queue_taken=1), "queue_full"),

@@ -20,16 +20,21 @@ class AttemptLost(BaseException):
 
 
 class Fact:
-    """Something to be written: a task run's row as it now is, a state it entered, a log line; any may be None."""
+    """Something to be written: a task run as it now is, a state it entered, a log line; any may be None.
 
-    __slots__ = ("log", "row", "state", "waiter", "written")
+    `row` makes the row of the task run `key`; of several facts about one, only the last one's is made and written.
+    """
+
+    __slots__ = ("key", "log", "row", "state", "waiter", "written")
 
     def __init__(
         self,
-        row: tuple[Any, ...] | None = None,
+        key: Id | None = None,
+        row: Callable[[], tuple[Any, ...]] | None = None,
         state: tuple[Any, ...] | None = None,
         log: tuple[Any, ...] | None = None,
     ) -> None:
+        self.key = key
         self.row = row
         self.state = state
         self.log = log

@@ -187,10 +187,10 @@ class StoreJournal:
     def _commit(self, batch: list[Fact]) -> None:
         if self._lost is not None:
             raise self._lost
-        latest = {fact.row[0]: fact.row for fact in batch if fact.row is not None}
+        latest = {fact.key: fact.row for fact in batch if fact.row is not None}
         states: Rows = [fact.state for fact in batch if fact.state is not None]
         logs: Rows = [fact.log for fact in batch if fact.log is not None]
-        tasks: Rows = list(latest.values())
+        tasks: Rows = [make() for make in latest.values()]
         with self._pinned.write() as tx:
             held, state = write(tx.conn, tx.dialect, self._texts, self._fence, tasks, states, logs)
             if not held or state not in _ALIVE:

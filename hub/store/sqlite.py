@@ -147,19 +147,38 @@ class _Pinned:
     @contextmanager
     def _write(self) -> Iterator[Tx]:
         try:
-            if self._conn is None:
-                self._conn = self._store._engine("NORMAL").connect()
-            with self._store._writing(self._conn) as tx:
-                yield tx
+            conn = self._conn = self._conn or self._connect()
+            raw: Any = conn.connection.dbapi_connection
+            with self._store._turns.taken(raw):
+                try:
+                    tx = Tx(conn, "sqlite", now_us(), self._store.keyring)
+                    yield tx
+                    raw.execute("COMMIT")
+                except BaseException:
+                    if raw.in_transaction:
+                        raw.execute("ROLLBACK")
+                    raise
         except (sqlite3.OperationalError, OperationalError) as error:
             raise unavailable(error) from error
         if tx.wakes:
             self._store.wake(tx.wakes)
 
+    def _connect(self) -> Connection:
+        conn = self._store._engine("NORMAL").connect()
+        self._set_timeout(conn, 0)
+        return conn
+
+    @staticmethod
+    def _set_timeout(conn: Connection, milliseconds: int) -> None:
+        raw: Any = conn.connection.dbapi_connection
+        raw.execute(f"PRAGMA busy_timeout={milliseconds}").close()
+
     def close(self) -> None:
         """See Pinned.close."""
         conn, self._conn = self._conn, None
         if conn is not None:
+            # It goes back to the pool, whose other users wait in SQLite's own way.
+            self._set_timeout(conn, _BUSY_MS)
             conn.close()
 
 

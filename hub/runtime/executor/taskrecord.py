@@ -63,7 +63,7 @@ class TaskRecord:
 
     def fact(self) -> Fact:
         """Its present row and state, to be written."""
-        return Fact(self._row(), self._state(self.run.state, now_us()))
+        return self._fact(self.run.state, now_us())
 
     def signal(self, signal: Signal) -> Fact:
         """Do what the rules say about `signal`; gives what is to be written."""
@@ -79,7 +79,7 @@ class TaskRecord:
         if answer.ended:
             self.ended_at = now
             self.session.open.pop(self.run.id, None)
-        return Fact(self._row(), self._state(answer.state, now))
+        return self._fact(answer.state, now)
 
     def failed(self, error: BaseException) -> str:
         """Note what was raised; gives its one line."""
@@ -91,20 +91,25 @@ class TaskRecord:
         )
         return line
 
-    def _state(self, state: State, at: Micros) -> tuple[Any, ...]:
+    def _fact(self, state: State, at: Micros) -> Fact:
+        # The row is made when it is written, from the run as it is now: most starts are overtaken by their end.
+        run, ended_at, stored, error = self.run, self.ended_at, self.stored, self.error
         message = clean(state.message, MESSAGE_CHARS) if state.message else ""
-        return self.session.state_row(self.run.id, state.type.value, state.name, message, self.run.attempt, at)
+        history = self.session.state_row(run.id, state.type.value, state.name, message, run.attempt, at)
+        return Fact(run.id, lambda: self._row(run, ended_at, stored, error), history)
 
-    def _row(self) -> tuple[Any, ...]:
+    def _row(
+        self, run: Run, ended_at: Micros | None, stored: Stored | None, error: tuple[str | None, ...]
+    ) -> tuple[Any, ...]:
         """Values in the order of journal_sql.TASK_COLUMNS."""
-        run, session, stored = self.run, self.session, self.stored
+        session = self.session
         message = clean(run.state.message) if run.state.message else ""
         return (
             run.id, run.workspace_id, session.info.run_id, self.key, self.task_name, self.name, self.parent,
             json.dumps(self.upstream) if self.upstream else "[]",
             run.state.type.value, run.state.name, message, run.version, session.info.attempt,
-            run.attempt, run.retries_used, self.created_at, self.due_at, self.started_at, self.ended_at,
-            *self.error, stored.data if stored else None, stored.format if stored else None,
+            run.attempt, run.retries_used, self.created_at, self.due_at, self.started_at, ended_at,
+            *error, stored.data if stored else None, stored.format if stored else None,
         )  # fmt: skip
 
 

@@ -100,7 +100,11 @@ def things(shared: Store) -> dict[str, str]:
 def test_no_operation_touches_a_foreign_workspaces_things(
     op: Any, everything: TestClient, shared: Store, things: dict[str, str]
 ) -> None:
-    foreign = bearer(token(shared, workspace=OTHER)["token"])
+    # A new one each time: in one that is used again, an earlier operation may have made a thing of that name.
+    elsewhere = new_id()
+    with shared.write() as tx:
+        tx.insert(Workspace.__table__, {"id": elsewhere, "name": elsewhere, "created_at": tx.now})  # type: ignore[attr-defined]
+    foreign = bearer(token(shared, workspace=elsewhere)["token"])
     path = op.path
     for name, value in things.items():
         path = path.replace(f"{{{name}}}", value)

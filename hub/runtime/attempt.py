@@ -42,7 +42,8 @@ CANCEL_SIGNAL = signal.SIGUSR2
 def execute_attempt(store: Store, settings: Settings, attempt_id: Id, epoch: int) -> bool:
     """Execute an attempt that was published to this worker. Gives whether the process is tainted and should end.
 
-    A doorbell that is out of date is dropped. Raises UnavailableError only while nothing has been claimed.
+    An attempt whose end could not be reported taints as well. A doorbell that is out of date is dropped.
+    Raises UnavailableError only while nothing has been claimed.
     """
     claimed = _claim(store, settings, attempt_id, epoch)
     if claimed is None:
@@ -52,8 +53,7 @@ def execute_attempt(store: Store, settings: Settings, attempt_id: Id, epoch: int
     try:
         flow, values = _prepared(row)
     except HubError as error:
-        _refuse(record, error)
-        return False
+        return not _refuse(record, error)
     return Execution(store, settings, scope, record, row, flow, values).run()
 
 
@@ -90,8 +90,8 @@ def _prepared(row: Mapping[str, Any]) -> tuple[Flow[..., Any], dict[str, Any]]:
     return flow, parameters.from_json(flow, row["parameters"])
 
 
-def _refuse(record: ClaimedRun, error: HubError) -> None:
-    """The run cannot start: its code or its parameters are wrong."""
+def _refuse(record: ClaimedRun, error: HubError) -> bool:
+    """The run cannot start: its code or its parameters are wrong. Whether that could be reported."""
 
     def make(attempt: int, epoch: int) -> Signal:
         return Reject(clean(error.detail), attempt, epoch)
@@ -103,6 +103,8 @@ def _refuse(record: ClaimedRun, error: HubError) -> None:
     }
     with _noted(record.run_id):
         record.report(make, **columns)
+        return True
+    return False
 
 
 @contextmanager
@@ -161,7 +163,8 @@ class Execution:
                 self._report_stopped(error)
         finally:
             self._close()
-        return self.root.tainted
+        # A run whose end could not be reported must not look alive: with its process it is known to be lost.
+        return self.root.tainted or self._call.ended is None
 
     def _live(self) -> None:
         if not self._call.flow.is_async:
@@ -179,7 +182,7 @@ class Execution:
         """A cancel that came in the middle of the report itself."""
         _log.info("run %s: stopped while it was being reported (%s)", self._record.run_id, type(error).__name__)
         with _noted(self._record.run_id):
-            self._record.report(lambda attempt, epoch: Stopped(attempt, epoch, "cancelled"))
+            self._call.ended = self._record.report(lambda attempt, epoch: Stopped(attempt, epoch, "cancelled"))
 
     def _close(self) -> None:
         if self.root.heartbeat is not None:

@@ -194,6 +194,12 @@ def whole():
     assert {t["state_name"] for t in plane.tasks(second["id"])} == {"Cached"}
     third = plane.execute(f"{file}:whole", restart_of=second["id"])
     assert third["state_name"] == "Completed"
+    file.with_name("mended").unlink()
+    fourth = plane.run(f"{file}:whole", restart_of=first["id"], retry_policy={"retries": 1, "delays": [0]})
+    plane.attempt(fourth)
+    file.with_name("mended").touch()
+    plane.attempt(fourth)
+    assert (plane.row(fourth)["state_name"], plane.row(fourth)["attempt"]) == ("Completed", 2)
     assert file.with_name("effects").read_text() == "1\ninner\n1\n"
 
 

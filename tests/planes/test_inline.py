@@ -130,6 +130,7 @@ def test_a_task_whose_upstream_failed_does_not_run(plane: Plane) -> None:
     rows = {t["name"]: t for t in plane.tasks()}
     assert rows["add-0"]["state_message"] == "upstream fail-0 failed: ValueError: no"
     assert rows["add-0"]["started_at"] is None
+    assert rows["add-0"]["error_type"] == "RunFailed"
 
 
 def test_map_over_a_hundred_items_keeps_their_order(plane: Plane) -> None:

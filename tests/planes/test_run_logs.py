@@ -13,6 +13,7 @@ from hub import (
     runtime_context,
     task,
 )
+from hub.errors import UnavailableError
 
 if TYPE_CHECKING:
     from tests.planes.conftest import Plane
@@ -173,6 +174,18 @@ def test_large_results_go_to_files_and_come_back(plane: Plane) -> None:
     assert row["result_format"] == "file:json"
     stored = plane.settings.home / "results" / row["result"].decode()
     assert stored.stat().st_size == 100_002
+
+
+def test_a_result_that_cannot_be_stored_fails_its_run(plane: Plane) -> None:
+    @flow
+    def whole() -> str:
+        return "x" * 100_000
+
+    (plane.settings.home / "results").write_text("in the way")
+    with pytest.raises(UnavailableError, match="a result of 100002 bytes cannot be written"):
+        whole()
+    run = plane.only()
+    assert (run["state_name"], run["error_type"]) == ("Failed", "UnavailableError")
 
 
 def test_a_result_that_is_no_json_lives_in_memory_and_the_log_says_so(plane: Plane) -> None:

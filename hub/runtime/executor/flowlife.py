@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from hub.engine.run import Complete, Fail, Signal, Stopped
-from hub.errors import RunCancelled, RunError, RunTimedOut
+from hub.errors import RunCancelled, RunError, RunTimedOut, UnavailableError
 from hub.runtime.executor import results, retrying
 from hub.runtime.executor.flowrecord import Begun, Ended, FlowRecord
 from hub.runtime.executor.limits import Expired
@@ -69,7 +69,13 @@ def live(call: FlowCall) -> Life:
                     raise
                 raise error from None
         else:
-            yield from _complete(call, session, value)
+            try:
+                yield from _complete(call, session, value)
+            except UnavailableError as error:
+                # Its result cannot be kept: the run has not ended well.
+                if call.ended is None:
+                    yield from _fail(call, session, error)
+                raise
             return value
         yield Pause(max(0.0, (due - now_us()) / SECOND), call.root.stop)
 

@@ -17,6 +17,7 @@ from hub.runtime.executor.root import attempt_name
 from hub.runtime.executor.session import Recalled, Session
 from hub.runtime.executor.steps import Blocking, Commit, Gather, Invoke, Life, Pause
 from hub.runtime.executor.taskrecord import TaskRecord, retry_policy
+from hub.runtime.executor.texts import describe
 from hub.runtime.executor.values import has_futures, replaced
 from hub.runtime.journal import AttemptLost, Fact
 from hub.sdk.context import RunContext
@@ -28,7 +29,7 @@ from hub.types import SECOND, Id, new_id, now_us
 
 STOPPING = (Interrupted, AttemptLost, RunCancelled, asyncio.CancelledError, KeyboardInterrupt, GeneratorExit)
 """What ends a task from outside: no failure of its own, never retried."""
-_COMPLETED = State(StateType.COMPLETED, "Completed")
+_REPEATED = "done by the run that this one repeats"
 
 
 class Call:
@@ -76,7 +77,7 @@ def live(call: Call) -> Life:
     """The whole life. Gives the task's result, or raises what it raised."""
     session = call.session
     yield from _check(call)
-    if session.earlier or session.restarted:
+    if call.key in session.earlier or call.key in session.restarted:
         recalled = yield Blocking(lambda: session.recall(call.key, hint_of(call.wrapped)))
         if recalled is not None:
             return (yield from _recalled(call, recalled))
@@ -91,7 +92,7 @@ def _recalled(call: Call, recalled: Recalled) -> Life:
         record = call.opened()
         record.stored = recalled.stored
         record.started_at = record.created_at
-        yield from _end(call, record.signal(Complete(0, 0, "Cached", "done by the run that this one repeats")))
+        yield from _end(call, record.signal(Complete(record.run.attempt, 0, "Cached", _REPEATED)))
     return recalled.value
 
 
@@ -109,7 +110,7 @@ def _upstream(call: Call) -> Life:
         refused = RunFailed(f"{call.name} did not run: {future.name}, whose result it needs, has failed")
         refused.__cause__ = error
         record.error = (type(refused).__name__, refused.detail, None)
-        yield from _end(call, record.signal(Reject(f"upstream {future.name} failed: {record.failed(error)}")))
+        yield from _end(call, record.signal(Reject(f"upstream {future.name} failed: {describe(error)}")))
         raise refused
     if has_futures(call.args, call.kwargs):
         call.args, call.kwargs = replaced(call.args), replaced(call.kwargs)
@@ -133,16 +134,18 @@ def _tries(call: Call) -> Life:
             raise
         except Expired:
             failure: BaseException = RunTimedOut(f"task {call.name} was over its timeout of {call.options.timeout:g} s")
-            fact = _failed(call, record, failure, timed_out=True)
+            timed_out = True
         except BaseException as raised:  # noqa: BLE001 - whatever user code raises ends its task
-            failure = raised
-            fact = _failed(call, record, failure)
+            failure, timed_out = raised, False
         else:
             # A thread that was given up may come back when its flow has closed the record.
             if not record.state.final:
                 record.stored = yield from _keep(call, value, attempt)
                 yield from _end(call, record.signal(Complete(attempt, 0)))
             return value
+        if record.state.final:  # as above
+            raise failure
+        fact = _failed(call, record, failure, timed_out=timed_out)
         if record.state.type is not StateType.SCHEDULED:
             yield from _end(call, fact)
             raise failure
@@ -176,7 +179,7 @@ def _invoke(call: Call, context: RunContext, args: tuple[Any, ...], kwargs: dict
     )  # fmt: skip
 
 
-def _failed(call: Call, record: TaskRecord, error: BaseException, *, timed_out: bool = False) -> Fact:
+def _failed(call: Call, record: TaskRecord, error: BaseException, *, timed_out: bool) -> Fact:
     retryable = isinstance(error, Exception) and not call.session.root.stop.is_set()
     retryable = retryable and retrying.wanted(call.options.retry, error, timed_out=timed_out)
     line = record.failed(error)

@@ -8,24 +8,18 @@ import sys
 
 HEAVY = ("asyncio", "pydantic", "sqlalchemy", "sqlmodel", "celery", "kombu", "starlette", "apprise", "httpx2", "pluggy")
 CODE = f"""
-import sys, time
-begin = time.process_time()
+import sys
 from hub import flow, task
-spent = time.process_time() - begin
 @task(retries=2)
 def double(n: int) -> int: return 2 * n
 @flow
 def whole(n: int = 1) -> int: return double(n)
 import json
-print(json.dumps([spent, [name for name in {HEAVY!r} if name in sys.modules]]))
+print(json.dumps([name for name in {HEAVY!r} if name in sys.modules]))
 """
 
 
-def test_importing_flow_and_task_loads_no_heavy_module_and_takes_under_60_ms() -> None:
-    best = 1.0
-    for _ in range(5):  # processor time, the least of five: the machine may be busy with other tests
-        done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, timeout=60, check=True)
-        spent, loaded = json.loads(done.stdout)
-        assert loaded == []
-        best = min(best, spent)
-    assert best < 0.060
+def test_importing_flow_and_task_loads_no_heavy_module() -> None:
+    """What it costs is measured by `scripts/bench imports`; what makes it cost is checked here, exactly."""
+    done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, timeout=60, check=True)
+    assert json.loads(done.stdout) == []

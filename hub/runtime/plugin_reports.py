@@ -40,6 +40,7 @@ class Reporter:
         with self._store.write(durable=False) as tx:
             value = {"at": tx.now, "process": self._plugins.context.process, "rows": rows}
             tx.upsert(_VALUES, {"name": self._name, "value": value}, keys=["name"])
+            clear_old(tx)
         self._last, self._at = rows, now
         return False
 

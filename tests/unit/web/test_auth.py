@@ -25,7 +25,6 @@ from starlette.routing import Mount
 from starlette.testclient import TestClient
 from tests.unit.web.conftest import HERE, MakeClient
 
-OTHER = "00000000-0000-7000-8000-0000000000ff"
 OPS = [op for op in core_api().ops if op.scope is not None]
 OWN_PLUGINS = "only:hybrid,notifications,webhooks,dashboard"
 
@@ -91,8 +90,6 @@ def test_every_operation_refuses_who_is_not_known_or_may_not(op: Any, everything
 @pytest.fixture(scope="module")
 def things(shared: Store) -> dict[str, str]:
     """The ids of one thing of each kind, in the first workspace."""
-    with shared.write() as tx:
-        tx.insert(Workspace.__table__, {"id": OTHER, "name": "other", "created_at": tx.now})  # type: ignore[attr-defined]
     return _a_thing_of_each_kind(shared)
 
 

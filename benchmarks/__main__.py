@@ -19,12 +19,18 @@ from benchmarks.row import Row, figure
 MODULES = {
     "imports": "importing a flow, --help, --version",
     "tasks": "no-op tasks on SQLite and PostgreSQL, flow of 1,000, 10,000 mapped",
+    "growth": "100,000 tasks in one flow: what each costs, what memory they leave",
+    "logs": "lines of a run's log a second",
+    "mapped": "10,000 tasks spread over Celery workers",
     "footprint": "hub up: start, memory, idle CPU",
     "latency": "webhook sent to first line of the flow",
     "throughput": "short runs a second",
+    "automations": "one event against 1,000 automations",
     "door": "durable webhooks a second on 32 connections",
+    "burst": "20,000 webhooks on 64 connections until the last of their runs has ended",
     "history": "the run list of a long history",
     "install": "installed size and packages",
+    "peers": "the same flow in Prefect, where HUB_BENCH_PREFECT_PYTHON names an interpreter that has it",
 }
 
 

@@ -43,36 +43,49 @@ class BareCelery:
         options = ["--port", "0", "--unixsocket", path, "--save", "", "--dir", self._folder.name]
         self._processes = [subprocess.Popen([str(program), *options], **quiet)]
         url = f"redis+socket://{path}"
-        app.conf.broker_url = url
+        # A sender of its own: `app` keeps the connections of the first broker it sent to, which is gone the next time.
+        self._sender = Celery("sender", broker=url, set_as_current=False)
+        self._sender.conf.task_ignore_result = True
         self._processes.append(
             subprocess.Popen(
                 [sys.executable, "-m", "celery", "-A", "benchmarks.bare_celery", "worker", "-c", "1", "-l", "ERROR"],
                 cwd=ROOT, env={**os.environ, "BARE_BROKER": url}, **quiet,
             )
         )  # fmt: skip
-        self._first()
+        try:
+            self._first()
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End both processes."""
         for process in reversed(self._processes):
             process.terminate()
             process.wait(timeout=20)
-        app.pool.force_close_all()
+        self._sender.close()
         self._folder.cleanup()
 
     def latency(self, name: str) -> float:
         """Seconds from sending to the first line."""
         began = time.time()
-        note.apply_async((str(self.notes), name), retry=False)
+        self._send(name)
         return float(awaited(self.notes / name)) - began
 
     def rate(self, count: int) -> float:
         """Tasks a second."""
         began = time.time()
         for number in range(count):
-            note.apply_async((str(self.notes), f"r{number}"), retry=False)
+            self._send(f"r{number}")
         last = max(float(awaited(self.notes / f"r{number}")) for number in range(count))
         return count / (last - began)
+
+    def _send(self, name: str) -> None:
+        self._sender.send_task(note.name, (str(self.notes), name), retry=False)
 
     def _first(self) -> None:
         for number in range(100):

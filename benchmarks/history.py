@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import tempfile
 import time
@@ -11,6 +12,8 @@ from hub.client import Client
 from hub.client.inprocess import InProcess
 from hub.settings import load_settings
 from hub.store.opening import open_hub
+from hub.store.tables import RunRow
+from hub.store.tables.columns import JsonText
 from hub.types import DEFAULT_WORKSPACE, now_us
 from hub.web.app import build_app
 
@@ -87,6 +90,7 @@ def _fill(file: Path, count: int) -> float:
 def _blank(name: str, kind: str, now: int) -> str:
     if name.endswith("_at"):
         return str(now)
-    if "JSON" in kind.upper() or name in ("tags", "parameters", "retry_policy"):
-        return "'[]'" if name == "tags" else "'{}'"
+    if isinstance(RunRow.__table__.c[name].type, JsonText):
+        empty = RunRow.model_fields[name].get_default(call_default_factory=True)
+        return f"'{json.dumps(empty)}'"
     return "0" if any(word in kind.upper() for word in ("INT", "BOOL", "FLOAT")) else "''"

@@ -14,6 +14,8 @@ import os
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
+from typing import Any
 
 import uvloop
 
@@ -25,8 +27,10 @@ BODY = json.dumps({"ref": "refs/heads/main", "padding": "x" * 980}).encode()[:10
 class Connection(asyncio.Protocol):
     """One connection: sends, waits for the whole answer, sends again."""
 
-    def __init__(self, head: bytes, end: float, seen: list[float], statuses: Counter[bytes]) -> None:
-        self.head, self.end, self.seen, self.statuses = head, end, seen, statuses
+    def __init__(
+        self, head: bytes, end: float, left: Iterator[int], seen: list[float], statuses: Counter[bytes]
+    ) -> None:
+        self.head, self.end, self.left, self.seen, self.statuses = head, end, left, seen, statuses
         self.mark = os.urandom(6).hex()
         self.number = 0
         self.buffer = b""
@@ -34,7 +38,14 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
-        self.send()
+        self.go_on(time.perf_counter())
+
+    def go_on(self, now: float) -> None:
+        """Send the next one, or end."""
+        if now < self.end and next(self.left, None) is not None:
+            self.send()
+        else:
+            self.transport.close()
 
     def send(self) -> None:
         self.number += 1
@@ -56,18 +67,17 @@ class Connection(asyncio.Protocol):
         now = time.perf_counter()
         self.seen.append(now - self.began)
         self.statuses[head[9:12]] += 1
-        if now < self.end:
-            self.send()
-        else:
-            self.transport.close()
+        self.go_on(now)
 
     def connection_lost(self, _error: Exception | None) -> None:
         if not self.done.done():
             self.done.set_result(None)
 
 
-async def run(port: int, path: str, connections: int, seconds: float, secret: str) -> dict[str, object]:
-    """Load the server for a while."""
+async def run(
+    port: int, path: str, connections: int, seconds: float, secret: str, most: int = sys.maxsize
+) -> dict[str, Any]:
+    """Load the server for a while, or until so many requests were sent."""
     digest = hmac.new(secret.encode(), BODY, hashlib.sha256).hexdigest()
     head = (
         f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n"
@@ -76,10 +86,12 @@ async def run(port: int, path: str, connections: int, seconds: float, secret: st
     seen: list[float] = []
     statuses: Counter[bytes] = Counter()
     loop, began = asyncio.get_running_loop(), time.perf_counter()
-    lines = [
-        (await loop.create_connection(lambda: Connection(head, began + seconds, seen, statuses), "127.0.0.1", port))[1]
-        for _ in range(connections)
-    ]
+    left = iter(range(most))
+
+    def connection() -> Connection:
+        return Connection(head, began + seconds, left, seen, statuses)
+
+    lines = [(await loop.create_connection(connection, "127.0.0.1", port))[1] for _ in range(connections)]
     await asyncio.wait_for(asyncio.gather(*(line.done for line in lines)), seconds + 30)
     wall = time.perf_counter() - began
     return {

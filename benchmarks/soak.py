@@ -56,17 +56,28 @@ class Tally:
         )
 
 
-def soak(seconds: float, *, seed: int = 1, every: float = 2.0, settings: dict[str, str] | None = None) -> Tally:
-    """Send and kill for a while, let it settle, and count."""
+def soak(
+    seconds: float, *, seed: int = 1, every: float = 2.0, only: str = "", kills: int = 1_000_000, senders: int = 1,
+    settings: dict[str, str] | None = None,
+) -> Tally:  # fmt: skip
+    """Send and kill for a while, let it settle, and count.
+
+    `only` is the name of the process to kill (web, upkeep, worker, runs), else any; it ends early after `kills`.
+    """
     tally, stop = Tally(), threading.Event()
     with tempfile.TemporaryDirectory(prefix="hub-soak-") as folder, Site({**SETTINGS, **(settings or {})}) as site:
         site.start()
         source = _prepare(site, folder)
-        sender = threading.Thread(target=_send, args=(site, source, tally, stop), daemon=True)
-        sender.start()
-        _kill(site, seconds, random.Random(seed), every, tally)
+        threads = [
+            threading.Thread(target=_send, args=(site, source, tally, stop, f"s{number}-"), daemon=True)
+            for number in range(senders)
+        ]
+        for sender in threads:
+            sender.start()
+        _kill(site, seconds, random.Random(seed), every, tally, only=only, kills=kills)
         stop.set()
-        sender.join(timeout=60)
+        for sender in threads:
+            sender.join(timeout=60)
         _settle(site, tally)
         lines = Path(folder, "lines").read_text().splitlines() if Path(folder, "lines").exists() else []
         tally.repeated_steps = len(lines) - len(set(lines))
@@ -81,10 +92,10 @@ def _prepare(site: Site, folder: str) -> dict[str, Any]:
     return source
 
 
-def _send(site: Site, source: dict[str, Any], tally: Tally, stop: threading.Event) -> None:
+def _send(site: Site, source: dict[str, Any], tally: Tally, stop: threading.Event, prefix: str) -> None:
     url, number = f"{site.url}/in/" + str(source["url"]).rpartition("/in/")[2], 0
     while not stop.is_set():
-        name = f"d{number}"
+        name = f"{prefix}{number}"
         request = github.delivery("push", {**github.PUSH, "after": name}, str(source["secret"]))
         end = time.monotonic() + 45
         while time.monotonic() < end:
@@ -103,17 +114,26 @@ def _send(site: Site, source: dict[str, Any], tally: Tally, stop: threading.Even
         time.sleep(0.1)
 
 
-def _kill(site: Site, seconds: float, choose: random.Random, every: float, tally: Tally) -> None:
+def _kill(
+    site: Site, seconds: float, choose: random.Random, every: float, tally: Tally, *, only: str, kills: int
+) -> None:
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        time.sleep(min(every, max(0.1, end - time.monotonic())))
-        below = [pid for pid in tree(site.pid) if pid != site.pid]
+    while time.monotonic() < end and tally.kills < kills:
+        time.sleep(min(every * choose.uniform(0.5, 1.5), max(0.1, end - time.monotonic())))
+        below = [pid for pid in tree(site.pid) if pid != site.pid and (not only or _name(pid) == f"hub {only}")]
         if below and time.monotonic() < end:
             try:
                 os.kill(choose.choice(below), signal.SIGKILL)
                 tally.kills += 1
             except ProcessLookupError:
                 continue
+
+
+def _name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
 
 
 def _settle(site: Site, tally: Tally) -> None:
@@ -148,9 +168,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/soak", description=__doc__)
     parser.add_argument("--seconds", type=float, default=600.0)
     parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--only", default="", help="kill processes of this name alone: web, upkeep, worker, runs")
+    parser.add_argument("--kills", type=int, default=1_000_000, help="end after so many kills")
+    parser.add_argument("--senders", type=int, default=1, help="how many send at once")
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
-    tally = soak(options.seconds, seed=options.seed)
+    tally = soak(
+        options.seconds, seed=options.seed, only=options.only, kills=options.kills, senders=options.senders
+    )  # fmt: skip
     print(tally)
     return 0 if tally.good else 1
 

@@ -82,8 +82,7 @@ def _postgres(count: int, times: int) -> list[Row]:
 
 
 def _run(folder: str, arguments: list[int], settings: dict[str, str] | None = None) -> dict[str, Any]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("HUB_")}
-    environment |= {"HUB_HOME": folder, **(settings or {})}
+    environment = without_settings() | {"HUB_HOME": folder, **(settings or {})}
     done = subprocess.run(
         [sys.executable, "-c", _SCRIPT, *map(str, arguments)],
         env=environment, cwd=Path(__file__).parents[1], capture_output=True, text=True, timeout=300,
@@ -92,6 +91,11 @@ def _run(folder: str, arguments: list[int], settings: dict[str, str] | None = No
         raise RuntimeError(done.stderr[-2000:])
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
+
+
+def without_settings() -> dict[str, str]:
+    """The environment without the hub's settings."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("HUB_")}
 
 
 def _sqlite_floor(folder: Path, count: int, times: int) -> float:

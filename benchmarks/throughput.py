@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,19 +26,24 @@ def measure(quick: bool) -> list[Row]:
     count = 100 if quick else 200
     with BareCelery() as bare:
         floor = bare.rate(count)
-    rows = [_row("short runs, embedded", count, {}, 150, floor)]
+    return everywhere(lambda place: [_row(place, count, floor)])
+
+
+def everywhere(rows: Callable[[str], list[Row]]) -> list[Row]:
+    """The rows of each of `PLACES`; of PostgreSQL and Redis only where they are."""
+    found = rows("SQLite")
     try:
-        with _database() as url:
-            settings = {"database_url": url, "broker_url": REDIS}
-            rows.append(_row("short runs, PostgreSQL and Redis", count, settings, 200, floor))
+        return found + rows("PostgreSQL")
     except OSError as error:
         print(f"PostgreSQL and Redis are left out: {error}", file=sys.stderr)
-    return rows
+        return found
 
 
-def _row(name: str, count: int, settings: dict[str, str], budget: float, floor: float) -> Row:
-    rate = _runs(count, settings)
-    return Row(name, rate, "/s", budget, floor, "bare Celery", "more", note=f"{count} runs")
+def _row(place: str, count: int, floor: float) -> Row:
+    name, budget = ("embedded", 150) if place == "SQLite" else ("PostgreSQL and Redis", 200)
+    with PLACES[place]() as settings:
+        rate = _runs(count, settings)
+    return Row(f"short runs, {name}", rate, "/s", budget, floor, "bare Celery", "more", note=f"{count} runs")
 
 
 def _runs(count: int, settings: dict[str, str]) -> float:
@@ -65,7 +70,23 @@ def _ended(site: Site, count: int) -> list[dict[str, object]]:
 
 
 @contextmanager
-def _database() -> Iterator[str]:
+def embedded() -> Iterator[dict[str, str]]:
+    """The settings of a hub with nothing beside it."""
+    yield {}
+
+
+@contextmanager
+def at_scale() -> Iterator[dict[str, str]]:
+    """The settings of a hub on a new database of PostgreSQL and on Redis. Raises OSError where they are not."""
+    with database() as url:
+        yield {"database_url": url, "broker_url": REDIS}
+
+
+PLACES = {"SQLite": embedded, "PostgreSQL": at_scale}
+
+
+@contextmanager
+def database() -> Iterator[str]:
     try:
         import psycopg
     except ModuleNotFoundError as error:

@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import hmac
 import os
+import tempfile
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -75,8 +76,9 @@ def _key_file(path: Path) -> str:
             return path.read_text(encoding="ascii")
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         # A second process that starts at the same time must not see half a key: write aside, link into place.
-        aside = path.with_name(f"key.{os.getpid()}")
-        with os.fdopen(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+        # A name that nobody has had: another thread may be here, and a process that was killed here had this one's id.
+        number, aside = tempfile.mkstemp(prefix="key.", dir=path.parent)
+        with os.fdopen(number, "w") as file:
             file.write(new_key())
             file.flush()
             os.fsync(file.fileno())

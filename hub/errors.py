@@ -4,7 +4,8 @@ HubError                       anything the hub says no to, with a code, a hint 
 ├── UsageError                 the caller asked in a wrong way            exit 2, HTTP 422
 │   ├── ParameterError         a flow parameter has the wrong type or is missing
 │   ├── SettingError           a setting is unknown or has a wrong value
-│   └── ExpressionError        a CEL expression does not parse or evaluate
+│   ├── ExpressionError        a CEL expression does not parse or evaluate
+│   └── TemplateError          a template of a text does not parse or cannot be rendered
 ├── NotFoundError              no such thing in this workspace            exit 3, HTTP 404
 ├── RefusedError               the rules or the permissions say no        exit 4, HTTP 403/409
 │   ├── AuthenticationError    who is asking is not known                 HTTP 401
@@ -12,10 +13,14 @@ HubError                       anything the hub says no to, with a code, a hint 
 │   └── ConflictError          the thing is not in a state for this       HTTP 409
 ├── UnavailableError           try again later (broker, database, disk)   exit 75, HTTP 503
 │   ├── ContentionError        another process was faster three times
-│   └── RateLimitedError       too many tries in a short time             HTTP 429
+│   ├── RateLimitedError       too many tries in a short time             HTTP 429
+│   ├── LimitTimeout           no slot of a limit came free in time (a TimeoutError, too)
+│   └── PauseTimeout           nobody resumed the run in time (a TimeoutError, too)
 ├── FlowLoadError              a flow file does not import                exit 1, HTTP 422
 └── RunError                   how a run ended, as its caller sees it     exit 1
     ├── RunFailed              user code raised
+    │   ├── ProgramFailed      a program ended badly (returncode, stderr)
+    │   └── RequestFailed      an HTTP request did (status_code, body)
     ├── RunTimedOut            over its timeout
     ├── RunCancelled           cancelled while it ran
     └── RunCrashed             what ran it was lost
@@ -66,6 +71,12 @@ class ExpressionError(UsageError):
     """A filter or mapping expression does not parse, or failed on its input."""
 
     code = "invalid-expression"
+
+
+class TemplateError(UsageError):
+    """A template of a text for people does not parse, or could not be rendered."""
+
+    code = "invalid-template"
 
 
 class NotFoundError(HubError):
@@ -125,6 +136,24 @@ class RateLimitedError(UnavailableError):
     status = 429
 
 
+class LimitTimeout(UnavailableError, TimeoutError):
+    """What was asked of a limit was not to be had within the `timeout` that its asker gave."""
+
+    code = "limit-timeout"
+
+
+class WaitTimeout(UnavailableError, TimeoutError):
+    """What a flow waited for (an input, an event, a message) did not come within its `timeout`."""
+
+    code = "wait-timeout"
+
+
+class PauseTimeout(WaitTimeout):
+    """Nobody resumed a run within the `timeout` that its `pause` or `suspend` gave."""
+
+    code = "pause-timeout"
+
+
 class FlowLoadError(HubError):
     """A flow file could not be imported or holds no such flow."""
 
@@ -140,6 +169,51 @@ class RunError(HubError):
 
 class RunFailed(RunError):
     """User code raised and no retry was left."""
+
+
+class ProgramFailed(RunFailed):
+    """A program could not be run, or ended badly: `returncode` (minus a signal's number), `stderr` (its last lines).
+
+    `error_class` says what kind of failure it was.
+    """
+
+    code = "program-failed"
+
+    def __init__(
+        self, detail: str, *, hint: str = "", returncode: int | None = None, stderr: str = "",
+        error_class: str = "user_error",
+    ) -> None:  # fmt: skip
+        super().__init__(detail, hint=hint)
+        self.returncode = returncode
+        self.stderr = stderr
+        self.error_class = error_class
+
+
+class RequestFailed(RunFailed):
+    """An HTTP request got no answer, or not the one expected: `status_code`, `body` (how it begins), `retry_after`.
+
+    `error_class` says what kind of failure it was.
+    """
+
+    code = "request-failed"
+
+    def __init__(
+        self, detail: str, *, hint: str = "", status_code: int | None = None, body: str = "",
+        retry_after: float | None = None, error_class: str = "user_error",
+    ) -> None:  # fmt: skip
+        super().__init__(detail, hint=hint)
+        if retry_after is not None:
+            self.fields["retry_after"] = retry_after
+        self.status_code = status_code
+        self.body = body
+        self.retry_after = retry_after
+        self.error_class = error_class
+
+
+class RollbackPending(RunError):
+    """What an earlier attempt staged is not undone yet, so the run cannot be tried again."""
+
+    code = "rollback-pending"
 
 
 class RunTimedOut(RunError):
@@ -161,12 +235,24 @@ class RunCrashed(RunError):
 
 
 class TransientError(Exception):
-    """A transport failed in a way that a later try may not; `retry_after` in seconds if the peer said so."""
+    """A transport failed in a way that a later try may not; `retry_after` in seconds if the peer said so.
 
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+    `status` is what the peer answered (of HTTP or SMTP), where it did.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None, status: int | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.status = status
 
 
 class PermanentError(Exception):
-    """A transport failed in a way that no retry mends (bad address, 401, 404, 410)."""
+    """A transport failed in a way that no retry mends (bad address, 401, 404, 410); `status` as above."""
+
+    def __init__(self, message: str = "", *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class DeclinedError(PermanentError):
+    """The peer refused this one thing (400, 413, 422); it may take another."""

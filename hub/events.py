@@ -39,12 +39,51 @@ _RUN: dict[str, Level] = {
     "started_at": "metadata",
     "ended_at": "metadata",
     "error_type": "metadata",
+    "error_class": "metadata",
     "state_message": "errors",
     "error_message": "errors",
     "parameters": "params",
 }
 
 _NAMED: dict[str, Level] = {"name": "metadata", "version": "metadata"}
+
+_INPUT: dict[str, Level] = {"key": "metadata", "point_id": "metadata"}
+
+_ARTIFACT: dict[str, Level] = {
+    "kind": "metadata",
+    "key": "metadata",
+    "flow_name": "metadata",
+    "task_name": "metadata",
+    "task_run_id": "metadata",
+    "description": "results",
+}
+
+_SENT: dict[str, Level] = {
+    "endpoint_id": "metadata",
+    "kind": "metadata",
+    "attempt": "metadata",
+    "status_code": "metadata",
+}
+
+_ASSET: dict[str, Level] = {
+    "key": "metadata",
+    "asset_id": "metadata",
+    "flow_name": "metadata",
+    "task_name": "metadata",
+    "task_run_id": "metadata",
+    "attempt": "metadata",
+    "upstream": "metadata",
+    "details": "results",
+}
+
+_CONTROLLED: dict[str, Level] = {
+    "control": "metadata",
+    "deployment_id": "metadata",
+    "deployment_name": "metadata",
+    "origin": "metadata",
+    "reason": "metadata",
+    "key": "params",
+}
 
 RUN_VERBS = (
     "created",
@@ -58,6 +97,10 @@ RUN_VERBS = (
     "lost",
     "released",
     "late",
+    "sleeping",
+    "suspended",
+    "waiting",
+    "went_on",
     "paused",
     "resumed",
     "cancel_requested",
@@ -67,15 +110,51 @@ RUN_VERBS = (
 CATALOG: dict[str, dict[str, Level]] = {
     **{f"hub.run.{verb}": _RUN for verb in RUN_VERBS},
     **{f"hub.deployment.{verb}": _NAMED for verb in ("created", "updated", "deleted", "paused", "resumed")},
-    **{f"hub.source.{verb}": _NAMED for verb in ("created", "updated", "rotated", "deleted")},
+    **{f"hub.source.{verb}": _NAMED for verb in ("created", "updated", "rotated", "paused", "resumed", "deleted")},
+    "hub.source.connected": _NAMED,
+    "hub.source.disconnected": {"name": "metadata", "reason": "errors"},
     **{f"hub.automation.{verb}": _NAMED for verb in ("created", "updated", "deleted")},
     **{f"hub.channel.{verb}": _NAMED for verb in ("created", "updated", "disabled", "deleted")},
+    "hub.channel.template_failed": {"name": "metadata", "error": "errors"},
     **{
         f"hub.schedule.{verb}": {"deployment_id": "metadata", "kind": "metadata"}
         for verb in ("created", "updated", "deleted")
     },
     "hub.schedule.failed": {"deployment_id": "metadata", "planned_at": "metadata", "error": "errors"},
-    "hub.automation.failed": {"name": "metadata", "cause": "metadata", "error": "errors"},
+    "hub.rollback.failed": {
+        "flow_name": "metadata",
+        "run_name": "metadata",
+        "task_name": "metadata",
+        "task_run_id": "metadata",
+        "step": "metadata",
+        "tries": "metadata",
+        "rollback_run_id": "metadata",
+        "error": "errors",
+    },
+    "hub.automation.failed": {"name": "metadata", "cause": "metadata", "depth": "metadata", "error": "errors"},
+    "hub.source.confirmed": {"name": "metadata", "by": "metadata"},
+    "hub.source.unconfirmed": {"name": "metadata", "by": "metadata", "reason": "errors"},
+    "hub.automation.ticked": {"name": "metadata", "planned_for": "metadata"},
+    "hub.automation.missed": {
+        "name": "metadata",
+        "cause": "metadata",
+        "depth": "metadata",
+        "since": "metadata",
+        "until": "metadata",
+        "count": "metadata",
+        "threshold": "metadata",
+        "key": "params",
+    },
+    "hub.source.silent": {"name": "metadata", "since": "metadata", "after_s": "metadata"},
+    "hub.source.drifted": {
+        "name": "metadata",
+        "event_type": "metadata",
+        "kind": "metadata",
+        "receipt_id": "metadata",
+        "path": "params",
+    },
+    "hub.source.heard": {"name": "metadata", "since": "metadata", "reason": "metadata"},
+    **{f"hub.flow_control.{verdict}": _CONTROLLED for verdict in ("delayed", "merged", "dropped", "cancelled")},
     "hub.receipt.failed": {"receipt_id": "metadata", "source_id": "metadata", "error": "errors"},
     "hub.alert.raised": {
         "alert_id": "metadata",
@@ -83,6 +162,12 @@ CATALOG: dict[str, dict[str, Level]] = {
         "severity": "metadata",
         "title": "errors",
     },
+    "hub.alert.resolved": {"alert_id": "metadata", "kind": "metadata", "title": "errors"},
+    "hub.alert.acknowledged": {"alert_id": "metadata", "kind": "metadata", "by": "metadata", "title": "errors"},
+    **{f"hub.route.{verb}": _NAMED for verb in ("created", "updated", "deleted")},
+    "hub.route.failed": {"name": "metadata", "alert_id": "metadata", "error": "errors"},
+    **{f"hub.silence.{verb}": {"by": "metadata", "comment": "errors"} for verb in ("created", "ended")},
+    **{f"hub.inhibition.{verb}": _NAMED for verb in ("created", "updated", "deleted")},
     "hub.delivery.sent": {"alert_id": "metadata", "channel": "metadata", "attempt": "metadata"},
     "hub.delivery.failed": {
         "alert_id": "metadata",
@@ -90,12 +175,28 @@ CATALOG: dict[str, dict[str, Level]] = {
         "attempt": "metadata",
         "error": "errors",
     },
+    **{f"hub.endpoint.{verb}": _NAMED for verb in ("created", "updated", "rotated", "deleted")},
+    "hub.endpoint.disabled": {"name": "metadata", "reason": "errors"},
+    "hub.webhook.delivered": _SENT,
+    "hub.webhook.failed": {**_SENT, "error": "errors"},
     "hub.command.answered": {
         "command_id": "metadata",
         "op": "metadata",
         "status": "metadata",
         "code": "metadata",
     },
+    **{
+        f"hub.limit.{verb}": {"name": "metadata", "slots": "metadata", "rate": "metadata", "period_us": "metadata"}
+        for verb in ("created", "updated", "deleted")
+    },
+    **{f"hub.artifact.{verb}": _ARTIFACT for verb in ("created", "updated")},
+    "hub.asset.materialized": _ASSET,
+    "hub.asset.failed": {**_ASSET, "error": "errors"},
+    "hub.variable.set": {"name": "metadata", "tags": "metadata", "created": "metadata", "value": "params"},
+    "hub.variable.unset": {"name": "metadata"},
+    "hub.input.asked": {**_INPUT, "expires_at": "metadata", "description": "params"},
+    "hub.input.answered": {**_INPUT, "value": "params"},
+    "hub.input.expired": {**_INPUT, "expires_at": "metadata"},
     "hub.worker.started": {"name": "metadata", "slots": "metadata", "queues": "metadata"},
     "hub.worker.lost": {"name": "metadata"},
     "hub.worker.stopped": {"name": "metadata"},
@@ -111,8 +212,22 @@ WEBHOOK_FIELDS: dict[str, Level] = {
     "provider_type": "metadata",
     "delivery_id": "metadata",
     "index": "metadata",
+    "replay_of": "metadata",
+    "order_no": "metadata",
+    "order_key": "params",
+    "order_error": "errors",
 }
-"""Fields of an event that came in by a webhook, of type `<preset>.<provider's type>`; the receipt keeps its body."""
+"""Fields of an event that came in by a webhook, of type `<preset>.<provider's type>`; the receipt keeps its body.
+
+`replay_of` is there when somebody let the request happen again. `order_no` counts the events of a source whose runs are
+made in order, `order_key` is what they share, `order_error` why there is none."""
+
+EMITTED = "emitted"
+"""The source of events that users write themselves."""
+EMITTED_FIELDS: dict[str, Level] = {"resource": "metadata", "related": "metadata", "payload": "params"}
+"""Their fields: labels of what they are about, and what they say."""
+
+_OF_OTHERS = {**WEBHOOK_FIELDS, **EMITTED_FIELDS}
 
 
 def split(type_: str, fields: Mapping[str, Any]) -> tuple[JsonObject, JsonObject]:
@@ -121,7 +236,7 @@ def split(type_: str, fields: Mapping[str, Any]) -> tuple[JsonObject, JsonObject
     Raises KeyError for a type or a field that nobody classed, TypeError for a float among the metadata (it could
     not be hashed): both are defects of the hub, not of its user.
     """
-    classes = WEBHOOK_FIELDS if not type_.startswith("hub.") else CATALOG[type_]
+    classes = CATALOG[type_] if type_.startswith("hub.") else _OF_OTHERS
     body: JsonObject = {}
     private: dict[str, dict[str, Any]] = {}
     for name, value in fields.items():

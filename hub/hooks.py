@@ -20,7 +20,12 @@ import pluggy
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
+    from hub.channels import ChannelKind
+    from hub.connections import ConnectionKind
+    from hub.consumers import ConsumerKind
     from hub.plugins import Context, Loop, Panel, PresetText
+    from hub.resultstores import ResultStoreKind
+    from hub.serializers import Serializer
     from hub.web.api.op import Api
 
 _log = logging.getLogger("hub.plugins")
@@ -131,16 +136,41 @@ class Hooks:
         """See hub_commands."""
         return self._flat("hub_commands", 5)
 
+    def sections(self) -> list[Any]:
+        """See hub_sections."""
+        return self._flat("hub_sections", 5)
+
     def presets(self) -> list[PresetText]:
         """See hub_presets."""
         return self._flat("hub_presets", 5)
 
+    def connection_kinds(self) -> list[ConnectionKind]:
+        """See hub_connection_kinds."""
+        return self._flat("hub_connection_kinds", 5)
+
+    def consumers(self) -> list[ConsumerKind]:
+        """See hub_consumers."""
+        return self._flat("hub_consumers", 5)
+
+    def result_stores(self) -> list[ResultStoreKind]:
+        """See hub_result_stores."""
+        return self._flat("hub_result_stores", 5)
+
+    def serializers(self) -> list[Serializer]:
+        """See hub_serializers."""
+        return self._flat("hub_serializers", 5)
+
+    def channel_kinds(self) -> list[ChannelKind]:
+        """See hub_channel_kinds."""
+        return self._flat("hub_channel_kinds", 5)
+
     def webhook_verify(self, source: Mapping[str, Any], request: Any, secrets: Any) -> Any:
         """See hub_webhook_verify. The first answer that is not None; an error is None, which is "not verified"."""
-        for result in self._collect("hub_webhook_verify", 2, source=source, request=request, secrets=secrets):
-            if result.ok and result.value is not None:
-                return result.value
-        return None
+        return self._first("hub_webhook_verify", 2, source=source, request=request, secrets=secrets)
+
+    def webhook_sign(self, source: Mapping[str, Any], request: Any, secret: Any) -> Any:
+        """See hub_webhook_sign. The first answer that is not None; an error is None, which is "cannot be signed"."""
+        return self._first("hub_webhook_sign", 2, source=source, request=request, secret=secret)
 
     def run_state(self, event: Mapping[str, Any], run: Mapping[str, Any]) -> list[Result]:
         """See hub_run_state."""
@@ -165,6 +195,10 @@ class Hooks:
 
     def _flat(self, name: str, limit: float, **arguments: Any) -> list[Any]:
         return [item for result in self._collect(name, limit, **arguments) if result.ok for item in result.value or ()]
+
+    def _first(self, name: str, limit: float, **arguments: Any) -> Any:
+        given = (result.value for result in self._collect(name, limit, **arguments) if result.ok)
+        return next((value for value in given if value is not None), None)
 
     def _collect(self, name: str, limit: float, **arguments: Any) -> list[Result]:
         given = {**arguments, "ctx": self._context}

@@ -13,7 +13,12 @@ import pluggy
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
+    from hub.channels import ChannelKind
+    from hub.connections import ConnectionKind
+    from hub.consumers import ConsumerKind
     from hub.plugins import Context, Loop, Panel, PresetText
+    from hub.resultstores import ResultStoreKind
+    from hub.serializers import Serializer
     from hub.web.api.op import Api
 
 HOOKSPEC_VERSION = "1.0"
@@ -52,13 +57,48 @@ def hub_commands(ctx: Context) -> Iterable[Any]:  # type: ignore[empty-body]
 
 
 @hookspec
+def hub_sections(ctx: Context) -> Iterable[Any]:  # type: ignore[empty-body]
+    """Give sections of `hub.yaml` (`hub.runtime.definitions.section.Section`): what `hub apply` can declare."""
+
+
+@hookspec
 def hub_presets(ctx: Context) -> Iterable[PresetText]:  # type: ignore[empty-body]
     """Give webhook presets as YAML texts."""
+
+
+@hookspec
+def hub_connection_kinds(ctx: Context) -> Iterable[ConnectionKind]:  # type: ignore[empty-body]
+    """Give kinds of connection (`hub.connections.ConnectionKind`): typed settings of a service, secrets included."""
+
+
+@hookspec
+def hub_consumers(ctx: Context) -> Iterable[ConsumerKind]:  # type: ignore[empty-body]
+    """Give kinds of consumer (`hub.consumers.ConsumerKind`): brokers whose messages come in as requests do."""
+
+
+@hookspec
+def hub_result_stores(ctx: Context) -> Iterable[ResultStoreKind]:  # type: ignore[empty-body]
+    """Give result stores (`hub.resultstores.ResultStoreKind`), each on connections of one kind."""
+
+
+@hookspec
+def hub_serializers(ctx: Context) -> Iterable[Serializer]:  # type: ignore[empty-body]
+    """Give serializers (`hub.serializers.Serializer`) for results that are no JSON."""
+
+
+@hookspec
+def hub_channel_kinds(ctx: Context) -> Iterable[ChannelKind]:  # type: ignore[empty-body]
+    """Give kinds of channel (`hub.channels.ChannelKind`): schemes of addresses that alerts can be sent to."""
 
 
 @hookspec(firstresult=True)
 def hub_webhook_verify(ctx: Context, source: Mapping[str, Any], request: Any, secrets: Any) -> Any:
     """Verify a request of a `plugin:<name>` preset; None: not mine. An error counts as not verified."""
+
+
+@hookspec(firstresult=True)
+def hub_webhook_sign(ctx: Context, source: Mapping[str, Any], request: Any, secret: Any) -> Any:
+    """Sign a request of a `plugin:<name>` preset as its provider would, for `hub trigger`; None: not mine."""
 
 
 @hookspec

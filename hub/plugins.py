@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -23,6 +24,7 @@ from hub.hooks import Hooks
 from hub.manifest import Manifest, read_manifest
 from hub.settings import Settings
 
+log = logging.getLogger("hub.plugins")
 GROUP = "hub.plugins"
 OWN_DISTRIBUTION = "hubspoke"
 IMPORT_LIMIT = 5.0
@@ -46,13 +48,17 @@ class Loop:
     """One upkeep loop: `step()` does one bounded piece of work and says whether it did any.
 
     It is called when one of `topics` is woken, again after work was done (True), and every `interval` seconds; a
-    number instead of False says in how many seconds there will be something to do.
+    number instead of False says in how many seconds there will be something to do. Between two calls pass at least
+    `pace` seconds, so that what comes thick and fast is done in batches; the first call after a rest is not delayed
+    but by `linger` seconds: work that nobody waits for keeps out of the way of what woke it.
     """
 
     name: str
     step: Callable[[], bool | float]
     topics: tuple[str, ...] = ()
     interval: float = 1.0
+    pace: float = 0.0
+    linger: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +146,8 @@ def _own_first(point: EntryPoint) -> tuple[bool, str]:
 def _distribution(point: EntryPoint) -> tuple[str, str]:
     try:
         return (str(point.dist.name or ""), str(point.dist.version or "")) if point.dist is not None else ("", "")
-    except Exception:  # noqa: BLE001 - a half-removed distribution has no readable metadata; it is a stranger then
+    except Exception as error:  # noqa: BLE001 - a half-removed distribution has no readable metadata
+        log.debug("the plugin %s counts as a stranger's: its metadata cannot be read: %s", point.name, error)
         return ("", "")
 
 

@@ -12,12 +12,15 @@ import os
 import tempfile
 import tomllib
 from collections.abc import Mapping
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from hub.errors import SettingError
+from hub.version import __version__
 
 _PATH_LIMIT = 70
 """Unix socket paths end at 104 to 108 bytes; a longer home gets a short directory in the temporary folder."""
@@ -46,12 +49,28 @@ class Settings(BaseModel):
     )
     web_hosts: tuple[str, ...] = Field((), description="Further Host names the console answers to.")
     web_trusted_proxies: int = Field(0, ge=0, le=8, description="Reverse proxies in front whose client address counts.")
+    web_proxy_networks: tuple[str, ...] = Field(
+        (), description="Addresses of those proxies, 10.0.0.0/8; what others say of a client's address is ignored."
+    )
     web_max_body: int = Field(1_048_576, ge=1, description="Largest API request body.")
 
     door_max_body: int = Field(26_214_400, ge=1, description="Largest webhook body any source may allow.")
     door_read_timeout: float = Field(10.0, gt=0, description="Time a sender has for its whole body.")
     door_queue: int = Field(2048, ge=1, description="Receipts that may wait for the writer before 503.")
     door_rejected_per_minute: int = Field(60, ge=0, description="Rejected requests kept per source and minute.")
+
+    outbound_networks: tuple[str, ...] = Field(
+        (), description="Private networks (CIDR) that requests to addresses given by others may reach."
+    )
+
+    endpoint_timeout: float = Field(15.0, gt=0, le=60, description="Time an endpoint has to answer a webhook.")
+    endpoint_retry_delays: tuple[float, ...] = Field(
+        (5, 300, 1800, 7200, 18000, 36000, 36000),
+        description="Delays between tries of one webhook to an endpoint; after the last it has failed.",
+    )
+    endpoint_disable_after: float = Field(
+        432000, ge=0, description="An endpoint that took nothing for so long is disabled."
+    )
 
     worker_slots: int = Field(2, ge=1, le=256, description="Runs a worker executes at once.")
     worker_queues: tuple[str, ...] = Field(("default",), description="Work queues a worker serves.")
@@ -72,12 +91,34 @@ class Settings(BaseModel):
 
     sdk_threads: int = Field(16, ge=1, le=512, description="Threads of one run for submitted and mapped tasks.")
 
+    sdk_task_retries: int = Field(0, ge=0, le=1000, description="Retries of tasks that say nothing about them.")
+    sdk_task_retry_delay: float = Field(
+        0.0, ge=0, le=2_592_000, description="Delay between tries of tasks that say nothing about it."
+    )
+    sdk_flow_retries: int = Field(0, ge=0, le=1000, description="Retries of flows that say nothing about them.")
+    sdk_flow_retry_delay: float = Field(
+        0.0, ge=0, le=2_592_000, description="Delay between tries of flows that say nothing about it."
+    )
+    sdk_loggers: tuple[str, ...] = Field(
+        (), description="Further loggers of Python's logging whose lines are kept with the run that wrote them."
+    )
+
+    sdk_wait_in_place: float = Field(
+        60.0, ge=0, description="Sleeps and retry delays up to so long keep the worker's slot; longer ones free it."
+    )
+
     alerts_from: str = Field("Hubspoke", description="Name alerts are sent under.")
     alerts_retry_delays: tuple[float, ...] = Field(
         (10, 60, 300, 1800, 7200),
         description="Delays between tries of one delivery; after the last it is dead.",
     )
 
+    alerts_timeout: float = Field(20.0, gt=0, le=20, description="Time one attempt to deliver an alert may take.")
+    alerts_reach: Literal["auto", "open", "public", "fixed"] = Field(
+        "auto",
+        description="Hosts that channels may have: open (any), public (and `outbound_networks`), fixed (known services"
+        " and signed webhooks); auto: open where the console needs no login, else public.",
+    )
     alerts_schemes: tuple[str, ...] = Field(
         (), description="Schemes that addresses of channels may have, such as `mailtos`; empty allows all."
     )
@@ -86,14 +127,29 @@ class Settings(BaseModel):
     sync_poll: float = Field(50.0, ge=0, le=60, description="Long poll of a link for commands.")
     sync_longest_wait: float = Field(300.0, gt=0, description="Longest wait of a link between two tries.")
 
+    results: str = Field("local", min_length=1, description="Result store for what is too large for a row.")
+
     retention_runs: float = Field(2_592_000, ge=0, description="How long ended runs are kept; 0: for ever.")
     retention_events: float = Field(2_592_000, ge=0, description="How long stamped events are kept; 0: for ever.")
+    retention_artifacts: float = Field(
+        2_592_000, ge=0, description="How long artifacts and materializations are kept; 0: for ever."
+    )
+    retention_cache: float = Field(
+        2_592_000, ge=0, description="How long cached results are kept after their last use; 0: for ever."
+    )
     retention_receipts: float = Field(2_592_000, ge=0, description="How long receipts are kept; 0: for ever.")
 
     plugins: str = Field("", description="none, only:a,b or -c,-d: which plugins are loaded; empty: all.")
     plugins_strict: bool = Field(False, description="A plugin that does not load ends the process.")
     log_format: Literal["console", "json"] = Field("console", description="How processes write their log.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level written.")
+
+    @field_validator("outbound_networks", "web_proxy_networks")
+    @classmethod
+    def _are_networks(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+        for text in texts:
+            ip_network(text)
+        return texts
 
     @property
     def sqlite_path(self) -> Path | None:
@@ -110,6 +166,14 @@ class Settings(BaseModel):
     def socket_dir(self) -> Path:
         """A directory for Unix sockets whose path is short enough."""
         return socket_dir(self.home)
+
+    @property
+    def api_socket(self) -> Path:
+        """Where a running hub listens for commands of its own machine: of the same version, on the same database."""
+        path = self.sqlite_path
+        database = str(path.absolute()) if path is not None else self.resolved_database_url
+        digest = hashlib.sha256(f"{__version__} {database}".encode()).hexdigest()[:12]
+        return self.socket_dir / f"api-{digest}.sock"
 
 
 def socket_dir(home: Path) -> Path:
@@ -139,10 +203,33 @@ def load_settings(flags: Mapping[str, Any] | None = None, *, environ: Mapping[st
         raise SettingError(_sentences(error), hint="Run `hub settings` to see every setting.") from None
 
 
+_NO_SETTINGS = ("HUB_TEST_", "HUB_BENCH_", "HUB_PLUGIN__", "HUB_SAFE_")
+
+
+def local_without_login(settings: Settings) -> bool:
+    """Whether only this machine can reach the console, so that asking is owning.
+
+    A public URL means that a proxy stands in front, and many proxies show nothing of themselves: then a login.
+    """
+    public = urlsplit(settings.public_url).hostname
+    only_here = is_loopback(settings.web_host) and (public is None or is_loopback(public))
+    return only_here and settings.web_login == "auto"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether the name is one that only this machine can mean."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def _environment(environ: Mapping[str, str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for variable, value in environ.items():
-        if not variable.startswith("HUB_") or variable.startswith(("HUB_TEST_", "HUB_PLUGIN__", "HUB_SAFE_")):
+        if not variable.startswith("HUB_") or variable.startswith(_NO_SETTINGS):
             continue
         name = variable.removeprefix("HUB_").lower()
         if name.endswith("_file") and name.removesuffix("_file") in Settings.model_fields:

@@ -31,9 +31,11 @@ WAITING: frozenset[StateType] = frozenset({S.SCHEDULED, S.PENDING, S.PAUSED})
 
 MOVES: MappingProxyType[StateType, frozenset[StateType]] = MappingProxyType(
     {
-        S.SCHEDULED: frozenset({S.PENDING, S.RUNNING, S.PAUSED, S.CANCELLED, S.FAILED}),
+        S.SCHEDULED: frozenset({S.PENDING, S.RUNNING, S.PAUSED, S.CANCELLED, S.FAILED, S.SCHEDULED}),
         S.PENDING: frozenset({S.PENDING, S.RUNNING, S.SCHEDULED, S.CANCELLED, S.COMPLETED, S.FAILED, S.CRASHED}),
-        S.RUNNING: frozenset({S.COMPLETED, S.FAILED, S.CRASHED, S.CANCELLING, S.CANCELLED, S.SCHEDULED}),
+        S.RUNNING: frozenset(
+            {S.RUNNING, S.COMPLETED, S.FAILED, S.CRASHED, S.CANCELLING, S.CANCELLED, S.SCHEDULED, S.PAUSED}
+        ),
         S.PAUSED: frozenset({S.SCHEDULED, S.CANCELLED, S.FAILED}),
         S.CANCELLING: frozenset({S.CANCELLED}),
         S.COMPLETED: frozenset(),
@@ -49,15 +51,18 @@ NAMES: MappingProxyType[str, StateType] = MappingProxyType(
         "Scheduled": S.SCHEDULED,
         "Late": S.SCHEDULED,
         "AwaitingRetry": S.SCHEDULED,
+        "Sleeping": S.SCHEDULED,
         "Recovering": S.SCHEDULED,
         "Pending": S.PENDING,
         "Running": S.RUNNING,
         "Retrying": S.RUNNING,
+        "Waiting": S.RUNNING,
         "Paused": S.PAUSED,
         "Suspended": S.PAUSED,
         "Cancelling": S.CANCELLING,
         "Completed": S.COMPLETED,
         "Cached": S.COMPLETED,
+        "Skipped": S.COMPLETED,
         "Failed": S.FAILED,
         "TimedOut": S.FAILED,
         "Crashed": S.CRASHED,

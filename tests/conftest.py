@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from hub.store import Store, open_store
+from hypothesis import settings
+from tests import databases
 
 _DEFAULTS = {
     "HUB_TEST_POSTGRES_URL": "postgresql://postgres@127.0.0.1:5432/test",
     "HUB_TEST_REDIS_URL": "redis://127.0.0.1:6379/0",
     "HUB_TEST_RABBITMQ_URL": "amqp://guest:guest@127.0.0.1:5672//",
+    "HUB_TEST_MQTT_URL": "mqtt://127.0.0.1:1883",
 }
 
 
@@ -33,6 +36,37 @@ def service(name: str) -> str:
     return url
 
 
+# On a busy machine a deadline says how long others held it, not how long the code took.
+settings.register_profile("hub", deadline=None)
+settings.load_profile("hub")
+
+
+def pytest_configure() -> None:
+    """Processes of tests hear Ctrl-C also where a shell has started the tests in the background, which ignores it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What is marked `long` is left to scripts/soak; `long("a", "b")` means the variants of these ids alone."""
+    if os.environ.get("HUB_TEST_LONG") == "1":
+        return
+    left = [item for item in items if _is_long(item)]
+    if left:
+        items[:] = [item for item in items if not _is_long(item)]
+        config.hook.pytest_deselected(items=left)
+
+
+def _is_long(item: pytest.Item) -> bool:
+    mark = item.get_closest_marker("long")
+    if mark is None:
+        return False
+    variant = item.name.partition("[")[2].removesuffix("]")
+    if mark.args and not variant:
+        raise pytest.UsageError(f"{item.nodeid}: long() names variants of a test that has none")
+    return not mark.args or variant in mark.args
+
+
 @pytest.fixture(autouse=True)
 def _no_inherited_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A developer's own HUB_ variables and home must not reach a test."""
@@ -42,20 +76,24 @@ def _no_inherited_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     monkeypatch.setenv("HUB_HOME", str(tmp_path / "home"))
 
 
-@pytest.fixture
-def postgres_url() -> Iterator[str]:
-    """A database of its own on the real server, dropped afterwards."""
-    import psycopg
+@pytest.fixture(scope="session")
+def _kept_postgres_url() -> Iterator[str]:
+    with databases.migrated(service("HUB_TEST_POSTGRES_URL")) as url:
+        yield url
 
-    base = service("HUB_TEST_POSTGRES_URL")
-    name = f"hub_test_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(base, autocommit=True) as admin:
-        admin.execute(f'CREATE DATABASE "{name}"')
-    try:
-        yield base.rsplit("/", 1)[0] + f"/{name}"
-    finally:
-        with psycopg.connect(base, autocommit=True) as admin:
-            admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+@pytest.fixture
+def postgres_url(_kept_postgres_url: str) -> Iterator[str]:
+    """A migrated, empty database on the real server, for this test alone."""
+    yield _kept_postgres_url
+    databases.empty(_kept_postgres_url)
+
+
+@pytest.fixture
+def own_postgres_url() -> Iterator[str]:
+    """A new database without a schema, for tests that do more to it than fill its tables."""
+    with databases.own(service("HUB_TEST_POSTGRES_URL")) as url:
+        yield url
 
 
 @pytest.fixture

@@ -1,4 +1,8 @@
-"""The client a command talks through: HTTP to HUB_API_URL, else the same API in this process on the local store."""
+"""The client a command talks through.
+
+HTTP to HUB_API_URL; else the hub that runs on this home, through the socket in it; else, when none runs, the same API
+in this process on the local store.
+"""
 
 from __future__ import annotations
 
@@ -8,24 +12,28 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from hub.settings import Settings, load_settings
+from hub.web import own
 
 if TYPE_CHECKING:
     from hub.client import Client
     from hub.store import Store
 
 LOCAL_URL = "http://127.0.0.1"
-"""The address the API in this process believes it has; nothing listens there."""
+"""The address an API without one believes it has; nothing listens there."""
 
 
 @contextmanager
 def connect() -> Iterator[Client]:
-    """Give a client of the hub that the settings name; a local store is made and migrated first."""
+    """Give a client of the hub that the settings name. Without one, the local store is made and migrated first."""
     from hub.client import Client
 
     settings = load_settings()
     if settings.api_url:
         with Client(settings.api_url, token=settings.api_key.get_secret_value()) as client:
             yield client
+        return
+    if own.answers(settings.api_socket):
+        yield from _running(settings)
         return
     with local_store(settings) as store:
         yield from _in_process(settings, store)
@@ -44,12 +52,25 @@ def local_store(settings: Settings) -> Iterator[Store]:
         store.close()
 
 
+def _running(settings: Settings) -> Iterator[Client]:
+    import httpx2
+
+    from hub.client import Client
+
+    transport = httpx2.HTTPTransport(uds=str(settings.api_socket), verify=False)  # a file, no network
+    with Client(LOCAL_URL, transport=transport) as client:
+        yield client
+
+
 def _in_process(settings: Settings, store: Any) -> Iterator[Client]:
     from hub.client import Client
     from hub.client.inprocess import InProcess
+    from hub.plugins import load_plugins
     from hub.web.app import build_app
 
-    with Client(LOCAL_URL, transport=InProcess(build_app(settings, store)), tries=1) as client:
+    # Only plugins for command lines: the dashboard would cost a tenth of a second, and nobody looks at it here.
+    plugins = load_plugins(settings, process="cli", store=store)
+    with Client(LOCAL_URL, transport=InProcess(build_app(settings, store, plugins=plugins)), tries=1) as client:
         yield client
 
 

@@ -1,7 +1,7 @@
 """Commands of plugins. Their names are read from manifests; nothing is imported until one is used.
 
-A manifest names them: `[cli]` with `channels = "package.module:app"`. The hook `hub_cli`, asked when one is used, has
-the last word on where it is.
+A manifest names them: `[cli]` with `channels = "package.module:app"`. Where it leaves the place empty, the plugin is
+loaded and its hook `hub_cli` asked.
 """
 
 from __future__ import annotations
@@ -60,14 +60,14 @@ def __getattr__(name: str) -> Any:
 
 
 def _path(name: str) -> str:
-    from hub.plugins import load_plugins
+    from hub.plugins import list_manifests, load_plugins
     from hub.settings import load_settings
 
-    plugins = load_plugins(load_settings(), process="cli")
-    found = plugins.hooks.cli().get(name)
-    for plugin in plugins.table:
-        if found is None and plugin.state == "loaded" and plugin.manifest is not None:
-            found = plugin.manifest.cli.get(name)
+    settings = load_settings()
+    rows = [row for row in list_manifests(settings) if row.state == "loaded" and row.manifest is not None]
+    found = next((row.manifest.cli[name] for row in rows if row.manifest and row.manifest.cli.get(name)), None)
+    # Loading plugins costs a second; so only a manifest that leaves it open has the hook asked.
+    found = found or load_plugins(settings, process="cli").hooks.cli().get(name)
     if found is None:
         raise UnavailableError(
             f"the plugin that brings `hub {name}` is installed but not loaded", hint="`hub plugins ls` says why."

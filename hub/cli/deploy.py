@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from hub.cli import output, parameters
+from hub.cli import controls, output, parameters
 from hub.cli.connection import connect, path
 from hub.cli.output import AsJson
 from hub.cli.schedules import timing
@@ -18,13 +18,22 @@ def deploy(
     name: Annotated[str | None, Parameter(help="Name of the deployment; the flow's without it.")] = None,
     cron: Annotated[str | None, Parameter(help="Start it by this cron expression.")] = None,
     interval: Annotated[float | None, Parameter(help="Start it every so many seconds.")] = None,
-    timezone: Annotated[str, Parameter(help="Time zone of the cron expression.")] = "UTC",
+    rrule: Annotated[str | None, Parameter(help="Start it as this recurrence rule says.")] = None,
+    timezone: Annotated[str, Parameter(help="Time zone of the cron expression or the rule.")] = "UTC",
     queue: Annotated[str, Parameter(help="The work queue of its runs.")] = "default",
     param: parameters.Pairs = (),
     params: parameters.File = None,
     tag: Annotated[tuple[str, ...], Parameter(help="A tag for its runs; repeatable.")] = (),
+    concurrency: Annotated[int | None, Parameter(help="So many of its runs at once.")] = None,
+    concurrency_key: Annotated[
+        str, Parameter(help="So many for each value of this: 'customer:${params.id}', or CEL as '=params.id'.")
+    ] = "",
+    overflow: Annotated[
+        Literal["enqueue", "cancel-new", "cancel-old"], Parameter(help="What becomes of runs beyond that.")
+    ] = "enqueue",
+    flow_control: controls.FlowControl = None,
     description: Annotated[str | None, Parameter(help="What it is for; the flow's docstring without it.")] = None,
-    paused: Annotated[bool, Parameter(negative=(), help="Make it, but let nothing start it yet.")] = False,
+    paused: Annotated[bool, Parameter(negative=(), help="Make it with its schedules stopped.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make or change a deployment. The file must be at the same place on the workers."""
@@ -38,11 +47,15 @@ def deploy(
         "parameters": parameters.parse(param, params, schema=schema(loaded)),
         "queue": queue,
         "tags": list(tag),
+        "concurrency": concurrency,
+        "concurrency_key": concurrency_key,
+        "overflow": overflow.replace("-", "_"),
+        "flow_control": controls.read(flow_control),
         "description": description,
         "paused": paused,
     }
-    if cron is not None or interval is not None:
-        options["schedule"] = {**timing(cron, interval), "timezone": timezone}
+    if (cron, interval, rrule) != (None, None, None):
+        options["schedule"] = {**timing(cron, interval, rrule), "timezone": timezone}
     body = document(loaded, options)
     with connect() as client:
         made = client.put(path("deployments", options["name"]), body)

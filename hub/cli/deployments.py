@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
 from hub.cli import output, parameters
 from hub.cli.connection import connect, path
 from hub.cli.output import AsJson, Column, Limit, Yes
-from hub.cli.runs import wait_for
+from hub.cli.waiting import Timeout, refuse_lone_timeout, wait_for
+from hub.engine.flowcontrol import ORDER
 
 if TYPE_CHECKING:
     from hub.client import Client
 
-app = App(name="deployments", help="List, start, pause and remove deployments.")
+app = App(name="deployments", help="List and start deployments, stop their schedules, remove them.")
+
+
+def _controls(item: Mapping[str, Any]) -> str:
+    """All controls in one place, in the order in which they are applied."""
+    said = dict(item.get("flow_control") or {})
+    if item.get("concurrency") is not None:
+        key = str(item.get("concurrency_key") or "")
+        said["concurrency"] = {"limit": item["concurrency"]} | ({"key": key.removeprefix("=")} if key else {})
+    return json.dumps({name: said[name] for name in ORDER if name in said}) if said else "-"
+
 
 COLUMNS = (
     Column("NAME", "name"),
@@ -33,6 +46,7 @@ DETAIL = (
     Column("Queue", "queue"),
     Column("Paused", "paused", "flag"),
     Column("Parameters", "parameters"),
+    Column("Flow control", _controls),
     Column("Tags", "tags", "list"),
     Column("Version", "version"),
     Column("Updated", "updated_at", "time"),
@@ -62,19 +76,23 @@ def run(
     param: parameters.Pairs = (),
     params: parameters.File = None,
     wait: Annotated[bool, Parameter(negative=(), help="Wait until the run has ended; exit 1 if it failed.")] = False,
+    timeout: Timeout = None,
     key: Annotated[str | None, Parameter(help="Idempotency key: the same key gives the same run.")] = None,
     as_json: AsJson = False,
 ) -> int:
     """Start a deployment on a worker."""
+    refuse_lone_timeout(timeout, wait, "--wait")
     with connect() as client:
         values = parameters.parse(param, params, schema=_schema(client, name, param))
         made = client.post(path("deployments", name, "runs"), {"parameters": values}, key=key)
         if wait:
-            made = wait_for(client, made["id"])
+            made = wait_for(client, made["id"], timeout=timeout)
     if as_json:
         output.print_json(made)
     elif wait:
         output.say(f"Run {made['name']} ended {made['state_name']}. {made.get('state_message') or ''}".rstrip())
+    elif made.get("flow_control"):
+        output.say(f"Run {made['name']}: {made['flow_control']['reason']}. hub runs show {made['id']}")
     else:
         output.say(f"Run {made['name']} is on its way: hub runs show {made['id']}")
     return 0 if not wait or made["state_type"] == "COMPLETED" else 1
@@ -82,18 +100,19 @@ def run(
 
 @app.command
 def pause(name: Name) -> None:
-    """Let schedules, automations and people no longer start it."""
+    """Stop its schedules. People and automations can still start it."""
     with connect() as client:
         client.post(path("deployments", name, "pause"), {})
-    output.say(f"Deployment {name} is paused. `hub deployments resume {name}` lets it go on.")
+    output.say(f"The schedules of deployment {name} are stopped; it can still be started by hand.")
+    output.say(f"`hub deployments resume {name}` lets them go on.")
 
 
 @app.command
 def resume(name: Name) -> None:
-    """Let it be started again."""
+    """Let its schedules go on."""
     with connect() as client:
         client.post(path("deployments", name, "resume"), {})
-    output.say(f"Deployment {name} can be started again.")
+    output.say(f"The schedules of deployment {name} go on.")
 
 
 @app.command

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import time
+import sys
+from contextlib import suppress
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from hub.cli import output
+from hub.cli import output, parameters
 from hub.cli.connection import connect
 from hub.cli.output import AsJson, Column, Limit
+from hub.errors import UnavailableError, UsageError
 from hub.types import JsonObject
 
 app = App(name="events", help="What happened, in order.")
@@ -35,14 +37,42 @@ def ls(*, type_: Type = None, limit: Limit = 50, as_json: AsJson = False) -> Non
 @app.command
 def tail(*, type_: Type = None, as_json: AsJson = False) -> None:
     """Print events as they happen, until Ctrl-C."""
+    # Ctrl-C is how this ends, so it is no failure.
+    with suppress(KeyboardInterrupt), connect() as client:
+        for message in client.stream(query={"topics": type_}, lost=_tell_lost):
+            _print(message.data, as_json=as_json)
+
+
+@app.command
+def emit(
+    type_: Annotated[str, Parameter(help="Its type, for example order.paid; not one that begins with hub.")],
+    subject: Annotated[str, Parameter(help="What it is about, for example order-17.")] = "",
+    *,
+    label: Annotated[tuple[str, ...], Parameter(name="--label", negative=(), help="A label of it, name=value.")] = (),
+    param: parameters.Pairs = (),
+    params: parameters.File = None,
+    value: Annotated[str | None, Parameter(help="The payload itself: JSON, or else text; in place of -p.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write an event of your own: hub events emit order.paid order-17 -p amount=20."""
+    payload = parameters.whole(param, params, value, called="payload")
+    body = {"type": type_, "subject": subject, "resource": _labels(label), "payload": payload}
     with connect() as client:
-        newest = list(client.items("/events", limit=1))
-        seen = int(str(newest[0]["seq"])) if newest else 0
-        while True:
-            for event in client.items("/events", {"type": type_, "after": seen}):
-                seen = int(str(event["seq"]))
-                _print(event, as_json=as_json)
-            time.sleep(0.3)
+        done = client.post("/events", body)
+    if as_json:
+        output.print_json(done)
+    else:
+        output.say(f"Event {done['type']} is written: {done['id']}")
+
+
+def _labels(pairs: tuple[str, ...]) -> dict[str, str]:
+    found = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not (name and equals):
+            raise UsageError(f"--label {pair!r} is not name=value.", hint="Write it as --label shop=berlin.")
+        found[name] = text
+    return found
 
 
 @app.command
@@ -72,6 +102,10 @@ def markdown_table() -> str:
         rest = ", ".join(f"{field} ({level})" for field, level in fields.items() if level != "metadata")
         lines.append(f"| `{name}` | {always} | {rest} |")
     return "\n".join(lines) + "\n"
+
+
+def _tell_lost(error: UnavailableError) -> None:
+    print(f"The hub is away: {error.detail}. Trying again; nothing is skipped.", file=sys.stderr, flush=True)
 
 
 def _print(event: JsonObject, *, as_json: bool) -> None:

@@ -19,6 +19,7 @@ from hub.errors import UsageError
 
 AsJson: TypeAlias = Annotated[bool, Parameter(name="--json", negative=(), help="Print JSON instead of text.")]
 Yes: TypeAlias = Annotated[bool, Parameter(name=("--yes", "-y"), negative=(), help="Do not ask.")]
+DryRun: TypeAlias = Annotated[bool, Parameter(negative=(), help="Only say what would be done.")]
 Limit: TypeAlias = Annotated[int, Parameter(name=("--limit", "-n"), help="At most so many rows.")]
 Kind: TypeAlias = Literal["text", "state", "time", "id", "seconds", "flag", "list"]
 
@@ -97,7 +98,12 @@ def print_json_line(value: Any) -> None:
 
 def say(message: str, *, style: str = "") -> None:
     """Print a sentence for people."""
-    console().print(Text(message, style=style), soft_wrap=True)
+    show(Text(message, style=style))
+
+
+def show(line: Text) -> None:
+    """Print a line for people."""
+    console().print(line, soft_wrap=True)
 
 
 def confirm(question: str, *, yes: bool) -> None:

@@ -27,8 +27,20 @@ def parse(pairs: Sequence[str], file: Path | None = None, *, schema: Mapping[str
         name, equals, text = pair.partition("=")
         if not equals or not name.isidentifier():
             raise UsageError(f"-p {pair!r} is not name=value.", hint="Write it as -p day=2026-01-31.")
-        found[name] = text if _is_text(name, schema or {}) else _value(text)
+        found[name] = text if _is_text(name, schema or {}) else value_of(text)
     return found
+
+
+def whole(
+    pairs: Sequence[str], file: Path | None, value: str | None, *, called: str = "value",
+    schema: Mapping[str, Any] | None = None, text_only: bool = False,
+) -> Any:  # fmt: skip
+    """A value given by --value as a whole, else put together of -p and --params."""
+    if value is None:
+        return parse(pairs, file, schema=schema)
+    if pairs or file is not None:
+        raise UsageError(f"--value is the whole {called}, so -p means nothing beside it", hint="Give one of the two.")
+    return value_of(value, text_only=text_only)
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -41,7 +53,10 @@ def _read(file: Path) -> dict[str, Any]:
     return value
 
 
-def _value(text: str) -> Any:
+def value_of(text: str, *, text_only: bool = False) -> Any:
+    """A value as typed: JSON, or else text. `text_only`: the text as it is."""
+    if text_only:
+        return text
     try:
         return json.loads(text, parse_constant=_refuse_constant)
     except ValueError:

@@ -40,13 +40,14 @@ def create(
     *,
     cron: Annotated[str | None, Parameter(help="A cron expression: minute hour day month weekday.")] = None,
     interval: Annotated[float | None, Parameter(help="Seconds between two starts.")] = None,
-    timezone: Annotated[str, Parameter(help="Time zone of the cron expression.")] = "UTC",
+    rrule: Annotated[str | None, Parameter(help="A recurrence rule: FREQ=WEEKLY;BYDAY=MO;BYHOUR=9;BYMINUTE=0.")] = None,
+    timezone: Annotated[str, Parameter(help="Time zone of the cron expression or the rule.")] = "UTC",
     param: parameters.Pairs = (),
     as_json: AsJson = False,
 ) -> None:
     """Start a deployment at set times."""
     body = {"deployment": deployment, "timezone": timezone, "parameters": parameters.parse(param)}
-    body.update(timing(cron, interval))
+    body.update(timing(cron, interval, rrule))
     with connect() as client:
         made = client.post("/schedules", body)
     if as_json:
@@ -76,11 +77,14 @@ def rm(schedule: Id, *, yes: Yes = False) -> None:
     output.say(f"Schedule {schedule} is removed.")
 
 
-def timing(cron: str | None, interval: float | None) -> dict[str, Any]:
+def timing(cron: str | None, interval: float | None, rrule: str | None) -> dict[str, Any]:
     """Kind and spec of a schedule. Raises UsageError unless exactly one is given."""
-    if (cron is None) == (interval is None):
-        raise UsageError("A schedule needs either --cron or --interval.", hint="For example --cron '*/5 * * * *'.")
-    return {"kind": "cron", "spec": cron} if cron is not None else {"kind": "interval", "spec": f"{interval:g}"}
+    given = {"cron": cron, "interval": None if interval is None else f"{interval:.15g}", "rrule": rrule}
+    said = [{"kind": kind, "spec": spec} for kind, spec in given.items() if spec is not None]
+    if len(said) != 1:
+        hint = "For example --cron '*/5 * * * *'."
+        raise UsageError("A schedule needs one of --cron, --interval and --rrule.", hint=hint)
+    return said[0]
 
 
 def _set(schedule: str, *, active: bool) -> None:

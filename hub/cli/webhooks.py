@@ -2,31 +2,61 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from hub.cli import output
+from hub.cli import catalog, importing, output, receipts
 from hub.cli.connection import connect, path
 from hub.cli.output import AsJson, Column, Limit, Yes
+from hub.cli.signing import given
 from hub.errors import UsageError
+from hub.moments import span
 
 app = App(name="webhooks", help="Webhook sources, their receipts and keys.")
+receipts.install(app)
+app.command(catalog.app)
+importing.install(app)
 
 Name = Annotated[str, Parameter(help="The source's name or id.")]
 Options = Annotated[
     tuple[str, ...], Parameter(name=("--option", "-o"), help="KEY=VALUE of the preset; repeatable.", negative=())
 ]
-Secret = Annotated[str | None, Parameter(help="The provider's secret; - reads it from standard input.")]
+Redact = Annotated[
+    tuple[str, ...],
+    Parameter(help="json:PATH, field:NAME, header:NAME, query:NAME or body: not stored; repeatable.", negative=()),
+]
+Schemas = Annotated[
+    Literal["off", "observe", "enforce"] | None,
+    Parameter(help="What departs from the schemas of the catalog: off, observe (note it), enforce (refuse it)."),
+]
+Allow = Annotated[
+    tuple[str, ...],
+    Parameter(help="An address or network that requests may come from, 192.0.2.0/24; repeatable.", negative=()),
+]
+Keep = Annotated[str | None, Parameter(help="How long receipts are kept: 12h, 30d.")]
+KeepBytes = Annotated[
+    int | None, Parameter(help="Bytes of bodies that are kept, the newest; 0: no limit but that of time.")
+]
+Order = Annotated[
+    str | None, Parameter(help="CEL of a key, body.repository.id: runs of one key one after the other; '': at once.")
+]
+Silence = Annotated[
+    str | None, Parameter(help="Raise an alert when so long no request was accepted: 30m, 2h, 7d; off: never.")
+]
+Connection = Annotated[str | None, Parameter(help="Of RabbitMQ and the like: the connection by which messages come.")]
+Secret = Annotated[
+    str | None, Parameter(help="The provider's secret; - reads it from standard input.", allow_leading_hyphen=True)
+]
 
 COLUMNS = (
     Column("NAME", "name"),
     Column("PRESET", "preset"),
     Column("ENABLED", "enabled", "flag"),
     Column("READY", "ready", "flag"),
-    Column("VERIFY", lambda item: "NONE" if item["verify"] == "none" else item["mode"]),
+    Column("VERIFY", lambda item: _verify(item)),
     Column("LAST REQUEST", "last_received_at", "time"),
     Column("CREATED", "created_at", "time"),
 )
@@ -36,46 +66,30 @@ DETAILS = (
     Column("Preset", "preset"),
     Column("Options", "options"),
     Column("Enabled", "enabled", "flag"),
-    Column("Verify", lambda item: "NONE" if item["verify"] == "none" else item["mode"]),
+    Column("Verify", lambda item: _verify(item)),
+    Column("Connection", "connection"),
+    Column("Consumer", lambda item: _consumer(item["consumer"])),
     Column("Secrets", lambda item: [_secret(one) for one in item["secrets"]] or ["none"], "list"),
+    Column("Paused", "paused_at", "time"),
+    Column("Held", lambda item: item["held"] or None),
     Column("Largest body", lambda item: f"{item['max_body']} bytes"),
     Column("Rate", lambda item: f"{item['rate_per_minute']} a minute"),
-    Column("Receipts kept", lambda item: f"{item['keep_s'] // 86_400} days"),
+    Column("Receipts kept", lambda item: _kept(item)),
+    Column("From", lambda item: item["allow_from"] or None, "list"),
+    Column("Answer", lambda item: f"{item['answer']['status']} {item['answer']['text']}" if item["answer"] else None),
+    Column("Handshake", "handshake"),
+    Column("Confirmed", "confirmed_at", "time"),
+    Column("Not confirmed", "confirm_error"),
+    Column("Redacted", lambda item: item["redact"] or None, "list"),
+    Column("Schemas", lambda item: item["schema_mode"] if item["schema_mode"] != "off" else None),
+    Column("In order of", lambda item: item["order_by"] or None),
+    Column("Alert after", lambda item: output.duration(item["alert_after_s"]) if item["alert_after_s"] else None),
+    Column("Silent", "silent_at", "time"),
     Column("Last request", "last_received_at", "time"),
     Column("Warnings", lambda item: item["warnings"], "list"),
     Column("At the provider", "where"),
     Column("Documentation", "docs"),
 )
-RECEIPTS = (
-    Column("ID", "id", "id"),
-    Column("RECEIVED", "received_at", "time"),
-    Column("VERDICT", "verdict", "state"),
-    Column("EVENT", "event_type"),
-    Column("DELIVERY", "delivery_id"),
-    Column("BYTES", "body_size"),
-    Column("AGAIN", "duplicates"),
-    Column("EVENTS", "events"),
-    Column("REASON", lambda item: item["error"] or item["reason"]),
-)
-RECEIPT = (
-    Column("Receipt", "id"),
-    Column("Received", "received_at", "time"),
-    Column("Verdict", "verdict", "state"),
-    Column("Reason", "reason"),
-    Column("Answered", "answer_status"),
-    Column("Event", "event_type"),
-    Column("Delivery", "delivery_id"),
-    Column("From", "remote"),
-    Column("Came again", "duplicates"),
-    Column("Events", "events"),
-    Column("Replay of", "replay_of"),
-    Column("Problem", "error"),
-    Column("Query", "query"),
-    Column("Headers", lambda item: "".join(f"\n  {name}: {value}" for name, value in item["headers"])),
-    Column("Body", lambda item: "\n" + (item["body"] if item["body"] is not None else item["body_base64"])),
-)
-
-
 _WHO = {"issued": "from the provider", "chosen": "of your choice"}
 
 
@@ -85,17 +99,26 @@ def create(
     *,
     preset: Annotated[str, Parameter(help="The provider: `hub webhooks presets` lists them.")],
     secret: Secret = None,
+    connection: Connection = None,
     option: Options = (),
     observe: Annotated[bool, Parameter(negative=(), help="Let pass what is not verified, and say so.")] = False,
     verify: Annotated[str, Parameter(help="none: verify nothing. Anybody may send then.")] = "preset",
     max_body: Annotated[int | None, Parameter(help="Largest body in bytes.")] = None,
     rate: Annotated[int | None, Parameter(help="Requests a minute.")] = None,
+    redact: Redact = (),
+    alert_after_silence: Silence = None,
+    order_by: Order = None,
+    allow_from: Allow = (),
+    keep: Keep = None,
+    keep_bytes: KeepBytes = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a source; its address is shown this once."""
     body: dict[str, Any] = {"name": name, "preset": preset, "options": pairs(option), "verify": verify}
-    body |= {"secret": _given(secret), "max_body": max_body, "rate_per_minute": rate}
-    body["mode"] = "observe" if observe else "enforce"
+    body |= {"connection": connection, "secret": given(secret), "max_body": max_body, "rate_per_minute": rate}
+    body |= {"mode": "observe" if observe else "enforce", "redact": list(redact)}
+    body |= {"alert_after_s": span(alert_after_silence), "order_by": order_by}
+    body |= {"allow_from": list(allow_from), "keep_s": span(keep), "keep_bytes": keep_bytes}
     with connect() as client:
         made = client.post("/sources", body)
     _show_made(made, as_json=as_json)
@@ -121,19 +144,57 @@ def show(name: Name, *, as_json: AsJson = False) -> None:
 def update(
     name: Name,
     *,
+    connection: Connection = None,
     option: Options = (),
     enabled: Annotated[bool | None, Parameter(negative="--disabled", help="Let it rest, or go on.")] = None,
     mode: Annotated[str | None, Parameter(help="enforce or observe.")] = None,
     verify: Annotated[str | None, Parameter(help="preset, or none: anybody may send.")] = None,
     max_body: Annotated[int | None, Parameter(help="Largest body in bytes.")] = None,
     rate: Annotated[int | None, Parameter(help="Requests a minute.")] = None,
+    redact: Redact = (),
+    keep_all: Annotated[bool, Parameter(negative=(), help="Redact nothing any more.")] = False,
+    alert_after_silence: Silence = None,
+    order_by: Order = None,
+    schemas: Schemas = None,
+    allow_from: Allow = (),
+    allow_all: Annotated[bool, Parameter(negative=(), help="Take requests from anywhere again.")] = False,
+    keep: Keep = None,
+    keep_bytes: KeepBytes = None,
+    answer: Annotated[str | None, Parameter(help="The text that senders are answered; {receipt} and {type}.")] = None,
+    answer_type: Annotated[str, Parameter(help="Its content type.")] = "application/json",
+    answer_status: Annotated[int, Parameter(help="The status of that answer, 200 to 299.")] = 200,
+    answer_of_preset: Annotated[bool, Parameter(negative=(), help="Answer what the preset says again.")] = False,
+    handshake: Annotated[
+        Literal["open", "closed"] | None, Parameter(help="Answer handshakes that happen but once.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Change a source. Options replace those it had."""
-    asked = {"enabled": enabled, "mode": mode, "verify": verify, "max_body": max_body, "rate_per_minute": rate}
+    """Change a source. Options and places to redact replace those it had."""
+    if (redact and keep_all) or (allow_from and allow_all) or (answer is not None and answer_of_preset):
+        first, second = ("--redact", "--keep-all") if redact and keep_all else ("--allow-from", "--allow-all")
+        if answer is not None and answer_of_preset:
+            first, second = "--answer", "--answer-of-preset"
+        raise UsageError(f"{first} and {second} contradict each other.")
+    asked: dict[str, Any] = {
+        "enabled": enabled,
+        "mode": mode,
+        "verify": verify,
+        "max_body": max_body,
+        "rate_per_minute": rate,
+    }
+    asked |= {"alert_after_s": span(alert_after_silence), "order_by": order_by, "connection": connection}
+    asked |= {"schema_mode": schemas, "keep_s": span(keep), "keep_bytes": keep_bytes}
+    asked["handshake"] = handshake
+    asked["answer"] = "preset" if answer_of_preset else None
+    if answer is not None:
+        asked["answer"] = {"text": answer, "type": answer_type, "status": answer_status}
+    if allow_from or allow_all:
+        asked["allow_from"] = list(allow_from)
     body: dict[str, Any] = {key: value for key, value in asked.items() if value is not None}
     if option:
         body["options"] = pairs(option)
+    if redact or keep_all:
+        body["redact"] = list(redact)
     if not body:
         raise UsageError("nothing to change", hint="`hub webhooks update --help` lists what can be changed.")
     with connect() as client:
@@ -153,10 +214,48 @@ def rotate(
     """Give a source a new secret, a new address, or both; the old ones hold for a while."""
     if secret is None and not new_url:
         new_secret = True
-    body = {"secret": _given(secret), "new_secret": new_secret, "new_url": new_url, "overlap_s": overlap}
+    body = {"secret": given(secret), "new_secret": new_secret, "new_url": new_url, "overlap_s": overlap}
     with connect() as client:
         made = client.post(path("sources", name, "rotate"), body)
     _show_made(made, as_json=as_json)
+
+
+@app.command
+def pause(name: Name, *, as_json: AsJson = False) -> None:
+    """Hold what comes in: requests are kept and answered, their events wait."""
+    with connect() as client:
+        found = client.post(path("sources", name, "pause"), {})
+    if as_json:
+        output.print_json(found)
+        return
+    output.say(f"The source {found['name']} is paused; {found['held']} requests wait.")
+    output.say(f"`hub webhooks resume {found['name']}` lets them happen, in order.")
+
+
+@app.command
+def resume(name: Name, *, as_json: AsJson = False) -> None:
+    """Let what was held happen, in the order in which it came."""
+    with connect() as client:
+        found = client.post(path("sources", name, "resume"), {})
+    if as_json:
+        output.print_json(found)
+    else:
+        output.say(f"The source {found['name']} goes on; what was held happens now.")
+
+
+@app.command
+def order(name: Name, *, as_json: AsJson = False) -> None:
+    """List the keys of a source whose runs are made one after the other: what each waits for."""
+    columns = (
+        Column("KEY", "key"),
+        Column("RUN", "run_id", "id"),
+        Column("WAITING", "waiting"),
+        Column("SINCE", "since", "time"),
+        Column("PROBLEM", "error"),
+    )
+    with connect() as client:
+        found = client.get(path("sources", name, "order"))
+    output.table(found, columns, as_json=as_json, empty="Nothing waits here.")
 
 
 @app.command
@@ -166,44 +265,6 @@ def rm(name: Name, *, yes: Yes = False) -> None:
     with connect() as client:
         client.delete(path("sources", name))
     output.say(f"The webhook source {name} is removed.")
-
-
-@app.command
-def receipts(
-    name: Annotated[str | None, Parameter(help="Only of this source.")] = None,
-    *,
-    verdict: Annotated[str | None, Parameter(help="accepted, observed, handshake or rejected.")] = None,
-    limit: Limit = 50,
-    as_json: AsJson = False,
-) -> None:
-    """List requests that came in, newest first."""
-    query = {key: value for key, value in (("source", name), ("verdict", verdict)) if value}
-    with connect() as client:
-        found = list(client.items("/receipts", query, limit=limit))
-    output.table(found, RECEIPTS, as_json=as_json, empty="No request has come in yet.")
-
-
-@app.command
-def receipt(id: Annotated[str, Parameter(help="The receipt's id.")], *, as_json: AsJson = False) -> None:
-    """Show one request with its headers and body."""
-    with connect() as client:
-        output.detail(client.get(path("receipts", id)), RECEIPT, as_json=as_json)
-
-
-@app.command
-def replay(
-    id: Annotated[str, Parameter(help="The receipt's id.")],
-    *,
-    unverified: Annotated[bool, Parameter(negative=(), help="Replay it although it was refused.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Let a kept request happen again, as a receipt of its own."""
-    with connect() as client:
-        made = client.post(path("receipts", id, "replay"), {"unverified": unverified})
-    if as_json:
-        output.print_json(made)
-    else:
-        output.say(f"Receipt {made['id']} repeats {made['replay_of']}.")
 
 
 @app.command
@@ -224,19 +285,24 @@ def presets(*, as_json: AsJson = False) -> None:
 def verify(
     provider: Annotated[str, Parameter(help="The preset: `hub webhooks presets` lists them.")],
     *,
-    secret: Annotated[str, Parameter(help="The secret; - reads it from standard input.")],
+    secret: Annotated[str, Parameter(help="The secret; - reads it from standard input.", allow_leading_hyphen=True)],
     request: Annotated[Path, Parameter(help='A JSON file: {"method","url","headers","body"}.')],
     now: Annotated[int | None, Parameter(help="Unix time to check the time window at; without it, it is not.")] = None,
     tolerance: Annotated[int | None, Parameter(help="Seconds of the time window, instead of the preset's.")] = None,
     option: Options = (),
 ) -> int:
-    """Check one stored request. Exit status 0: valid, 1: not, 2: it cannot be checked."""
-    from hub.runtime.presets import installed
+    """Check one stored request. Exit status 0: valid, 1: not, 2: it cannot be checked, 75: not now."""
+    from hub.plugins import load_plugins
+    from hub.runtime.presets import install
+    from hub.settings import load_settings
+    from hub.web.door.plugged import verifiers
     from hub.webhooks.check import verify_file
 
+    hooks = load_plugins(load_settings(), process="cli").hooks
     answer, status = verify_file(
-        provider, _given(secret) or "", request, now, tolerance, pairs(option), presets=installed()
-    )
+        provider, given(secret) or "", request, now, tolerance, pairs(option),
+        presets=install(hooks), verifiers=verifiers(hooks),
+    )  # fmt: skip
     output.print_json(answer)
     return status
 
@@ -252,9 +318,22 @@ def pairs(options: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
-def _given(secret: str | None) -> str | None:
-    """The secret; - reads it from standard input, so that it stands in no process list."""
-    return sys.stdin.readline().rstrip("\r\n") if secret == "-" else secret  # noqa: S105 - the sign for standard input
+def _kept(item: Mapping[str, Any]) -> str:
+    days = f"{item['keep_s'] // 86_400} days"
+    return f"{days}, the newest {item['keep_bytes']} bytes" if item["keep_bytes"] else days
+
+
+def _verify(item: Mapping[str, Any]) -> str:
+    if item["connection"]:
+        return "connection"
+    return "NONE" if item["verify"] == "none" else str(item["mode"])
+
+
+def _consumer(said: dict[str, Any] | None) -> str | None:
+    if said is None:
+        return None
+    again = f", tried again at {said['retry_at'][:19]}Z" if said["retry_at"] else ""
+    return f"{said['state']} since {said['since'][:19]}Z{again}" + (f": {said['reason']}" if said["reason"] else "")
 
 
 def _secret(one: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self, cast
 from urllib.parse import quote
 
@@ -109,9 +109,20 @@ class Client:
                 return
             asked["cursor"] = cursor
 
-    def stream(self, path: str = "/stream", query: Query | None = None, *, last_id: str = "") -> Iterator[Message]:
-        """Follow a stream of server-sent events; reconnects and goes on after the last one seen."""
-        return messages(self._http, self._path(path), _plain(query), last_id=last_id, tries=self.tries)
+    def stream(
+        self,
+        path: str = "/stream",
+        query: Query | None = None,
+        *,
+        last_id: str = "",
+        lost: Callable[[UnavailableError], None] | None = None,
+    ) -> Iterator[Message]:
+        """Follow a stream of server-sent events; reconnects and goes on after the last one seen.
+
+        Raises UnavailableError when the hub stays away. With `lost` it goes on trying, and tells it of each break.
+        """
+        plain = _plain(query)
+        return messages(self._http, self._path(path), plain, last_id=last_id, tries=self.tries, lost=lost)
 
     def request(
         self, method: str, path: str, *, query: Query | None = None, body: Any = None, key: str | None = None

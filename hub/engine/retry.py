@@ -10,7 +10,8 @@ class RetryPolicy:
     """How often and how far apart. All delays in seconds.
 
     `delays` lists fixed delays, the last one repeating; with `backoff` the delay of try n is
-    `delays[0] * backoff ** n`, at most `cap`. `jitter` 0.2 spreads it by up to 20 % either way.
+    `delays[0] * backoff ** n`, at most `cap`. `jitter` 0.2 spreads it by up to 20 % either way. With a `budget` no
+    retry is due later than that many seconds after the first start.
     """
 
     retries: int = 0
@@ -18,13 +19,24 @@ class RetryPolicy:
     backoff: float = 1.0
     cap: float = 3600.0
     jitter: float = 0.0
+    budget: float | None = None
 
     def left(self, used: int) -> bool:
         """Whether another try remains after `used` retries."""
         return used < self.retries
 
-    def delay(self, used: int, *, spread: float = 0.5) -> float:
-        """Seconds to wait before retry number `used` (from 0). `spread` in [0, 1] chooses the jitter."""
+    def affords(self, delay: float, *, spent: float) -> bool:
+        """Whether a retry after `delay` seconds is within the budget, of which `spent` seconds are gone."""
+        return self.budget is None or spent + delay <= self.budget
+
+    def delay(self, used: int, *, spread: float = 0.5, asked: float = 0.0) -> float:
+        """Seconds to wait before retry number `used` (from 0). `spread` in [0, 1] chooses the jitter.
+
+        `asked`: seconds that the other side asked for. They make the delay longer, up to the cap, never shorter.
+        """
+        return max(self._own_delay(used, spread), min(asked, self.cap))
+
+    def _own_delay(self, used: int, spread: float) -> float:
         if not self.delays:
             return 0.0
         if self.backoff != 1.0:

@@ -13,6 +13,7 @@ from hub.engine.run import (
     Complete,
     Dispatch,
     Fail,
+    GoOn,
     Lose,
     MarkLate,
     Pause,
@@ -24,8 +25,12 @@ from hub.engine.run import (
     Run,
     Signal,
     Stopped,
+    Suspend,
     Transition,
+    Wait,
+    Wake,
 )
+from hub.errorclasses import ErrorClass
 from hub.states import MOVES, TERMINAL, State, StateType
 from hub.types import SECOND, Micros
 
@@ -84,8 +89,7 @@ def claimed(run: Run, signal: Claim, _now: Micros) -> Transition | Refusal:
     """PENDING -> RUNNING: exactly one child wins this."""
     if run.state.type is not S.PENDING:
         return _wrong(run, signal)
-    name = "Retrying" if run.retries_used else "Running"
-    return _move(run, State(S.RUNNING, name), "started", attempt_move="claim", started=True)
+    return _move(run, State(S.RUNNING, _running(run)), "started", attempt_move="claim", started=True)
 
 
 def begun(run: Run, signal: Begin, _now: Micros) -> Transition | Refusal:
@@ -94,34 +98,38 @@ def begun(run: Run, signal: Begin, _now: Micros) -> Transition | Refusal:
         return _refuse(run, "not_here", "the run is executed by a worker")
     if run.state.type not in (S.SCHEDULED, S.PENDING):
         return _wrong(run, signal)
-    name = "Retrying" if run.retries_used else "Running"
-    return Transition(run, State(S.RUNNING, name), "started", run.attempt + 1, run.epoch, started=True)
+    return Transition(run, State(S.RUNNING, _running(run)), "started", run.attempt + 1, run.epoch, started=True)
 
 
 def completed(run: Run, signal: Complete, _now: Micros) -> Transition | Refusal:
     """RUNNING -> COMPLETED. An accepted cancel holds: while cancelling, finishing means CANCELLED."""
     if run.state.type is S.CANCELLING:
-        return _cancelled(run, "finished after the cancel was accepted")
+        return _being_cancelled(run) if signal.declared else _cancelled(run, "finished after the cancel was accepted")
     if run.state.type is not S.RUNNING and not (run.kind == "task" and run.state.type is S.PENDING):
         return _wrong(run, signal)
+    if signal.declared:
+        return _declared(run, State(S.COMPLETED, signal.name, signal.message), "completed")
     return _end(run, State(S.COMPLETED, signal.name, signal.message), "completed")
 
 
 def failed(run: Run, signal: Fail, now: Micros) -> Transition | Refusal:
-    """RUNNING -> SCHEDULED/AwaitingRetry while a retry is left, else -> FAILED (TimedOut when over time)."""
+    """RUNNING -> SCHEDULED/AwaitingRetry while retries and budget last, else -> FAILED (TimedOut when over time)."""
     if run.state.type is S.CANCELLING:
         return _cancelled(run, "ended after the cancel was accepted")
     if run.state.type is not S.RUNNING:
         return _wrong(run, signal)
     if signal.retryable and run.retry.left(run.retries_used):
-        return awaiting_retry(run, signal, now)
+        waiting = awaiting_retry(run, signal, now)
+        if _affordable(run, waiting, now):
+            return waiting
     name, event = ("TimedOut", "timed_out") if signal.timed_out else ("Failed", "failed")
-    return _end(run, State(S.FAILED, name, signal.message), event)
+    return _end(run, State(S.FAILED, name, signal.message), event, _class(signal))
 
 
 def awaiting_retry(run: Run, signal: Fail, now: Micros) -> Transition:
     """RUNNING -> SCHEDULED: the slot is given back, the run is due again after the policy's delay."""
-    due = now + int(run.retry.delay(run.retries_used, spread=signal.spread) * SECOND)
+    delay = run.retry.delay(run.retries_used, spread=signal.spread, asked=signal.retry_after)
+    due = now + int(delay * SECOND)
     return _move(
         run,
         State(S.SCHEDULED, "AwaitingRetry", signal.message),
@@ -129,6 +137,7 @@ def awaiting_retry(run: Run, signal: Fail, now: Micros) -> Transition:
         attempt_move="end",
         due_at=due,
         changes={"retries_used": run.retries_used + 1},
+        error_class=_class(signal),
     )
 
 
@@ -139,7 +148,14 @@ def lost(run: Run, signal: Lose, now: Micros) -> Transition | Refusal:
     if run.state.type not in (S.RUNNING, S.PENDING):
         return _wrong(run, signal)
     if run.home == "inline" or run.crashes >= run.crash_retries:
-        return _move(run, State(S.CRASHED, "Crashed", signal.message), "crashed", attempt_move="lose", ended=True)
+        return _move(
+            run,
+            State(S.CRASHED, "Crashed", signal.message),
+            "crashed",
+            attempt_move="lose",
+            ended=True,
+            error_class=ErrorClass.LOST_WORKER,
+        )
     return _move(
         run,
         State(S.SCHEDULED, "Recovering", signal.message),
@@ -147,6 +163,7 @@ def lost(run: Run, signal: Lose, now: Micros) -> Transition | Refusal:
         attempt_move="lose",
         due_at=now,
         changes={"crashes": run.crashes + 1},
+        error_class=ErrorClass.LOST_WORKER,
     )
 
 
@@ -159,10 +176,47 @@ def released(run: Run, signal: Release, now: Micros) -> Transition | Refusal:
     return _move(run, State(S.SCHEDULED, "Recovering", signal.message), "released", attempt_move="release", due_at=now)
 
 
+def suspended(run: Run, signal: Suspend, now: Micros) -> Transition | Refusal:
+    """RUNNING -> SCHEDULED (Sleeping, AwaitingRetry) or PAUSED (Suspended): the slot is given back, no retry is spent.
+
+    Of a run that lives in its caller's process this is for one nested in a run that leaves: it goes on within that.
+    """
+    if run.state.type is S.CANCELLING:
+        return _cancelled(run, "it left after the cancel was accepted")
+    if run.state.type is not S.RUNNING:
+        return _wrong(run, signal)
+    if signal.why == "wait" and signal.due_at is None:
+        return _move(run, State(S.PAUSED, "Suspended", signal.message), "suspended", attempt_move="end")
+    name, event = _LEFT[signal.why]
+    due = now if signal.due_at is None else signal.due_at
+    return _move(run, State(S.SCHEDULED, name, signal.message), event, attempt_move="end", due_at=due)
+
+
+_LEFT = {
+    "sleep": ("Sleeping", "sleeping"),
+    "retry": ("AwaitingRetry", "awaiting_retry"),
+    "wait": ("Scheduled", "resumed"),
+}
+
+
+def waiting(run: Run, signal: Wait, _now: Micros) -> Transition | Refusal:
+    """RUNNING -> RUNNING/Waiting: shown as waiting; its process lives, its lease is renewed, its slot is taken."""
+    if run.state.type is not S.RUNNING:
+        return _wrong(run, signal)
+    return _move(run, State(S.RUNNING, "Waiting", signal.message), "waiting")
+
+
+def going_on(run: Run, signal: GoOn, _now: Micros) -> Transition | Refusal:
+    """RUNNING/Waiting -> RUNNING: its process goes on."""
+    if run.state.type is not S.RUNNING:
+        return _wrong(run, signal)
+    return _move(run, State(S.RUNNING, _running(run), signal.message), "went_on")
+
+
 def cancel_requested(run: Run, signal: Cancel, _now: Micros) -> Transition | Refusal:
     """Waiting -> CANCELLED at once; RUNNING -> CANCELLING until what runs it has ended."""
     if run.state.type is S.CANCELLING:
-        return _refuse(run, "wrong_state", "the run is already being cancelled")
+        return _being_cancelled(run)
     if run.state.type is S.RUNNING and run.kind == "flow":
         return _move(run, State(S.CANCELLING, "Cancelling", signal.message), "cancel_requested")
     return _cancelled(run, signal.message)
@@ -176,10 +230,18 @@ def stopped(run: Run, signal: Stopped, _now: Micros) -> Transition | Refusal:
 
 
 def rejected(run: Run, signal: Reject, _now: Micros) -> Transition | Refusal:
-    """SCHEDULED, PENDING, PAUSED or RUNNING -> FAILED before user code: retrying cannot mend it."""
+    """SCHEDULED, PENDING, PAUSED or RUNNING -> FAILED before user code: retrying cannot mend it.
+
+    A worker may say so only of an attempt that is live: one that was lost says nothing about the next.
+    """
+    if signal.attempt is not None and run.state.type not in (S.PENDING, S.RUNNING, S.CANCELLING):
+        return _wrong(run, signal)
     if run.state.type is S.CANCELLING:
-        return _cancelled(run, signal.message)
-    return _end(run, State(S.FAILED, "Failed", signal.message), "failed")
+        return _cancelled(run, signal.message) if signal.attempt is not None else _being_cancelled(run)
+    state = State(S.FAILED, "Failed", signal.message)
+    if signal.attempt is None and run.kind == "flow" and run.state.type is S.RUNNING:
+        return _declared(run, state, "failed", signal.error_class)
+    return _end(run, state, "failed", signal.error_class)
 
 
 def marked_late(run: Run, signal: MarkLate, _now: Micros) -> Transition | Refusal:
@@ -200,7 +262,14 @@ def resumed(run: Run, signal: Resume, now: Micros) -> Transition | Refusal:
     """PAUSED -> SCHEDULED, due at once."""
     if run.state.type is not S.PAUSED:
         return _wrong(run, signal)
-    return _move(run, State(S.SCHEDULED, "Scheduled"), "resumed", due_at=now)
+    return _move(run, State(S.SCHEDULED, "Scheduled", signal.message), "resumed", due_at=now)
+
+
+def woken(run: Run, signal: Wake, now: Micros) -> Transition | Refusal:
+    """SCHEDULED/Sleeping or AwaitingRetry -> SCHEDULED, due at once."""
+    if run.state.name not in ("Sleeping", "AwaitingRetry"):
+        return _wrong(run, signal)
+    return _move(run, State(S.SCHEDULED, "Scheduled", signal.message), "resumed", due_at=now)
 
 
 _RULES: dict[type, Callable[[Run, Any, Micros], Transition | Refusal]] = {
@@ -212,29 +281,53 @@ _RULES: dict[type, Callable[[Run, Any, Micros], Transition | Refusal]] = {
     Fail: failed,
     Lose: lost,
     Release: released,
+    Suspend: suspended,
+    Wait: waiting,
+    GoOn: going_on,
     Cancel: cancel_requested,
     Stopped: stopped,
     Reject: rejected,
     MarkLate: marked_late,
     Pause: paused,
     Resume: resumed,
+    Wake: woken,
 }
 
 
 # --- shared pieces -----------------------------------------------------------------------------------------------
 
 
+def _running(run: Run) -> str:
+    return "Retrying" if run.retries_used else "Running"
+
+
 def _move(run: Run, state: State, event: str, **more: Any) -> Transition:
     return Transition(run, state, event, run.attempt, run.epoch, **more)
 
 
-def _end(run: Run, state: State, event: str) -> Transition:
-    return _move(run, state, event, attempt_move="end", ended=True)
+def _end(run: Run, state: State, event: str, error_class: ErrorClass | None = None) -> Transition:
+    return _move(run, state, event, attempt_move="end", ended=True, error_class=error_class)
+
+
+def _declared(run: Run, state: State, event: str, error_class: ErrorClass | None = None) -> Transition | Refusal:
+    """An end that somebody else declares: the attempt is taken away, so that its keeper ends the process."""
+    if run.home == "inline":
+        return _refuse(run, "not_here", "the run lives in the process that called it; cancel it there")
+    return replace(_end(run, state, event, error_class), attempt_move="release")
+
+
+def _affordable(run: Run, waiting: Transition, now: Micros) -> bool:
+    spent = now - (run.started_at or now)
+    return run.retry.affords(((waiting.due_at or now) - now) / SECOND, spent=spent / SECOND)
+
+
+def _class(signal: Fail) -> ErrorClass:
+    return ErrorClass.TIMEOUT if signal.timed_out else signal.error_class
 
 
 def _cancelled(run: Run, message: str, *, attempt_move: str = "end") -> Transition:
     state = State(S.CANCELLED, "Cancelled", message or run.state.message)
-    return replace(_end(run, state, "cancelled"), attempt_move=attempt_move)  # type: ignore[arg-type]
+    return replace(_end(run, state, "cancelled", ErrorClass.CANCELLED), attempt_move=attempt_move)  # type: ignore[arg-type]
 
 
 def _stale(run: Run, signal: Signal) -> Refusal | None:
@@ -249,6 +342,10 @@ def _stale(run: Run, signal: Signal) -> Refusal | None:
 
 def _wrong(run: Run, signal: Signal) -> Refusal:
     return _refuse(run, "wrong_state", f"{type(signal).__name__} does not apply to a run that is {run.state.name}")
+
+
+def _being_cancelled(run: Run) -> Refusal:
+    return _refuse(run, "wrong_state", "the run is already being cancelled")
 
 
 def _refuse(run: Run, code: Any, reason: str) -> Refusal:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from hub.engine.retry import NEVER, RetryPolicy
+from hub.errorclasses import ErrorClass
 from hub.states import State, StateType
 from hub.types import Id, Micros
 
@@ -35,6 +36,7 @@ class Run:
     crash_retries: int = 2
     retry: RetryPolicy = NEVER
     due_at: Micros = 0
+    started_at: Micros | None = None
 
 
 # --- signals: what happened, said by whoever saw it ------------------------------------------------------------
@@ -69,17 +71,24 @@ class Begin:
 
 @dataclass(frozen=True, slots=True)
 class Complete:
-    """User code returned. `name` is Completed or Cached."""
+    """User code returned. `name` is Completed, Cached or Skipped.
+
+    `declared`: somebody else says that it is done; what executes it is taken away from whoever does.
+    """
 
     attempt: int
     epoch: int = 0
     name: str = "Completed"
     message: str = ""
+    declared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Fail:
-    """User code raised, or was over its timeout (`timed_out`). `retryable` False: a retry is not wanted."""
+    """User code raised, or was over its timeout (`timed_out`). `retryable` False: a retry is not wanted.
+
+    `error_class`: what kind of failure it was; `retry_after`: seconds that the other side asked to wait.
+    """
 
     attempt: int
     epoch: int = 0
@@ -87,6 +96,8 @@ class Fail:
     timed_out: bool = False
     retryable: bool = True
     spread: float = 0.5
+    error_class: ErrorClass = ErrorClass.USER_ERROR
+    retry_after: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +112,39 @@ class Lose:
 @dataclass(frozen=True, slots=True)
 class Release:
     """A worker that stops hands the attempt back unharmed; it costs no crash retry."""
+
+    attempt: int
+    epoch: int = 0
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Suspend:
+    """The attempt ends by its own wish and the run goes on in a later one. It costs no retry and no crash retry.
+
+    `why` sleep: its code sleeps until `due_at`; retry: a retry of a task is due then; wait: it waits for somebody, and
+    a `due_at` says that what it waited for has come meanwhile.
+    """
+
+    attempt: int
+    epoch: int = 0
+    why: Literal["sleep", "retry", "wait"] = "sleep"
+    due_at: Micros | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Its code waits for somebody and keeps its process, its lease and its slot meanwhile."""
+
+    attempt: int
+    epoch: int = 0
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GoOn:
+    """What a waiting process waited for has come, or its time is over."""
 
     attempt: int
     epoch: int = 0
@@ -127,12 +171,14 @@ class Stopped:
 class Reject:
     """It can never run (its parameters or its code are wrong); known before user code started.
 
-    `attempt` and `epoch` when it is a worker that found out.
+    `attempt` and `epoch` when it is a worker that found out. Without them somebody else declares that it has failed:
+    what executes is taken away from whoever does.
     """
 
     message: str = ""
     attempt: int | None = None
     epoch: int = 0
+    error_class: ErrorClass = ErrorClass.USER_ERROR
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +199,15 @@ class Pause:
 class Resume:
     """Let a paused run go on."""
 
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """What a run left its process for will not come: a flow nested in it was cancelled while it slept."""
+
+    message: str = ""
+
 
 Signal: TypeAlias = (
     Dispatch
@@ -163,12 +218,16 @@ Signal: TypeAlias = (
     | Fail
     | Lose
     | Release
+    | Suspend
+    | Wait
+    | GoOn
     | Cancel
     | Stopped
     | Reject
     | MarkLate
     | Pause
     | Resume
+    | Wake
 )
 
 # --- answers ---------------------------------------------------------------------------------------------------
@@ -181,7 +240,8 @@ class Transition:
     """One state change, as data. The store commits it only if the run is still what `before` says.
 
     `event` is the past verb of the one event that goes with it (`hub.run.<verb>`); `attempt_move` says what
-    becomes of the attempt row; `changes` are further columns of the run.
+    becomes of the attempt row; `changes` are further columns of the run. `error_class` says what kind of failure this
+    was; a transition to an end without one takes back that of an earlier attempt.
     """
 
     before: Run
@@ -194,6 +254,7 @@ class Transition:
     due_at: Micros | None = None
     started: bool = False
     ended: bool = False
+    error_class: ErrorClass | None = None
     changes: Mapping[str, int] = field(default_factory=dict)
 
     @property

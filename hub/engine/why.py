@@ -11,8 +11,44 @@ from hub.types import SECOND, Id, Micros
 
 Rule: TypeAlias = Literal[
     "ended", "running", "cancelling", "paused", "not_due", "queue_paused", "queue_full", "no_worker", "no_slot",
-    "broker_away", "no_upkeep", "published", "next", "inline",
+    "broker_away", "no_upkeep", "published", "next", "inline", "limit", "sleeping", "waiting",
 ]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class LimitWait:
+    """Code of a run that waits for a named limit. `holders` are runs; `position` counts from 1."""
+
+    limit: str
+    slots: int | None
+    position: int
+    holders: tuple[Id, ...] = ()
+    task: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """What code of a run waits for. `resumable`: somebody who resumes the run lets it go on."""
+
+    key: str
+    kind: str
+    expires_at: Micros | None = None
+
+    @property
+    def resumable(self) -> bool:
+        """Whether resuming the run is the answer."""
+        return self.kind == "pause"
+
+
+@dataclass(frozen=True, slots=True)
+class LaneWait:
+    """The limit of a run's deployment (and key). `holders` are the runs that execute; `position` counts from 1."""
+
+    deployment: str
+    key: str
+    slots: int
+    holders: tuple[Id, ...]
+    position: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +72,15 @@ class Surroundings:
     cancel_grace_s: float = 10.0
     canary_s: float = 30.0
     broker_problem: str = ""
+    awaited: tuple[Awaited, ...] = ()
+    """What its code waits for, the oldest first."""
     upkeep: bool = True
+    lane: LaneWait | None = None
+    waits: tuple[LimitWait, ...] = ()
+    chunks: tuple[Id, ...] = ()
+    """Chunks of the run's tasks that no worker has taken yet."""
+    all_wait: bool = False
+    """Whether every slot for these chunks (for the run itself where there are none) is held by a flow that waits so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +99,13 @@ def explain(run: Run, around: Surroundings, *, now: Micros) -> Reason:
     kind = run.state.type
     if kind in TERMINAL:
         return Reason("ended", f"It ended: {run.state.name}. {run.state.message}".strip())
+    if kind is StateType.RUNNING and around.waits:
+        return _in_code(around)
+    if run.state.name in ("Suspended", "Waiting"):
+        return _awaiting(run, around)
     if run.home == "inline":
-        return Reason("inline", "It runs in the process that called it, not on a worker.", around.worker)
+        sentence = f"It runs in the process that called it, not on a worker{_chunks(around)}."
+        return Reason("inline", sentence, around.worker, hint=_of_chunk(around))
     if kind is StateType.RUNNING:
         return _running(around)
     if kind is StateType.CANCELLING:
@@ -69,8 +118,59 @@ def explain(run: Run, around: Surroundings, *, now: Micros) -> Reason:
     return _scheduled(run, around, now)
 
 
+def _awaiting(run: Run, around: Surroundings) -> Reason:
+    first = around.awaited[0] if around.awaited else None
+    what = run.state.message or "waits for somebody to resume it"
+    if run.state.name == "Suspended":
+        where = ", without a process"
+    elif run.home == "inline":
+        where = ", in the process that called it"
+    else:
+        where = f"; it keeps its slot on worker {around.worker or 'unknown'}"
+    hint = f"`hub runs resume {run.id}` lets it go on." if first is None or first.resumable else ""
+    if first is not None and first.kind == "input":
+        hint = f"`hub runs waits {run.id}` says what it asks for."
+    expires = None if first is None else first.expires_at
+    return Reason("waiting", f"It {what}{where}.", around.worker, expires, hint)
+
+
 def _running(around: Surroundings) -> Reason:
-    return Reason("running", f"It runs on worker {around.worker or 'unknown'}.", around.worker)
+    sentence = f"It runs on worker {around.worker or 'unknown'}{_chunks(around)}."
+    return Reason("running", sentence, around.worker, hint=_of_chunk(around))
+
+
+def _chunks(around: Surroundings) -> str:
+    if not around.chunks:
+        return ""
+    stuck = "; all slots are held by flows that wait for such chunks" if around.all_wait else ""
+    return f", and {_count(len(around.chunks), 'chunk')} of its tasks wait for a slot{stuck}"
+
+
+def _of_chunk(around: Surroundings) -> str:
+    if not around.chunks:
+        return ""
+    return _SEPARATE if around.all_wait else f"`hub runs why {around.chunks[0]}` says what the first of them waits for."
+
+
+_SEPARATE = (
+    "A flow keeps its slot while it waits: start more workers, or give the tasks a queue of their own "
+    "(`CeleryTaskRunner(queue=...)`)."
+)
+
+
+def _in_code(around: Surroundings) -> Reason:
+    first, more = around.waits[0], len(around.waits) - 1
+    what = f"task {first.task}" if first.task else "its code"
+    slots = "" if first.slots is None else f" of {_count(first.slots, 'slot')}"
+    sentence = f"It runs, and {what} waits for limit {first.limit}{slots}, in place {first.position}"
+    sentence += f"; {_count(more, 'task')} more wait{'s' if more == 1 else ''} for limits." if more else "."
+    return Reason("limit", sentence, _named(first.holders), hint=f"`hub limits show {first.limit}` shows its line.")
+
+
+def _in_lane(lane: LaneWait) -> Reason:
+    key = f" for {lane.key}" if lane.key else ""
+    sentence = f"Deployment {lane.deployment} runs at most {lane.slots} at once{key}, and that many run;"
+    return Reason("limit", f"{sentence} this one is in place {lane.position}.", _named(lane.holders))
 
 
 def _cancelling(around: Surroundings, now: Micros) -> Reason:
@@ -92,6 +192,8 @@ def _published(around: Surroundings, now: Micros) -> Reason:
 
 
 def _scheduled(run: Run, around: Surroundings, now: Micros) -> Reason:
+    if run.due_at > now and run.state.name == "Sleeping":
+        return Reason("sleeping", f"It {run.state.message or 'sleeps'}, without a process.", expected_at=run.due_at)
     if run.due_at > now:
         why = "It waits for its next try" if run.state.name == "AwaitingRetry" else "It is not due yet"
         return Reason(
@@ -106,6 +208,8 @@ def _scheduled(run: Run, around: Surroundings, now: Micros) -> Reason:
     if around.queue_slots is not None and around.queue_taken >= around.queue_slots:
         limit = f"Queue {around.queue} runs at most {around.queue_slots} at once, and that many run."
         return Reason("queue_full", limit, _named(around.holders), hint=f"`hub queues set {around.queue} --slots N`.")
+    if around.lane is not None and len(around.lane.holders) >= around.lane.slots:
+        return _in_lane(around.lane)
     if around.taken >= around.slots:
         sentence = (
             f"All {around.slots} slots of the {_count(around.workers, 'worker')} of queue {around.queue} are taken"
@@ -113,9 +217,10 @@ def _scheduled(run: Run, around: Surroundings, now: Micros) -> Reason:
         sentence += f", and {_count(around.ahead, 'run')} is before it." if around.ahead == 1 else (
             f", and {around.ahead} runs are before it." if around.ahead else "."
         )  # fmt: skip
-        return Reason(
-            "no_slot", sentence, _named(around.holders), hint="More workers or `--slots` would take it sooner."
-        )
+        hint = "More workers or `--slots` would take it sooner."
+        if around.all_wait:
+            sentence, hint = f"{sentence.rstrip('.')}. Whoever holds them waits for chunks of its own tasks.", _SEPARATE
+        return Reason("no_slot", sentence, _named(around.holders), hint=hint)
     if _broker_silent(around, now):
         return _broker_away(around)
     if not around.upkeep:

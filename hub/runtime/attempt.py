@@ -13,24 +13,27 @@ from typing import Any
 
 from hub.engine.run import Claim, Reject, Signal, Stopped
 from hub.errors import ConflictError, HubError, NotFoundError, UnavailableError
-from hub.runtime import loader, orchestrator, parameters, process
-from hub.runtime.executor import flowlife
+from hub.runtime import hookruns, loader, orchestrator, parameters, process
+from hub.runtime.deploying import state_hooks
+from hub.runtime.executor import chunks, flowlife, rollbacks
+from hub.runtime.executor.branches import CancelledNow
 from hub.runtime.executor.capture import install_logging
 from hub.runtime.executor.flowlife import FlowCall
 from hub.runtime.executor.flowrecord import Begun, ClaimedRun
 from hub.runtime.executor.loops import running_task
-from hub.runtime.executor.root import CancelledNow, Root
+from hub.runtime.executor.places import Places
+from hub.runtime.executor.root import Root
 from hub.runtime.executor.steps import drive, drive_on_loop
 from hub.runtime.executor.texts import MESSAGE_CHARS, TRACE_CHARS, clean
 from hub.runtime.heartbeat import Heartbeat
 from hub.runtime.journal import AttemptLost
 from hub.runtime.journal_sql import Fence
+from hub.runtime.naming import name_at_begin
 from hub.runtime.store_journal import StoreJournal
 from hub.sdk.context import FlowInfo
 from hub.sdk.flows import Flow
 from hub.settings import Settings
-from hub.states import StateType
-from hub.store import attempts, runs
+from hub.store import attempts, hooks, runs
 from hub.store.base import Store
 from hub.types import Actor, Id, Scope
 
@@ -51,41 +54,58 @@ def execute_attempt(store: Store, settings: Settings, attempt_id: Id, epoch: int
     scope, begun, row = claimed
     record = ClaimedRun(store, scope, row["id"], begun, lease_s=settings.lease, patience=settings.lease * 2 / 3)
     try:
-        flow, values = _prepared(row)
+        flow, values = _prepared(store, scope, row)
+        name = name_at_begin(flow, values, row)
     except HubError as error:
+        record.calls_hooks = False
+        with contextlib.suppress(HubError):
+            if row["origin"] == hooks.ORIGIN:
+                hookruns.note_refused(store, scope, row, error.detail)
         return not _refuse(record, error)
-    return Execution(store, settings, scope, record, row, flow, values).run()
+    _note(store, scope, row, name, state_hooks(flow))
+    return Execution(store, settings, scope, record, {**row, "name": name}, flow, values).run()
 
 
 def _claim(store: Store, settings: Settings, attempt_id: Id, epoch: int) -> tuple[Scope, Begun, dict[str, Any]] | None:
     for _ in range(3):
         with store.write() as tx:
-            attempt = attempts.get(tx, attempt_id)
-            if attempt is None:
+            found = attempts.with_run(tx, attempt_id)
+            if found is None:
                 _log.info("attempt %s is not known any more: dropped", attempt_id)
                 return None
+            attempt, row = found
             scope = Scope(attempt["workspace_id"], Actor("system", f"worker:{attempt['worker_id'] or ''}"))
             try:
-                claim = Claim(attempt["number"], epoch)
-                done = orchestrator.attempt(tx, scope, attempt["run_id"], claim, lease_s=settings.lease)
+                done = orchestrator.attempt(
+                    tx, scope, attempt["run_id"], Claim(attempt["number"], epoch), lease_s=settings.lease,
+                    process=process.identity().columns(), seen=runs.as_run(row),
+                )  # fmt: skip
             except (ConflictError, NotFoundError) as refused:
                 _log.info("attempt %s.%s of run %s: dropped: %s", attempt["number"], epoch, attempt["run_id"], refused)
                 return None
-            if done is None:
-                continue
-            who = process.identity()
-            attempts.occupy(
-                tx, attempt_id, host=who.host, boot_id=who.boot_id, pid=who.pid, pid_started=who.pid_started
-            )
-            row = runs.row(tx, scope, attempt["run_id"])
-        assert row is not None
-        return scope, Begun(attempt["number"], epoch, attempt_id), row
+        if done is not None:
+            return scope, Begun(attempt["number"], epoch, attempt_id), row
     return None
 
 
-def _prepared(row: Mapping[str, Any]) -> tuple[Flow[..., Any], dict[str, Any]]:
+def _note(store: Store, scope: Scope, row: Mapping[str, Any], name: str, events: list[str]) -> None:
+    """The flow's file says better than its deployment what the run is called and which hooks there are."""
+    if (name, events) == (row["name"], row["state_hooks"]):
+        return
+    with contextlib.suppress(UnavailableError), store.write() as tx:
+        runs.rename(tx, scope, row["id"], row["name"], name)
+        hooks.has(tx, scope, row["id"], events)
+
+
+def _prepared(store: Store, scope: Scope, row: Mapping[str, Any]) -> tuple[Flow[..., Any], dict[str, Any]]:
+    if row["origin"] == rollbacks.ORIGIN:
+        return rollbacks.flow_of(row)
     if not row["entrypoint"]:
         raise NotFoundError("the run names no flow file, so no worker can execute it")
+    if row["origin"] == chunks.ORIGIN:
+        return chunks.flow_of(row)
+    if row["origin"] == hooks.ORIGIN:
+        return hookruns.flow_of(store, scope, row)
     flow = loader.load_flow(row["entrypoint"])
     return flow, parameters.from_json(flow, row["parameters"])
 
@@ -129,10 +149,14 @@ class Execution:
         fence = Fence(row["id"], begun.attempt, begun.epoch)
         journal = StoreJournal(store, scope, fence, patience=settings.lease * 2 / 3)
         threads = flow.options.max_threads or settings.sdk_threads
-        self.root = Root(scope, journal, threads=threads, results=settings.home / "results")
-        self.root.store, self.root.lease_s = store, settings.lease
+        places = Places(settings.home / "results", store, scope, default=settings.results)
+        self.root = Root(scope, journal, threads=threads, places=places)
+        self.root.store, self.root.run_id = store, row["id"]
+        self.root.follow(settings)
+        self.root.here = False
+        self.root.can_leave = row["origin"] not in (chunks.ORIGIN, hooks.ORIGIN, rollbacks.ORIGIN)
         self.root.heartbeat = Heartbeat(
-            store, scope, lease_s=settings.lease, every_s=settings.lease_renew, cancelled=lambda _: None
+            store, scope, lease_s=settings.lease, every_s=settings.lease_renew, cancelled=self.root.cancel
         )
         info = FlowInfo(
             run_id=row["id"], run_name=row["name"], flow_name=flow.name, parameters=dict(values),
@@ -141,16 +165,17 @@ class Execution:
         )  # fmt: skip
         self._call = FlowCall(
             flow, values, record, self.root, info, timeout=row["timeout_s"], in_process=False,
-            restart_of=row["restart_of"],
+            restart_of=row["restart_of"], restart_from=row["restart_from"],
         )  # fmt: skip
         self._record = record
+        self._loggers = settings.sdk_loggers
         self._journal = journal
         self._store = store
         self._scope = scope
 
     def run(self) -> bool:
         """Execute it to its end. Gives whether the process is tainted."""
-        install_logging()
+        install_logging(self._loggers)
         try:
             with self._cancellable():
                 self._live()
@@ -181,6 +206,7 @@ class Execution:
     def _report_stopped(self, error: BaseException) -> None:
         """A cancel that came in the middle of the report itself."""
         _log.info("run %s: stopped while it was being reported (%s)", self._record.run_id, type(error).__name__)
+        self._record.calls_hooks = False
         with _noted(self._record.run_id):
             self._call.ended = self._record.report(lambda attempt, epoch: Stopped(attempt, epoch, "cancelled"))
 
@@ -216,9 +242,13 @@ class Execution:
             signal.signal(CANCEL_SIGNAL, _ignore)
 
     def _ask(self, confirmed: threading.Event) -> None:
-        with contextlib.suppress(HubError), self._store.read() as tx:
-            run = runs.get(tx, self._scope, self._record.run_id)
-            if run is None or run.state.type is not StateType.CANCELLING or confirmed.is_set():
+        here = (self._record.run_id, *self.root.branches)
+        with contextlib.suppress(HubError):
+            with self._store.read() as tx:
+                wanted = runs.to_be_cancelled(tx, here)
+            for run_id in wanted - {self._record.run_id}:
+                self.root.cancel(run_id)
+            if self._record.run_id not in wanted or confirmed.is_set():
                 return
             confirmed.set()
             if self.root.task is not None:

@@ -1,114 +1,231 @@
-"""When an event matches, run a deployment: reads stamped events in order, fires each automation once an event.
+"""When events match, do something: reads stamped events in order and decides what each means for every automation.
 
-Safe at any point of a crash and with any number of processes: the run is made by a command whose id comes from the
-automation and the event, so doing it again answers with the first outcome.
+Safe at any point of a crash and with any number of processes. What is decided - the record, what was counted, the
+actions to carry out - is written in one transaction with the position in the stream of events, and actions are
+commands whose ids come from the automation and the event: doing one again answers with the first outcome.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from fnmatch import fnmatchcase
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from hub.errors import HubError, UnavailableError
-from hub.runtime.commands import Command, apply
-from hub.runtime.expressions import apply_mapping, cel_input, compile_expression
-from hub.runtime.payloads import event_payload
+from hub.plugins import Loop
+from hub.runtime import acting, windows
+from hub.runtime.composing import Composer, id_of
+from hub.runtime.counting import Trigger, Verdict, Window, count, is_overdue, miss
+from hub.runtime.triggers import Facts, Match, Part, Rule, Rules, evaluate
+from hub.store import automation_state as state
 from hub.store import automations, events
-from hub.store.base import Store
-from hub.types import SECOND, Actor, Scope, derived_id, now_us, rfc3339
+from hub.store.base import Store, Tx
+from hub.types import SECOND, Actor, Id, Micros, Scope, dated_id
 
 _BATCH = 200
+DEEPEST = 8
+"""Automations that may follow from one another."""
+GRACE = 2 * SECOND
+"""How long after its end a window is looked at: what happened in it may be committed a little later."""
 
 
-def step(store: Store) -> bool:
-    """Look at the next stamped events; True when there were any."""
-    with store.read() as tx:
-        start = automations.cursor(tx)
-        batch = events.after(tx, seq=start, limit=_BATCH)
-        rules = automations.enabled(tx) if batch else []
-    for event in batch:
-        for rule in rules:
-            if rule["workspace_id"] == event["workspace_id"] and wants(rule, event):
-                consider(store, rule, event)
-    if batch:
-        with store.write() as tx:
+class Automations:
+    """One per upkeep process."""
+
+    def __init__(self, store: Store, interval: float = 1.0) -> None:
+        self.store = store
+        self.interval = interval
+        self._rules = Rules()
+
+    def step(self) -> bool:
+        """Look at the next stamped events, then carry out what is due; True when there was anything."""
+        with self.store.read() as tx:
+            start = automations.cursor(tx)
+            # In this order: what is stamped by now is older than a rule that is not there yet.
+            end = events.last(tx)
+            acts = bool(state.due_actions(tx, limit=1))
+            is_over = bool(state.over(tx, limit=1))
+            batch: list[dict[str, Any]] = []
+            if start < end:
+                self._rules = self._rules.refresh(tx)
+                batch = events.after(tx, seq=start, limit=_BATCH) if self._rules.by_id else []
+            late = [] if start < end else state.overdue(tx, before=tx.now - GRACE, limit=_BATCH)
+        if start < end and not self._rules.by_id:
+            with self.store.write(durable=False) as tx:
+                automations.advance(tx, end)
+        if batch:
+            # What a power cut takes back is decided again, before anything that followed from it was kept.
+            acts = self._decide(batch) or acts
+        if is_over:
+            acts = acting.let_next_go(self.store) or acts
+        if late:
+            acts = self._look_at_ends(late) or acts
+        return (acting.carry_out(self.store) if acts else False) or bool(batch)
+
+    def _decide(self, batch: list[dict[str, Any]]) -> bool:
+        """Whether anything is to be done."""
+        matches = list(self._matches(batch))
+        acts = False
+        with self.store.write(durable=False) as tx:
+            seen = automations.lock(tx)
+            judge = Judge(tx)
+            for match in matches:
+                if match.event["seq"] > seen:
+                    acts = judge.take(match) or acts
             automations.advance(tx, batch[-1]["seq"])
-    return bool(batch)
+        return acts
+
+    def _matches(self, batch: Iterable[Mapping[str, Any]]) -> Iterable[Match]:
+        for event in batch:
+            facts = Facts(self.store, event)
+            for rule in self._rules.wanting(event):
+                match = evaluate(rule, facts)
+                if match is not None:
+                    yield match
+
+    def _look_at_ends(self, late: list[dict[str, Any]]) -> bool:
+        """Windows in which what was expected did not come, once all that was stamped has been counted."""
+        acts = False
+        with self.store.write(durable=False) as tx:
+            if automations.lock(tx) < events.last(tx):
+                return False
+            self._rules = self._rules.refresh(tx)
+            unstamped = events.oldest_unstamped(tx)
+            horizon = tx.now - GRACE if unstamped is None else min(tx.now - GRACE, unstamped)
+            judge = Judge(tx)
+            for row in late:
+                rule = self._rules.by_window.get(row["automation_id"])
+                if rule is None:
+                    state.drop_window(tx, row["automation_id"], row["key"])
+                    continue
+                acts = judge.end(rule, row["key"], horizon) or acts
+        return acts
+
+    def loop(self) -> Loop:
+        """As an upkeep loop."""
+        return Loop("automations", self.step, topics=("events",), interval=self.interval, pace=0.03)
 
 
-def wants(rule: Mapping[str, Any], event: Mapping[str, Any]) -> bool:
-    """Whether the rule listens to this type of event and did not cause it itself."""
-    types = rule["trigger"].get("types") or ["*"]
-    caused_by_itself = event["body"].get("origin_id") == rule["id"]
-    return not caused_by_itself and any(fnmatchcase(event["type"], pattern) for pattern in types)
+class Judge:
+    """Decides in one transaction, which holds the position in the stream of events."""
 
+    def __init__(self, tx: Tx) -> None:
+        self._tx = tx
+        self._depths: dict[Id, int] = {}
 
-def consider(store: Store, rule: Mapping[str, Any], event: Mapping[str, Any]) -> None:
-    """Evaluate one rule on one event and do what it says; an error is kept and becomes an event of its own."""
-    scope = Scope(rule["workspace_id"], Actor("automation", rule["id"]))
-    run_id, error = None, ""
-    try:
-        variables = variables_of(store, event)
-        match = rule["trigger"].get("match") or "true"
-        if not compile_expression(match).matches(variables):
-            return
-        for number, action in enumerate(rule["actions"]):
-            run_id = act(store, scope, rule, event, action, number, variables)
-    except UnavailableError:
-        raise  # the loop comes again; nothing was decided
-    except HubError as failure:
-        error = failure.detail
-    _note(store, scope, rule, event, run_id, error)
+    def take(self, match: Match) -> bool:
+        """What an event that a rule matched comes to; True when there is something to do."""
+        rule, event = match.rule, match.event
+        depth = self._depth(event) + 1
+        if depth > DEEPEST:
+            self._note(rule, event, match.key, Verdict("loop_stopped", too_deep(depth)), error=match.error)
+            return False
+        if match.error:
+            noted = self._note(rule, event, match.key, Verdict("error", ""), error=match.error)
+            # Not about an event that tells of automations: two that err on all events would err on each other's errors.
+            if noted and not event["type"].startswith("hub.automation."):
+                acting.failed(self._tx, rule.id, rule.name, event, match.error, depth)
+            return False
+        if rule.trigger.is_plain:
+            verdict = Verdict("fired", "it matched", (event["id"],))
+            return self._note(rule, event, match.key, verdict) and self._plan(rule, event, verdict, depth)
+        if automations.firing(self._tx, rule.id, event["id"]) is not None:
+            return False
+        acts = self.end(rule, match.key, event["at"])
+        if rule.whole is not None:
+            verdict = self._composer(rule, match.key).take(list(match.hits), event["at"])
+            self._note(rule, event, match.key, verdict)
+            return self._plan(rule, event, verdict, depth) or acts
+        verdict, window = count(rule.trigger, self._window(rule, match.key), match.seen)
+        self._keep(rule, match.key, window)
+        self._note(rule, event, match.key, verdict)
+        return self._plan(rule, event, verdict, depth) or acts
 
+    def end(self, rule: Rule, key: str, at: Micros) -> bool:
+        """End a window if what was expected did not come before then; True when there is something to do."""
+        if rule.whole is not None:
+            acts = False
+            for part in rule.parts:
+                if part.trigger.is_proactive:  # of others nothing needs to be read
+                    acts = self._end_part(rule, part, key, at) or acts
+            return acts
+        window = self._window(rule, key)
+        if not is_overdue(rule.trigger, window, at):
+            return False
+        verdict, after = miss(rule.trigger, window)
+        self._keep(rule, key, after)
+        event, depth = self._missed(rule, rule.id, rule.trigger, key, window)
+        if depth > DEEPEST:
+            verdict = Verdict("loop_stopped", too_deep(depth))
+        self._note(rule, event, key, verdict)
+        return self._plan(rule, event, verdict, depth)
 
-def act(
-    store: Store,
-    scope: Scope,
-    rule: Mapping[str, Any],
-    event: Mapping[str, Any],
-    action: Mapping[str, Any],
-    number: int,
-    variables: Mapping[str, Any],
-) -> str:
-    """Carry out one action for one event, once. Returns the id of the run it made."""
-    parameters = apply_mapping(action.get("parameters") or {}, variables)
-    made_once = derived_id(rule["id"], event["id"], str(number))
-    args = {"run_id": made_once, "parameters": parameters, "origin": "automation", "origin_id": rule["id"]}
-    command = Command(
-        "run.create", scope, action["run_deployment"], args, derived_id(made_once, "command"), "automation"
-    )
-    return str(apply(store, command).result["id"])
+    def _end_part(self, rule: Rule, part: Part, key: str, at: Micros) -> bool:
+        composer = self._composer(rule, key)
+        window = composer.memory.window(part.place)
+        if not is_overdue(part.trigger, window, at):
+            return False
+        event, depth = self._missed(rule, id_of(rule.id, part.place), part.trigger, key, window)
+        verdict = composer.miss(part.place, part.trigger, event["id"], window.until_at or at)
+        if depth > DEEPEST:
+            verdict = Verdict("loop_stopped", too_deep(depth))
+        self._note(rule, event, key, verdict)
+        return self._plan(rule, event, verdict, depth)
 
+    def _composer(self, rule: Rule, key: str) -> Composer:
+        assert rule.whole is not None
+        return Composer(rule.whole, rule.trigger.cool_down, windows.Kept(self._tx, rule, key))
 
-def variables_of(store: Store, event: Mapping[str, Any]) -> dict[str, Any]:
-    """What expressions see of an event. For one that came by webhook, body and headers are the request's."""
-    payload = event_payload(store, event)
-    described = {
-        "id": event["id"],
-        "type": event["type"],
-        "source": event["source"],
-        "subject": event["subject"],
-        "run_id": event["run_id"],
-        "time": rfc3339(event["at"]),
-        "at": event["at"] // SECOND,
-        **{name: value for name, value in event["body"].items() if name not in {"id", "type", "source"}},
-    }
-    base = {"body": event["body"], "headers": {}, "query": {}, "method": "", "path": "", "now": now_us() // SECOND}
-    known = {**base, **payload, "event": described, "source": event["source"].removeprefix("source:")}
-    return {name: cel_input(value) for name, value in known.items()}
+    def _window(self, rule: Rule, key: str) -> Window:
+        return windows.of_row(state.window(self._tx, rule.id, key))
 
+    def _keep(self, rule: Rule, key: str, window: Window) -> None:
+        if window == Window():
+            state.drop_window(self._tx, rule.id, key)
+        else:
+            values = windows.as_row(rule.trigger, window)
+            state.keep_window(self._tx, rule.workspace_id, rule.id, key, values)
 
-def _note(
-    store: Store, scope: Scope, rule: Mapping[str, Any], event: Mapping[str, Any], run_id: str | None, error: str
-) -> None:
-    row = {
-        "automation_id": rule["id"], "event_id": event["id"], "outcome": "error" if error else "fired",
-        "run_id": run_id, "error": error or None,
-    }  # fmt: skip
-    with store.write() as tx:
-        if automations.note(tx, scope.workspace_id, row) and error:
+    def _missed(
+        self, rule: Rule, part_id: Id, trigger: Trigger, key: str, window: Window
+    ) -> tuple[dict[str, Any], int]:
+        """Something did not happen: an event of its own, about the run of the event that opened the window."""
+        scope = Scope(rule.workspace_id, Actor("automation", rule.id))
+        event_id = dated_id(window.until_at or 0, part_id, "missed", key, str(window.opened_at))
+        opener = events.get(self._tx, scope, window.events[0]) if window.events else None
+        depth = self._depth(opener) + 1 if opener else 1
+        if events.get(self._tx, scope, event_id) is None:
             events.append(
-                tx, scope, "hub.automation.failed", subject=rule["id"], name=rule["name"], cause=event["id"],
-                error=error,
+                self._tx, scope, "hub.automation.missed", event_id=event_id, subject=rule.id, name=rule.name,
+                run_id=opener["run_id"] if opener else None, cause=opener["id"] if opener else None, depth=depth,
+                since=window.opened_at, until=window.until_at, count=window.count, threshold=trigger.threshold,
+                key=key,
             )  # fmt: skip
+        event = events.get(self._tx, scope, event_id)
+        assert event is not None
+        return event, depth
+
+    def _depth(self, event: Mapping[str, Any]) -> int:
+        if event["id"] not in self._depths:
+            self._depths[event["id"]] = state.depth_of(self._tx, event)
+        return self._depths[event["id"]]
+
+    def _note(self, rule: Rule, event: Mapping[str, Any], key: str, verdict: Verdict, *, error: str = "") -> bool:
+        others = list(verdict.events) if verdict.events not in ((), (event["id"],)) else None
+        row = {
+            "automation_id": rule.id, "event_id": event["id"], "outcome": verdict.outcome, "error": error or None,
+            "reason": verdict.reason or None, "key": key or None, "events": others,
+        }  # fmt: skip
+        return automations.note(self._tx, rule.workspace_id, row)
+
+    def _plan(self, rule: Rule, event: Mapping[str, Any], verdict: Verdict, depth: int) -> bool:
+        if verdict.outcome != "fired":
+            return False
+        for number in range(len(rule.actions)):
+            row = acting.planned(self._tx.now, rule, event, number, depth)
+            # One by one: the next of them may stand in line behind it.
+            state.add_actions(self._tx, [acting.in_line(self._tx, row, event)])
+        return True
+
+
+def too_deep(depth: int) -> str:
+    """Why an automation that follows from others is stopped."""
+    return f"it would be number {depth} of automations that follow from one another; at most {DEEPEST} may"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from itertools import takewhile
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
 
 from hub.errors import UsageError
+from hub.runtime import recurring
 from hub.types import SECOND, Micros
 
 MIN_INTERVAL = 1.0
@@ -22,6 +24,9 @@ def check(kind: str, spec: str, timezone: str) -> None:
     zone(timezone)
     if kind == "interval":
         seconds(spec)
+        return
+    if kind == "rrule":
+        recurring.check(spec, zone(timezone))
         return
     try:
         next(CronSim(spec, datetime(2026, 1, 1, tzinfo=UTC)))
@@ -40,8 +45,11 @@ def next_time(schedule: Mapping[str, Any], *, after: Micros) -> Micros | None:
     """
     if schedule["kind"] == "interval":
         step = int(seconds(schedule["spec"]) * SECOND)
-        anchor = schedule["anchor_at"] if schedule["anchor_at"] is not None else schedule["created_at"]
+        anchor = _anchor(schedule)
         return int(anchor + (max((after - anchor) // step, -1) + 1) * step)
+    if schedule["kind"] == "rrule":
+        begin = _begin(schedule, after)
+        return next(recurring.times(schedule["spec"], zone(schedule["timezone"]), start=begin, after=after), None)
     local = datetime.fromtimestamp(after / SECOND, zone(schedule["timezone"]))
     try:
         moment = next(CronSim(schedule["spec"], local))
@@ -55,6 +63,10 @@ def last_time(schedule: Mapping[str, Any], *, first: Micros, until: Micros) -> M
     if schedule["kind"] == "interval":
         step = int(seconds(schedule["spec"]) * SECOND)
         return first + (until - first) // step * step
+    if schedule["kind"] == "rrule":
+        begin = _begin(schedule, first)
+        later = recurring.times(schedule["spec"], zone(schedule["timezone"]), start=begin, after=first)
+        return max(takewhile(lambda at: at <= until, later), default=first)
     local = datetime.fromtimestamp(until / SECOND, zone(schedule["timezone"]))
     # Backwards is only a guess: around a clock change it may differ from the forward rule, which decides.
     guess = next(CronSim(schedule["spec"], local, reverse=True), None)
@@ -65,6 +77,18 @@ def last_time(schedule: Mapping[str, Any], *, first: Micros, until: Micros) -> M
         if following is None or following > until:
             return found
         found = following
+
+
+def _anchor(schedule: Mapping[str, Any]) -> Micros:
+    return int(schedule["anchor_at"] if schedule["anchor_at"] is not None else schedule["created_at"])
+
+
+def _begin(schedule: Mapping[str, Any], before: Micros) -> Micros:
+    """Where a rule is read from: a time of it that is known, so that years need not be gone through, or its anchor."""
+    known = schedule.get("next_at")
+    if known is None or known > before or not recurring.goes_on_from_any(schedule["spec"]):
+        return _anchor(schedule)
+    return int(known)
 
 
 def seconds(spec: str) -> float:

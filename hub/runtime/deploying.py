@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from hub.errors import ParameterError
+from hub.runtime.executor.retrying import default_of_flows, with_default
 from hub.runtime.loader import code_digest, entrypoint_of
 from hub.runtime.parameters import schema
 from hub.sdk.flows import Flow
+from hub.settings import load_settings
+from hub.store.hooks import ENDS
 
 
 def document(flow: Flow[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
@@ -19,7 +22,8 @@ def document(flow: Flow[..., Any], options: Mapping[str, Any]) -> dict[str, Any]
     described = schema(flow)
     given = dict(options.get("parameters") or {})
     _refuse_unknown(flow, given, described)
-    retry = flow.options.retry
+    # Kept with the deployment: its runs are the same whoever makes them.
+    retry = with_default(flow.options.retry, default_of_flows(load_settings()))
     body: dict[str, Any] = {
         "flow_name": flow.name,
         "entrypoint": entrypoint_of(flow),
@@ -37,12 +41,22 @@ def document(flow: Flow[..., Any], options: Mapping[str, Any]) -> dict[str, Any]
         },
         "timeout_s": flow.options.timeout,
         "crash_retries": flow.options.crash_retries,
+        "state_hooks": state_hooks(flow),
+        "concurrency": options.get("concurrency"),
+        "concurrency_key": options.get("concurrency_key") or "",
+        "overflow": options.get("overflow") or "enqueue",
+        "flow_control": dict(options.get("flow_control") or {}),
         "paused": bool(options.get("paused")),
         "code_digest": code_digest(flow),
     }
     if "schedule" in options:
         body["schedule"] = options["schedule"]
     return body
+
+
+def state_hooks(flow: Flow[..., Any]) -> list[str]:
+    """The ends of runs for which the flow has hooks."""
+    return sorted(event for event in ENDS.values() if flow.options.hooks.get(event))
 
 
 def _refuse_unknown(flow: Flow[..., Any], given: Mapping[str, Any], described: Mapping[str, Any]) -> None:

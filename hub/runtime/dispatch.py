@@ -10,13 +10,14 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from hub.engine.run import Dispatch, MarkLate
+from hub.engine.run import Dispatch, MarkLate, Run
 from hub.errors import ConflictError, HubError, NotFoundError, UnavailableError
 from hub.plugins import Loop
-from hub.runtime import orchestrator
+from hub.runtime import orchestrator, throttling
 from hub.runtime.publish import Publisher
-from hub.store import attempts, due, workers
+from hub.store import attempts, due, lanes, workers
 from hub.store.base import Store, Tx
+from hub.store.lanes import Waiting
 from hub.store.workers import Opening
 from hub.types import SECOND, Actor, Id, Scope
 
@@ -46,17 +47,21 @@ class Dispatcher:
     poll: float = 1.0
 
     def step(self) -> bool | float:
-        """Dispatch one batch. True: there may be more; a number: seconds until the next run is due."""
+        """Dispatch one batch. True: there may be more; a number: seconds until the next run is due.
+
+        Where the batch has taken every free slot there is nothing to look at: whatever frees one wakes this loop.
+        """
         with self.store.read() as tx:
             free = workers.openings(tx)
-            if not _next_lines(tx, free):
+            if not due.anything(tx, (name for opening in free for name in opening.queues)):
                 return self._until_due(tx, free)
         # Not one attempt is opened for a broker that is away: its runs stay in line.
         self.publisher.ping_if_idle()
         with self.store.write() as tx:
-            bells = open_attempts(tx, workers.openings(tx, lock=True))
+            free = workers.openings(tx, lock=True)
+            bells, held_back = open_attempts(tx, free)
         ring(self.store, self.publisher, bells)
-        return bool(bells)
+        return held_back > 0 or 0 < len(bells) < sum(opening.free for opening in free)
 
     def _until_due(self, tx: Tx, free: list[Opening]) -> float:
         when = due.next_due(tx, {name for opening in free for name in opening.queues})
@@ -64,20 +69,21 @@ class Dispatcher:
 
     def loop(self) -> Loop:
         """As an upkeep loop."""
-        return Loop("dispatch", self.step, topics=("runs",), interval=self.poll)
+        return Loop("dispatch", self.step, topics=("runs",), interval=self.poll, pace=0.001)
 
 
 def _pairs(free: Iterable[Opening]) -> set[tuple[Id, str]]:
     return {(opening.workspace_id, name) for opening in free for name in opening.queues}
 
 
-def _next_lines(tx: Tx, free: list[Opening]) -> list[tuple[due.Line, list[due.Waiting]]]:
+def _next_lines(tx: Tx, free: list[Opening]) -> list[tuple[due.Line, list[Waiting]]]:
     """What waits in the queues that a free slot serves, first served first."""
     if not free:
         return []
     found = []
-    busy = attempts.taken_in_queues(tx)
-    for line in due.lines(tx, _pairs(free)):
+    lines = due.lines(tx, _pairs(free))
+    busy = attempts.taken_in_queues(tx) if any(line.slots is not None for line in lines) else {}
+    for line in lines:
         left = BATCH if line.slots is None else line.slots - busy.get((line.workspace_id, line.name), 0)
         if line.paused or left <= 0:
             continue
@@ -87,21 +93,35 @@ def _next_lines(tx: Tx, free: list[Opening]) -> list[tuple[due.Line, list[due.Wa
     return found
 
 
-def open_attempts(tx: Tx, free: list[Opening]) -> list[Doorbell]:
-    """Open attempts for what is due, at most a batch, in the order of queue priority and then of time."""
+def open_attempts(tx: Tx, free: list[Opening]) -> tuple[list[Doorbell], int]:
+    """Open attempts for what is due, at most a batch, in the order of queue priority and then of time.
+
+    Also says how many runs were held back by their throttle: they are not found any more, and others are first.
+    """
     lines = _next_lines(tx, free)
-    order = sorted((line.priority, wait.due_at, wait.run_id, wait) for line, waits in lines for wait in waits)
+    order = sorted(
+        (line.priority, one.at, one.run.id, line.name, one.lane, one) for line, waits in lines for one in waits
+    )
     bells: list[Doorbell] = []
+    held_back = 0
+    opened: set[str | None] = set()
     slots = {opening.worker_id: opening for opening in free}
-    for *_, wait in order[:BATCH]:
-        opening = choose(slots.values(), wait.workspace_id, wait.queue)
-        if opening is None:
+    for *_, queue, lane, one in order[:BATCH]:
+        run = one.run
+        opening = choose(slots.values(), run.workspace_id, queue)
+        # A lane may wait in two queues (its deployment was moved): its next run is left to the next batch, that counts.
+        if opening is None or lane in opened:
             continue
-        bell = _open(tx, wait, opening.worker_id)
+        if one.throttle is not None and not throttling.passes(tx, run, one.throttle):
+            held_back += 1
+            continue
+        bell = _open(tx, run, opening.worker_id)
         if bell is not None:
             bells.append(bell)
+            opened.update({lane} if lane else ())
+            lanes.served(tx, run.workspace_id, lane)
             slots[opening.worker_id] = replace(opening, free=opening.free - 1)
-    return bells
+    return bells, held_back
 
 
 def choose(free: Iterable[Opening], workspace_id: Id, queue: str, *, avoid: Id | None = None) -> Opening | None:
@@ -110,15 +130,15 @@ def choose(free: Iterable[Opening], workspace_id: Id, queue: str, *, avoid: Id |
     return max(fit, key=lambda o: (o.worker_id != avoid, o.free), default=None)
 
 
-def _open(tx: Tx, wait: due.Waiting, worker_id: Id) -> Doorbell | None:
-    scope = Scope(wait.workspace_id, ACTOR)
+def _open(tx: Tx, run: Run, worker_id: Id) -> Doorbell | None:
+    scope = Scope(run.workspace_id, ACTOR)
     try:
-        done = orchestrator.attempt(tx, scope, wait.run_id, Dispatch(worker_id))
+        done = orchestrator.attempt(tx, scope, run.id, Dispatch(worker_id), seen=run)
     except (ConflictError, NotFoundError):
         return None  # cancelled or paused since it was read
     if done is None:
         return None
-    return Doorbell(scope, wait.run_id, worker_id, attempts.attempt_id(wait.run_id, done.attempt), done.epoch)
+    return Doorbell(scope, run.id, worker_id, attempts.attempt_id(run.id, done.attempt), done.epoch)
 
 
 def ring(store: Store, publisher: Publisher, bells: list[Doorbell]) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeAlias
 
 from hub.errors import HubError, UnavailableError
@@ -13,14 +14,22 @@ from hub.plugins import Context, Loop
 from hub.runtime import process
 from hub.store import effects, events, runs
 from hub.store.base import Store
-from hub.types import Id, Scope, new_id
+from hub.types import Id
 
 log = logging.getLogger("hub.effects")
-Handler: TypeAlias = Callable[[Context, Mapping[str, Any]], None]
-"""(context, effect row) -> None. Idempotent: it may be called again for the same row. Raises to be tried again."""
+Deed: TypeAlias = Callable[[], None]
+"""Carries out one effect. Idempotent: it may be called again for the same row. Raises to be tried again."""
+Handler: TypeAlias = Callable[[Context, Sequence[Mapping[str, Any]]], list[Deed]]
+"""(context, effect rows) -> a deed for each, in their order. What they need from the database it reads at once."""
 
-HOMES = {"run_state": "hub.runtime.effects:run_state", "receipt": "hub.runtime.relay:carry_out"}
+HOMES = {
+    "run_state": "hub.runtime.effects:run_states",
+    "receipt": "hub.runtime.relay:receipts_of",
+    "state_hook": "hub.runtime.hookruns:owed",
+}
 """Where the handler of each kind lives; imported when the first effect of the kind is due."""
+ENDS = {"receipt": "hub.runtime.relay:given_up"}
+"""What is to be noted when an effect of a kind is given up: (transaction, effect row, problem)."""
 BATCH = 50
 LEASE_S = 60.0
 _DELAYS = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0)
@@ -33,7 +42,9 @@ class Effects:
     ctx: Context
     kinds: tuple[str, ...] = tuple(HOMES)
     interval: float = 1.0
-    holder: str = field(default_factory=lambda: f"{process.identity()}#{new_id()}")
+    pace: float = 0.0
+    linger: float = 0.0
+    holder: str = field(default_factory=process.holder)
 
     def step(self) -> bool:
         """Claim a batch, carry it out, note what came of it. True when there may be more."""
@@ -41,12 +52,13 @@ class Effects:
         with store.read() as tx:
             if not effects.any_due(tx, self.kinds):
                 return False
-        with store.write() as tx:
+        # A claim is a lease: one that a power cut takes back does no harm.
+        with store.write(durable=False) as tx:
             rows = effects.claim(tx, self.kinds, self.holder, limit=BATCH, lease_s=LEASE_S)
         done: list[Id] = []
         failed: list[tuple[dict[str, Any], str]] = []
-        for row in rows:
-            problem = self._carry_out(row)
+        for row, deed in self._deeds(rows):
+            problem = _problem(row, deed)
             if problem:
                 failed.append((row, problem))
             else:
@@ -55,43 +67,64 @@ class Effects:
             self._note(store, done, failed)
         return len(rows) == BATCH
 
-    def _carry_out(self, row: dict[str, Any]) -> str:
-        """The problem as a text; empty when it is done."""
-        try:
-            handler(row["kind"])(self.ctx, row)
-        except HubError as error:
-            return error.detail
-        except Exception as error:
-            log.exception("effect %s %s failed", row["kind"], row["key"])
-            return f"{type(error).__name__}: {error}"
-        return ""
+    def _deeds(self, rows: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], Deed]]:
+        for kind in self.kinds:
+            same = [row for row in rows if row["kind"] == kind]
+            if same:
+                yield from zip(same, handler(kind)(self.ctx, same), strict=True)
 
     def _note(self, store: Store, done: list[Id], failed: list[tuple[dict[str, Any], str]]) -> None:
-        with store.write() as tx:
+        # What a power cut takes back is carried out once more.
+        with store.write(durable=False) as tx:
             effects.finish(tx, done)
             for row, problem in failed:
                 delay = _DELAYS[min(row["tries"], len(_DELAYS) - 1)]
                 if effects.fail(tx, row, problem, retry_in_s=delay):
                     log.error("effect %s %s is given up: %s", row["kind"], row["key"], problem)
+                    if row["kind"] in ENDS:
+                        _named(ENDS[row["kind"]])(tx, row, problem)
 
     def loop(self) -> Loop:
         """As an upkeep loop."""
-        return Loop(f"effects {'+'.join(self.kinds)}", self.step, topics=("effects",), interval=self.interval)
+        name, topics = f"effects {'+'.join(self.kinds)}", tuple({effects.topic(kind) for kind in self.kinds})
+        return Loop(name, self.step, topics=topics, interval=self.interval, pace=self.pace, linger=self.linger)
 
 
 def handler(kind: str) -> Handler:
     """What carries out effects of a kind."""
-    module, _, name = HOMES[kind].partition(":")
-    found: Handler = getattr(importlib.import_module(module), name)
+    found: Handler = _named(HOMES[kind])
     return found
 
 
-def run_state(ctx: Context, effect: Mapping[str, Any]) -> None:
-    """Tell the plugins of a run's transition."""
-    scope = Scope(effect["workspace_id"])
+def _named(place: str) -> Any:
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def _problem(row: Mapping[str, Any], deed: Deed) -> str:
+    """What went wrong, as a text; empty when it is done."""
+    try:
+        deed()
+    except HubError as error:
+        return error.detail
+    except Exception as error:
+        log.exception("effect %s %s failed", row["kind"], row["key"])
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def run_states(ctx: Context, rows: Sequence[Mapping[str, Any]]) -> list[Deed]:
+    """Tell the plugins of transitions of runs."""
     with ctx.store.read() as tx:
-        event = events.get(tx, scope, effect["payload"]["event_id"])
-        run = runs.row(tx, scope, effect["payload"]["run_id"])
+        happened = events.by_ids(tx, {row["payload"]["event_id"] for row in rows})
+        changed = runs.by_ids(tx, {row["payload"]["run_id"] for row in rows})
+    return [
+        partial(_tell, ctx, happened.get(row["payload"]["event_id"]), changed.get(row["payload"]["run_id"]))
+        for row in rows
+    ]
+
+
+def _tell(ctx: Context, event: Mapping[str, Any] | None, run: Mapping[str, Any] | None) -> None:
     if event is None or run is None:
         return  # removed by retention
     failed = [result for result in ctx.hooks.run_state(event=event, run=run) if not result.ok]

@@ -6,10 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 
-from sqlalchemy import select
-
 from hub.errors import HubError
-from hub.states import StateType
 from hub.store import attempts, runs
 from hub.store.base import Store
 from hub.types import Id, Scope
@@ -66,10 +63,7 @@ class Heartbeat:
             return
         with self._store.write(durable=False) as tx:
             attempts.renew(tx, list(held), lease_s=self._lease_s)
-            query = select(runs.TABLE.c.id).where(
-                runs.TABLE.c.id.in_(list(held.values())), runs.TABLE.c.state_type == StateType.CANCELLING.value
-            )
-            wanted = set(tx.conn.execute(query).scalars())
+            wanted = runs.to_be_cancelled(tx, held.values())
         for run_id in wanted - self._told:
             self._told.add(run_id)
             self._cancelled(run_id)

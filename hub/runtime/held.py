@@ -22,6 +22,7 @@ from hub.store.base import Store, Tx
 from hub.types import SECOND, Actor, Id, Micros, Scope
 
 log = logging.getLogger("hub.keeper")
+_TAKEN = ("LOST", "RELEASED")
 _DEADLINE_GRACE = 5.0
 """Seconds that an executor has to end a run over its time by itself."""
 
@@ -40,13 +41,28 @@ class Held:
     def look(self) -> None:
         """Read the live attempts; end what is dead, cancelled or over its time."""
         with self.store.read() as tx:
-            self.rows = _live(tx, self.worker_id)
+            before, self.rows = self.rows, _live(tx, self.worker_id)
             now = tx.now
+            self._end_taken(tx, before)
         for row in self.rows:
             if row["state"] == "CLAIMED" and row["pid"] is not None:
                 self._tend(row, now)
-        known = {row["id"] for row in self.rows}
+        nested = self._nested()
+        for row in nested:
+            self._cancel_nested(row)
+        known = {row["id"] for row in (*self.rows, *nested)}
         self._asked = {key: at for key, at in self._asked.items() if key in known}
+
+    def _end_taken(self, tx: Tx, before: list[dict[str, Any]]) -> None:
+        """End the children of attempts that somebody has taken away since the last look."""
+        live, busy = {row["id"] for row in self.rows}, {row["pid"] for row in self.rows}
+        for key in {row["id"] for row in before} - live:
+            row = attempts.get(tx, key)
+            if row is None or row["state"] not in _TAKEN or row["pid"] is None or row["pid"] in busy:
+                continue
+            if process.alive(row["pid"], row["pid_started"]):
+                log.warning("run %s was taken away; its process here is ended", row["run_id"])
+                end_group(row["pid"])
 
     def _tend(self, row: Mapping[str, Any], now: Micros) -> None:
         if not process.alive(row["pid"], row["pid_started"]):
@@ -62,14 +78,49 @@ class Held:
 
     def _cancel(self, row: Mapping[str, Any]) -> None:
         """First ask, then, after the grace, end the child with all it has started."""
+        if not self._asked_in_vain(row):
+            return
+        end_group(row["pid"])
+        message = f"it did not end within {self.settings.worker_cancel_grace:g} s; its process was ended"
+        self._cancel_below(row)
+        self._report(row, Stopped(row["number"], row["epoch"], message))
+
+    def _cancel_nested(self, row: Mapping[str, Any]) -> None:
+        """The same of a run that is nested in one of ours, which loses its process, but not its place."""
+        outer = next((outer for outer in self.rows if outer["pid"] == row["pid"]), None)
+        if outer is None or outer["run_state"] == StateType.CANCELLING or not self._asked_in_vain(row):
+            return
+        end_group(row["pid"])
+        grace = f"{self.settings.worker_cancel_grace:g} s"
+        self._cancel_below(row)
+        self._report(row, Lose(row["number"], row["epoch"]))
+        message = f"{row['run_name']}, nested in it, did not end within {grace} of its cancel; the process was ended"
+        self._report(outer, Release(outer["number"], outer["epoch"], message))
+
+    def _asked_in_vain(self, row: Mapping[str, Any]) -> bool:
+        """Ask it to end, once; then whether its grace is over."""
         asked = self._asked.get(row["id"])
         if asked is None:
             self._asked[row["id"]] = self.clock()
             process.send(row["pid"], signal.SIGUSR2)
-        elif self.clock() - asked >= self.settings.worker_cancel_grace:
-            end_group(row["pid"])
-            message = f"it did not end within {self.settings.worker_cancel_grace:g} s; its process was ended"
-            self._report(row, Stopped(row["number"], row["epoch"], message))
+            return False
+        return self.clock() - asked >= self.settings.worker_cancel_grace
+
+    def _nested(self) -> list[dict[str, Any]]:
+        """Runs that are to be cancelled and execute in our children, nested in runs of ours."""
+        here = process.identity()
+        pids = [row["pid"] for row in self.rows if row["state"] == "CLAIMED" and row["pid"] is not None]
+        if not pids:
+            return []
+        with self.store.read() as tx:
+            given = {"host": here.host, "boot_id": here.boot_id, "pids": pids}
+            return [dict(row) for row in tx.conn.execute(_NESTED, given).mappings()]
+
+    def _cancel_below(self, row: Mapping[str, Any]) -> None:
+        """What it has begun since its cancel was asked for ends as well."""
+        scope = Scope(row["workspace_id"], Actor("system", self.worker_id))
+        with self.store.write() as tx:
+            orchestrator.cancel_below(tx, scope, row["run_id"], "the run that started it was cancelled")
 
     def next_deadline(self) -> float | None:
         """When (on the clock) the next cancelled attempt has used up its grace."""
@@ -131,6 +182,19 @@ _LIVE = (
     .where(attempts.TABLE.c.worker_id == bindparam("worker"), attempts.IS_LIVE)
 )
 
+_NESTED = (
+    select(*attempts.TABLE.c, runs.TABLE.c.name.label("run_name"))
+    .select_from(attempts.TABLE.join(runs.TABLE, runs.TABLE.c.id == attempts.TABLE.c.run_id))
+    .where(
+        attempts.IS_LIVE,
+        attempts.TABLE.c.worker_id.is_(None),
+        attempts.TABLE.c.host == bindparam("host"),
+        attempts.TABLE.c.boot_id == bindparam("boot_id"),
+        attempts.TABLE.c.pid.in_(bindparam("pids", expanding=True)),
+        runs.TABLE.c.state_type == StateType.CANCELLING.value,
+    )
+)
+
 
 def _live(tx: Tx, worker_id: Id) -> list[dict[str, Any]]:
     return [dict(row) for row in tx.conn.execute(_LIVE, {"worker": worker_id}).mappings()]
@@ -148,4 +212,4 @@ def _over_time(row: Mapping[str, Any], now: Micros) -> bool:
 
 def _taken_away(tx: Tx, key: Id) -> bool:
     row = attempts.get(tx, key)
-    return row is not None and row["state"] in ("LOST", "RELEASED")
+    return row is not None and row["state"] in _TAKEN

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy.dialects import postgresql
 
-from hub.store.base import Dialect
+from hub.store.base import Dialect, Pinned, Tx
+from hub.store.tables import Log, StateRow, TaskRunRow
 from hub.types import Id
 
 TASK_COLUMNS = (
     "id", "workspace_id", "run_id", "journal_key", "task_name", "name", "parent_task_run_id", "upstream",
     "state_type", "state_name", "state_message", "version", "run_attempt", "attempt", "retries_used", "created_at",
-    "due_at", "started_at", "ended_at", "error_type", "error_message", "error_trace", "result", "result_format",
+    "due_at", "started_at", "ended_at", "error_type", "error_message", "error_trace", "error_class",
+    "result", "result_format",
 )  # fmt: skip
 """The order of the values in `Fact.row`."""
 STATE_COLUMNS = ("workspace_id", "run_id", "task_run_id", "type", "name", "message", "attempt", "at", "actor")
 """The order of the values in `Fact.state`."""
 LOG_COLUMNS = ("workspace_id", "run_id", "task_run_id", "attempt", "at", "level", "logger", "message")
 """The order of the values in `Fact.log`."""
-_FIXED = ("workspace_id", "run_id", "journal_key", "created_at")
+_FIXED = ("id", "workspace_id", "run_id", "journal_key", "created_at")
+# A step keeps its id: a new attempt reads those of all steps before it writes, and the fence shuts out the old one.
+_UPSERT = " ON CONFLICT (id) DO UPDATE SET " + ", ".join(
+    f"{name} = excluded.{name}" for name in TASK_COLUMNS if name not in _FIXED
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +44,10 @@ class Statements:
 
 def statements(dialect: Dialect) -> Statements:
     """The statements of `dialect`."""
-    mark = "?" if dialect == "sqlite" else "%s"
-    changed = ", ".join(f"{name} = excluded.{name}" for name in TASK_COLUMNS if name not in _FIXED)
-    upsert = f" ON CONFLICT (run_id, journal_key) DO UPDATE SET {changed}"
+    mark, locked = ("?", "") if dialect == "sqlite" else ("%s", _LOCKED)
     return Statements(
-        fence=f"SELECT attempt, epoch, state_type FROM runs WHERE id = {mark}",  # noqa: S608 - a fixed mark
-        task=_insert("task_runs", TASK_COLUMNS, mark) + upsert,
+        fence=f"SELECT attempt, epoch, state_type FROM runs WHERE id = {mark}{locked}",  # noqa: S608 - fixed words
+        task=_insert("task_runs", TASK_COLUMNS, mark) + _UPSERT,
         state=_insert("states", STATE_COLUMNS, mark),
         log=_insert("logs", LOG_COLUMNS, mark),
     )
@@ -60,30 +67,91 @@ class Fence:
 
 
 Rows = list[tuple[Any, ...]]
+ALIVE = ("RUNNING", "CANCELLING")
+"""States of a run in which what executes it may write."""
+_LOCKED = " FOR SHARE"
+"""PostgreSQL: the run stays as it was seen until the rows are written, and is seen as it is when others change it now.
+
+Else a statement that waits for a row which the next attempt closes would overwrite it afterwards.
+"""
+_FEW = 8
+"""So many rows of a kind, at most, make one statement on PostgreSQL."""
 
 
 def write(
-    conn: Connection, dialect: Dialect, texts: Statements, fence: Fence, tasks: Rows, states: Rows, logs: Rows
-) -> tuple[bool, str]:
-    """Write rows in the open transaction; gives whether the fence holds, and the state of the run."""
-    raw: Any = conn.connection.dbapi_connection
-    parts = [(texts.task, tasks), (texts.state, states), (texts.log, logs)]
-    if dialect == "sqlite":
-        found = raw.execute(texts.fence, (fence.run_id,)).fetchone()
-        for text, rows in parts:
-            if rows:
-                raw.executemany(text, rows)
-    else:
-        found = _write_in_one_trip(raw, texts.fence, fence, parts)
+    pinned: Pinned, dialect: Dialect, texts: Statements, fence: Fence, tasks: Rows, states: Rows, logs: Rows,
+    more: Sequence[Callable[[Tx], object]] = (),
+) -> tuple[bool, str]:  # fmt: skip
+    """Write rows, and `more`; gives whether the fence held, and the state of the run. Without it nothing is written."""
+    if dialect == "postgresql" and not more and max(len(tasks), len(states), len(logs)) <= _FEW:
+        values = [value for rows in (tasks, states, logs) for row in rows for value in row]
+        text = _at_once(len(tasks), len(states), len(logs))
+        return _judge(pinned.ask(text, (fence.run_id, fence.attempt, fence.epoch, *values)), fence)
+    with contextlib.suppress(_NotHeld), pinned.write() as tx:
+        raw: Any = tx.conn.connection.dbapi_connection
+        parts = [(texts.task, tasks), (texts.state, states), (texts.log, logs)]
+        found = (_in_turn if dialect == "sqlite" else _in_one_trip)(raw, texts.fence, fence, parts)
+        held, state = _judge(found, fence)
+        if not held:
+            raise _NotHeld
+        for also in more:
+            also(tx)
+    return held, state
+
+
+class _NotHeld(Exception):
+    """Undoes what was written."""
+
+
+def _judge(found: tuple[int, int, str] | None, fence: Fence) -> tuple[bool, str]:
     if found is None:
         return False, "gone"
-    return (found[0], found[1]) == (fence.attempt, fence.epoch), str(found[2])
+    return found[:2] == (fence.attempt, fence.epoch) and found[2] in ALIVE, str(found[2])
 
 
-def _write_in_one_trip(raw: Any, question: str, fence: Fence, parts: list[tuple[str, Rows]]) -> Any:
+def _in_turn(raw: Any, question: str, fence: Fence, parts: list[tuple[str, Rows]]) -> Any:
+    found = raw.execute(question, (fence.run_id,)).fetchone()
+    for text, rows in parts:
+        if rows:
+            raw.executemany(text, rows)
+    return found
+
+
+def _in_one_trip(raw: Any, question: str, fence: Fence, parts: list[tuple[str, Rows]]) -> Any:
     with raw.pipeline(), raw.cursor() as asked, raw.cursor() as writer:
         asked.execute(question, (fence.run_id,))
         for text, rows in parts:
             if rows:
                 writer.executemany(text, rows)
         return asked.fetchone()
+
+
+@lru_cache(maxsize=64)
+def _at_once(tasks: int, states: int, logs: int) -> str:
+    """Fence and rows in one statement of PostgreSQL, which is one round trip and needs no transaction around it."""
+    parts = [
+        f"fence AS (SELECT attempt, epoch, state_type FROM runs WHERE id = %s{_LOCKED})",  # noqa: S608 - fixed words
+        _HELD,
+        _part(TaskRunRow, TASK_COLUMNS, tasks, _UPSERT),
+        _part(StateRow, STATE_COLUMNS, states, ""),
+        _part(Log, LOG_COLUMNS, logs, ""),
+    ]
+    return f"WITH {', '.join(part for part in parts if part)} SELECT attempt, epoch, state_type FROM fence"  # noqa: S608
+
+
+_HELD = "held AS (SELECT 1 FROM fence WHERE attempt = %s AND epoch = %s AND state_type IN ('RUNNING', 'CANCELLING'))"
+
+
+def _part(model: Any, names: tuple[str, ...], count: int, suffix: str) -> str:
+    if not count:
+        return ""
+    table = model.__table__
+    # Values of a SELECT take their types from the first row, not from the columns they will be put into.
+    first = ", ".join(f"%s::{table.c[name].type.compile(dialect=_DIALECT)}" for name in names)
+    more = f", ({', '.join(['%s'] * len(names))})" * (count - 1)
+    columns = ", ".join(names)
+    rows = f"SELECT v.* FROM held, (VALUES ({first}){more}) AS v ({columns})"  # noqa: S608 - our own columns
+    return f"{table.name}_part AS (INSERT INTO {table.name} ({columns}) {rows} {suffix})"
+
+
+_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]

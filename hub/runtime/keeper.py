@@ -7,11 +7,13 @@ start me again.
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import os
 import signal
 import socket
 import threading
 import time
+from pathlib import Path
 
 from hub import __version__
 from hub.errors import HubError, UnavailableError
@@ -19,6 +21,7 @@ from hub.plugins import list_manifests, load_plugins
 from hub.runtime import attempt, celery, process
 from hub.runtime.broker import broker_url
 from hub.runtime.canary import Canary
+from hub.runtime.executor.processes import may_have_children
 from hub.runtime.held import Held, end_group
 from hub.runtime.process import EX_TEMPFAIL
 from hub.runtime.publish import Publisher
@@ -61,10 +64,12 @@ def run(settings: Settings) -> int:
 
 def _celery(settings: Settings, store: Store, url: str, worker_id: Id, reader: int, writer: int) -> int:
     os.close(reader)
+    _keep_counters_in(settings.socket_dir / "mp")
 
     def prepare_child() -> None:
         store.dispose_in_child()
         attempt.ignore_late_cancels()
+        may_have_children()
         _start_plugins(settings, store)
 
     return celery.run(
@@ -77,6 +82,16 @@ def _celery(settings: Settings, store: Store, url: str, worker_id: Id, reader: i
         runs_per_child=settings.worker_runs_per_child,
         memory_per_child=settings.worker_memory_per_child,
     )
+
+
+def _keep_counters_in(folder: Path) -> None:
+    """Say where the pool puts the files (unlinked at once) of the counters that it shares with its children.
+
+    By itself it makes a folder `pymp-*` among the temporary ones, which only an ordinary end of Python removes; this
+    process and its children end by signals and `os._exit`.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    multiprocessing.current_process()._config["tempdir"] = str(folder)  # type: ignore[attr-defined]
 
 
 def _start_plugins(settings: Settings, store: Store) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import logging
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from hub.types import JsonObject
 
 __all__ = ["as_json", "call_arguments", "check_against_schema", "from_call", "from_json", "schema"]
 
+log = logging.getLogger("hub.flows")
 MAX_BYTES = 512 * 1024
 _VAR = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
@@ -70,7 +72,7 @@ def call_arguments(flow: Flow[..., Any], values: Mapping[str, Any]) -> tuple[tup
 
 def schema(flow: Flow[..., Any]) -> JsonObject:
     """The JSON schema (2020-12) of a flow's parameters."""
-    made = _shape(flow).model.model_json_schema(by_alias=True, schema_generator=_Generator)
+    made = _shape(flow).model.model_json_schema(by_alias=True, schema_generator=Generator)
     made.pop("title", None)
     return {"properties": {}, **made}
 
@@ -106,24 +108,25 @@ def _checked(flow: Flow[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
         model = shape.model.model_validate(dict(given), by_alias=True, by_name=False)
     except ValidationError as error:
         raise ParameterError(
-            f"flow {flow.name}: " + "; ".join(_sentences(error)), hint=_usage(flow), wrong=_names(error)
+            f"flow {flow.name}: " + "; ".join(sentences(error)), hint=_usage(flow), wrong=_names(error)
         ) from None
     return {name: getattr(model, f"p{number}") for number, name in enumerate(shape.names)}
 
 
-def _sentences(error: ValidationError) -> list[str]:
+def sentences(error: ValidationError) -> list[str]:
+    """What is wrong, a sentence for each place, without the values."""
     # Values are left out: a parameter may be a secret, and messages travel further than parameters.
-    sentences = []
+    found = []
     for item in error.errors(include_url=False, include_context=False):
         where = ".".join(map(str, item["loc"])) or "parameters"
         if item["type"] == "missing":
-            sentences.append(f"{where}: missing")
+            found.append(f"{where}: missing")
         elif item["type"] == "extra_forbidden":
-            sentences.append(f"{where}: the flow has no such parameter")
+            found.append(f"{where}: the flow has no such parameter")
         else:
             message = item["msg"].removeprefix("Value error, ").replace("Input should be", "expected", 1)
-            sentences.append(f"{where}: {message[:1].lower()}{message[1:]}; got {got(item['input'])}")
-    return sentences[:50]
+            found.append(f"{where}: {message[:1].lower()}{message[1:]}; got {got(item['input'])}")
+    return found[:50]
 
 
 def _names(error: ValidationError) -> list[str]:
@@ -181,7 +184,8 @@ def _hint(fn: Callable[..., Any], name: str) -> Any:
         return raw
     try:
         return typing.get_type_hints(_only(name, raw), globalns=fn.__globals__, include_extras=True)[name]
-    except Exception:  # noqa: BLE001 - such as a name imported only for type checkers
+    except Exception as error:  # noqa: BLE001 - such as a name imported only for type checkers
+        log.debug("%s is not checked: its hint %r does not resolve: %s", name, raw, error)
         return Any
 
 
@@ -189,7 +193,7 @@ def _only(name: str, raw: str) -> Any:
     return type("_Only", (), {"__annotations__": {name: raw}})
 
 
-class _Generator(GenerateJsonSchema):
+class Generator(GenerateJsonSchema):
     """What JSON cannot describe is described as anything, without warnings."""
 
     ignored_warning_kinds = {"skipped-choice", "non-serializable-default", "skipped-discriminator"}  # noqa: RUF012 - the base's

@@ -1,4 +1,4 @@
-"""What a webhook event carried: read back from the receipt that keeps its bytes."""
+"""What an event carried, as expressions see it; of a webhook read back from the receipt that keeps its bytes."""
 
 from __future__ import annotations
 
@@ -9,29 +9,56 @@ from urllib.parse import parse_qsl
 from sqlalchemy import select
 
 from hub.errors import ExpressionError
+from hub.events import EMITTED
+from hub.runtime.expressions import cel_input
 from hub.store.base import Store
 from hub.store.tables import Receipt
+from hub.types import SECOND, now_us, rfc3339
 from hub.webhooks.body import BodyError
 from hub.webhooks.events import request_data
 from hub.webhooks.request import WebhookRequest
 
-_RECEIPTS = Receipt.__table__  # type: ignore[attr-defined]
+_RECEIPTS = Receipt.__table__
+
+
+def variables_of(store: Store, event: Mapping[str, Any]) -> dict[str, Any]:
+    """What expressions see of an event. For one that came by webhook, body and headers are the request's."""
+    payload = event_payload(store, event)
+    described = {
+        "id": event["id"],
+        "type": event["type"],
+        "source": event["source"],
+        "subject": event["subject"],
+        "run_id": event["run_id"],
+        "time": rfc3339(event["at"]),
+        "at": event["at"] // SECOND,
+        **{name: value for name, value in event["body"].items() if name not in {"id", "type", "source"}},
+    }
+    base = {"body": event["body"], "headers": {}, "query": {}, "method": "", "path": "", "now": now_us() // SECOND}
+    known = {**base, **payload, "event": described, "source": event["source"].removeprefix("source:")}
+    return {name: cel_input(value) for name, value in known.items()}
 
 
 def event_payload(store: Store, event: Mapping[str, Any]) -> dict[str, Any]:
     """`body`, `headers` (lower case, repeated ones joined), `query`, `method` of the request behind an event.
 
-    Empty for an event that no request made, or whose receipt is past its retention. A batch gives its whole body;
-    `event.index` says which item the event is about. Raises ExpressionError for a body that cannot be read.
+    Of an event that a user has written, `body` is its payload. Empty for one that no request made, or whose receipt
+    is past its retention. A batch gives its whole body; `event.index` says which item the event is about.
+    Raises ExpressionError for a body that cannot be read.
     """
+    if event["source"] == EMITTED:
+        return {"body": ((event.get("private") or {}).get("params") or {}).get("payload", {})}
     receipt_id = event["body"].get("receipt_id")
     if receipt_id is None:
         return {}
     with store.read() as tx:
         query = select(_RECEIPTS).where(_RECEIPTS.c.id == receipt_id, _RECEIPTS.c.workspace_id == event["workspace_id"])
         row = tx.conn.execute(query).mappings().first()
-    if row is None:
-        return {}
+    return {} if row is None else request_payload(row)
+
+
+def request_payload(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """The same of a receipt. Raises ExpressionError for a body that cannot be read."""
     headers: dict[str, str] = {}
     for name, value in row["headers"]:
         key = name.lower()

@@ -13,7 +13,7 @@ from hub.store.base import Store, Tx
 from hub.store.tables import SiteValue
 from hub.types import SECOND, Micros, now_us
 
-_VALUES = SiteValue.__table__  # type: ignore[attr-defined]
+_VALUES = SiteValue.__table__
 _PREFIX = "plugins/"
 FRESH_S = 30.0
 """A report that was not renewed for that long is of a process that has ended."""

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from hub.errors import UsageError
 from hub.hooks import Hooks
 from hub.plugins import PresetText, load_plugins
 from hub.settings import load_settings
+from hub.types import Micros
 from hub.webhooks.preset import Preset, load_preset
 from hub.webhooks.presets import Presets
+from hub.webhooks.request import WebhookRequest
+from hub.webhooks.signers import Signer
 
 log = logging.getLogger("hub.presets")
 _lock = threading.Lock()
 _installed: Presets | None = None
+_hooks: Hooks | None = None
 
 
 def installed() -> Presets:
@@ -25,14 +30,27 @@ def installed() -> Presets:
     return _installed
 
 
+def installed_signer() -> Signer:
+    """What signs for presets of plugins whose verification is code; as `installed` otherwise."""
+    installed()
+
+    def ask(
+        name: str, request: WebhookRequest, secret: str | None, settings: Mapping[str, str], now: Micros, ident: str
+    ) -> Any:
+        source = {"verifier": name, "settings": dict(settings), "now": now, "delivery_id": ident}
+        return None if _hooks is None else _hooks.webhook_sign(source=source, request=request, secret=secret)
+
+    return ask
+
+
 def install(hooks: Hooks) -> Presets:
     """Take the presets of the plugins that this process has loaded, unless it has some already."""
-    global _installed
+    global _installed, _hooks
     with _lock:
         if _installed is not None:
             return _installed
         found = gather(hooks.presets())
-        _installed = found if len(found) else None
+        _installed, _hooks = (found, hooks) if len(found) else (None, None)
         return found
 
 

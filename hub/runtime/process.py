@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import math
 import os
 import select
 import signal
@@ -17,10 +18,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from hub.types import new_id
+
 EX_TEMPFAIL = 75
 """Exit status of a process that wants to be started again."""
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
+_M_ARENA_MAX = -8
 _LINUX = sys.platform.startswith("linux")
 
 
@@ -51,8 +55,18 @@ class Identity:
 
 def identity(pid: int | None = None) -> Identity:
     """This process, or another one of this machine."""
-    pid = os.getpid() if pid is None else pid
-    return Identity(socket.gethostname(), boot_id(), pid, started(pid))
+    mine = os.getpid()
+    pid = mine if pid is None else pid
+    return Identity(socket.gethostname(), boot_id(), pid, _own_start(mine) if pid == mine else started(pid))
+
+
+@functools.lru_cache(maxsize=1)
+def _own_start(pid: int) -> str:
+    """When this process started: told once, every attempt notes it. A child forgets it, whatever pid it gets."""
+    return started(pid)
+
+
+os.register_at_fork(after_in_child=_own_start.cache_clear)
 
 
 def known_dead(who: Identity) -> bool:
@@ -60,6 +74,17 @@ def known_dead(who: Identity) -> bool:
     if (who.host, who.boot_id) != (socket.gethostname(), boot_id()) or not who.boot_id:
         return False
     return not alive(who.pid, who.pid_started)
+
+
+def holder(name: str = "") -> str:
+    """A name for what this process holds, so that its death frees that at once. Without `name` another each time."""
+    return f"{identity()}#{name or new_id()}"
+
+
+def is_dead(name: str) -> bool:
+    """Whether the process of a holder of that name has certainly ended."""
+    who = Identity.parse(name.partition("#")[0])
+    return who is not None and known_dead(who)
 
 
 def alive(pid: int, pid_started: str = "") -> bool:
@@ -155,6 +180,15 @@ def call_this(name: str) -> None:
     _name = name
     if _LINUX and name:
         _libc().prctl(_PR_SET_NAME, f"hub {name}".encode()[:15], 0, 0, 0)
+
+
+def share_heap() -> None:
+    """Have all threads of this process take memory from one heap: one for each costs megabytes (glibc only).
+
+    Not where user code runs, whose threads may want memory all at once.
+    """
+    if _LINUX and hasattr(_libc(), "mallopt"):
+        _libc().mallopt(_M_ARENA_MAX, 1)
 
 
 def name() -> str:
@@ -275,14 +309,17 @@ class Signals:
 
     def wait(self, timeout: float, *more: int) -> tuple[set[int], set[int]]:
         """(signals that came, descriptors of `more` that are readable) within `timeout` seconds."""
-        readable, _, _ = select.select([self._reader, *more], [], [], max(0.0, timeout))
+        poll = select.poll()  # not select(), which knows descriptors up to 1023 only
+        for descriptor in (self._reader, *more):
+            poll.register(descriptor, select.POLLIN)
+        readable = {descriptor for descriptor, _ in poll.poll(math.ceil(max(0.0, timeout) * 1000))}
         came: set[int] = set()
         if self._reader in readable:
             try:
                 came = set(os.read(self._reader, 4096)) - {0}
             except BlockingIOError:
                 came = set()
-        return came, {descriptor for descriptor in readable if descriptor != self._reader}
+        return came, readable - {self._reader}
 
     def close(self) -> None:
         """Give the descriptors back."""

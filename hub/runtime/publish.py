@@ -141,6 +141,7 @@ class Publisher:
         self._last_sent = float("-inf")
         if connection is not None:
             # `collect` closes the socket without a word to the peer; `close` would wait for its answer.
+            # It is thrown away, in whatever state it is: nothing it may raise matters any more.
             with contextlib.suppress(Exception):
                 connection.collect(socket_timeout=0.1)
 

@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import logging
 import queue
+import random
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from hub.errors import HubError, UnavailableError
-from hub.store import effects, receipts, sources
+from hub.store import events, receipts, sources
 from hub.store.base import Store, Tx
-from hub.store.bulk import insert_rows
-from hub.types import SECOND, Id, Micros
+from hub.store.effects import HELD
+from hub.types import SECOND, Id, Micros, Scope
 
 log = logging.getLogger("hub.receipts")
 MAX_BATCH = 256
 MAX_BATCH_BYTES = 16 * 1024 * 1024
-_TRIES = 3
+_TRIES = 10
+_PAUSE_S = 0.001
+"""Before the first new try after a race; doubled every time, so that the last ones outwait a burst of other writers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,12 @@ class Incoming:
     window_s: int = 86_400
     starts: bool = True
     """Whether events follow; a rejected request is only kept."""
+    held: bool = False
+    """The source is paused: the events wait until it is resumed."""
+    confirms: bool = False
+    """Its provider has seen that the source is there."""
+    closes: bool = False
+    """And asks but once: the handshake is closed with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +119,9 @@ class ReceiptWriter:
 
 def commit(store: Store, batch: list[Incoming]) -> list[Answer]:
     """Keep a batch in one durable transaction; one answer for each. Nothing here raises."""
-    for _ in range(_TRIES):
+    for turn in range(_TRIES):
+        if turn:
+            time.sleep(random.uniform(0.5, 1.0) * min(0.1, _PAUSE_S * 2**turn))  # noqa: S311 - spreads, hides nothing
         try:
             answers = _attempt(store, batch)
         except HubError as error:
@@ -138,18 +150,32 @@ def _attempt(store: Store, batch: list[Incoming]) -> list[Answer] | None:
 
 
 def _write(tx: Tx, batch: list[Incoming]) -> list[Answer]:
-    current = sources.versions(tx, list({incoming.source_id for incoming in batch}))
+    some_held = any(incoming.held for incoming in batch)
+    current = sources.versions(tx, list({incoming.source_id for incoming in batch}), lock=some_held)
     fresh = [incoming for incoming in batch if current.get(incoming.source_id) == incoming.source_version]
     plan = _Plan(receipts.known(tx, {(one.source_id, key) for one in fresh for key in one.keys}))
     kept = {id(incoming): plan.place(incoming, tx.now) for incoming in fresh}
     if not receipts.claim_keys(tx, list(plan.new_keys.values())):
         raise _Raced
-    receipts.insert(tx, plan.rows)
+    receipts.accept(tx, plan.rows)
     receipts.count_duplicates(tx, plan.duplicates)
-    insert_rows(tx, effects.TABLE, plan.effects)
-    if plan.effects:
+    for incoming in fresh:
+        if incoming.confirms:
+            _confirm(tx, incoming)
+    receipts.announce(tx, plan.starting)
+    receipts.announce(tx, plan.held, due_at=HELD)
+    if plan.starting:
         tx.wake("effects")
+    elif plan.rows:
+        tx.wake("receipts")  # nothing follows, but somebody may look
     return [kept.get(id(incoming), Outdated()) for incoming in batch]
+
+
+def _confirm(tx: Tx, incoming: Incoming) -> None:
+    source = sources.confirmed(tx, incoming.source_id, closes=incoming.closes)
+    if source is not None:
+        scope = Scope(source["workspace_id"])
+        events.append(tx, scope, "hub.source.confirmed", subject=source["id"], name=source["name"], by="handshake")
 
 
 class _Plan:
@@ -157,9 +183,10 @@ class _Plan:
 
     def __init__(self, known: dict[tuple[Id, str], Id]) -> None:
         self.known = known
-        self.rows: list[dict[str, Any]] = []
-        self.effects: list[dict[str, Any]] = []
-        self.new_keys: dict[tuple[Id, str], dict[str, Any]] = {}
+        self.rows: list[Mapping[str, Any]] = []
+        self.starting: list[Mapping[str, Any]] = []
+        self.held: list[Mapping[str, Any]] = []
+        self.new_keys: dict[tuple[Id, str], tuple[Id, str, Id, Micros]] = {}
         self.duplicates: dict[Id, int] = {}
 
     def place(self, incoming: Incoming, now: Micros) -> Kept:
@@ -171,21 +198,19 @@ class _Plan:
             # A repeat that brings a further key ties that key to the first request, too.
             if name not in self.known:
                 self.known[name] = receipt_id
-                expires_at = now + incoming.window_s * SECOND
-                key = {"source_id": name[0], "key": name[1], "receipt_id": receipt_id, "expires_at": expires_at}
-                self.new_keys[name] = key
+                self.new_keys[name] = (*name, receipt_id, now + incoming.window_s * SECOND)
         if first is not None:
             self.duplicates[first] = self.duplicates.get(first, 0) + 1
             return Kept(first, duplicate=True)
-        self.rows.append(dict(incoming.receipt))
+        self.rows.append(incoming.receipt)
         if incoming.starts:
-            self.effects.append(receipt_effect(incoming.receipt, now))
+            (self.held if incoming.held else self.starting).append(incoming.receipt)
         return Kept(receipt_id)
 
 
-def receipt_effect(receipt: Mapping[str, Any], now: Micros) -> dict[str, Any]:
+def receipt_effect(receipt: Mapping[str, Any], due_at: Micros) -> dict[str, Any]:
     """The outbox row that turns a receipt into events; it takes the receipt's id."""
     return {
         "id": receipt["id"], "workspace_id": receipt["workspace_id"], "kind": "receipt", "key": receipt["id"],
-        "payload": {"receipt_id": receipt["id"]}, "due_at": now, "tries": 0,
+        "payload": {"receipt_id": receipt["id"]}, "due_at": due_at, "tries": 0,
     }  # fmt: skip

@@ -2,21 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from sqlalchemy import select
 
-from hub.errors import UnavailableError
+from hub.errors import ExpressionError, UnavailableError
 from hub.plugins import Context
+from hub.runtime import drifting
+from hub.runtime.expressions import Expression, cel_input, compile_expression
+from hub.runtime.keys import joined
+from hub.runtime.payloads import request_payload
 from hub.runtime.presets import install
-from hub.store import events, receipts, sources
+from hub.store import events, receipts, relaying, sources
 from hub.store.base import Tx
-from hub.types import Id, Scope, derived_id
+from hub.types import Id, Scope, dated_id, derived_id
 from hub.webhooks.body import BodyError
 from hub.webhooks.events import ProviderEvent, provider_events
 from hub.webhooks.preset import Preset
 from hub.webhooks.request import WebhookRequest, header_pairs
+
+_LONGEST_ERROR = 500
+
+
+def receipts_of(ctx: Context, rows: Sequence[Mapping[str, Any]]) -> list[Callable[[], None]]:
+    """The handler of effects of the kind `receipt`; each is settled in a transaction of its own.
+
+    Before a receipt of an ordered source come all that came before it, whoever has them in hand: carrying one out
+    twice does no harm.
+    """
+    with ctx.store.read() as tx:
+        lines = {of: _Line(ctx, relaying.until(tx, of, last)) for of, last in relaying.ordered(tx, _ids(rows)).items()}
+        sources_of = relaying.sources_of(tx, _ids(rows)) if lines else {}
+    none = _Line(ctx, [])
+    return [partial(lines.get(sources_of.get(row["id"], ""), none).carry_out, row) for row in rows]
+
+
+def _ids(rows: Sequence[Mapping[str, Any]]) -> list[Id]:
+    return [row["id"] for row in rows]
+
+
+class _Line:
+    """What waits of one ordered source, the first that came in front."""
+
+    def __init__(self, ctx: Context, waiting: list[dict[str, Any]]) -> None:
+        self._ctx = ctx
+        self._waiting = deque(waiting)
+
+    def carry_out(self, row: Mapping[str, Any]) -> None:
+        """Carry out a receipt and all before it. Raises what one of them raises: those behind it do not overtake."""
+        while self._waiting and self._waiting[0]["id"] < row["id"]:
+            carry_out(self._ctx, self._waiting[0])
+            self._waiting.popleft()
+        carry_out(self._ctx, row)
 
 
 def carry_out(ctx: Context, effect: Mapping[str, Any]) -> None:
@@ -34,14 +75,17 @@ def carry_out(ctx: Context, effect: Mapping[str, Any]) -> None:
     if preset is None:
         raise UnavailableError(f"the preset {source['preset']} is not installed", hint="`hub plugins ls` says why.")
     try:
-        found, problem = _read(preset, source, receipt), ""
+        found, problem = provider_events_of(preset, source, receipt), ""
     except BodyError as error:
         found, problem = [], error.detail
+    keys = order_keys(source, receipt, found) if source["order_by"] else {}
+    departed = drifting.departures(ctx.store, source, receipt, found)
     with ctx.store.write() as tx:
-        _settle(tx, scope, source, receipt, found, problem)
+        if _settle(tx, scope, source, receipt, found, problem, keys):
+            drifting.note(tx, scope, source, receipt, departed)
 
 
-def _read(preset: Preset, source: Mapping[str, Any], receipt: Mapping[str, Any]) -> list[ProviderEvent]:
+def provider_events_of(preset: Preset, source: Mapping[str, Any], receipt: Mapping[str, Any]) -> list[ProviderEvent]:
     """The events of a receipt. Only a batch is parsed again, and only its items have data here: of all others the
     door has read type and id."""
     if preset.rules(source["options"]).event.split:
@@ -58,29 +102,93 @@ def _settle(
     receipt: Mapping[str, Any],
     found: list[ProviderEvent],
     problem: str,
-) -> None:
+    keys: Mapping[int, Mapping[str, str]],
+) -> bool:
+    """False when the receipt has become events before."""
+    # Once they are numbered they stay so: numbers say the order of events that are written close to each other.
+    # Before all else, so that nobody else writes events of this source meanwhile.
+    is_ordered = bool(source["order_by"] or source["order_no"])
+    first = sources.numbers(tx, source["id"], len(found)) if is_ordered else 0
     fresh = _fresh(tx, {_event_id(source, receipt, event): event for event in found})
     if not receipts.settle(tx, receipt["id"], events=len(fresh), error=problem or None):
-        return
-    for event_id, event in fresh.items():
-        events.append(
-            tx, scope, f"{source['preset']}.{event.type}", subject=source["id"], source=f"source:{source['name']}",
-            event_id=event_id, receipt_id=receipt["id"], source_id=source["id"],
-            source_name=source["name"], preset=source["preset"], provider_type=event.type,
-            delivery_id=event.id or "", index=event.index,
-        )  # fmt: skip
+        return False
+    for place, (event_id, event) in enumerate(fresh.items()):
+        type_, subject, origin = described(source, event)
+        order: dict[str, Any] = {"order_no": first + place, **keys.get(event.index, {})} if is_ordered else {}
+        fields = {**fields_of(source, receipt, event), **order}
+        events.append(tx, scope, type_, subject=subject, source=origin, event_id=event_id, **fields)
     if problem:
-        events.append(
-            tx, scope, "hub.receipt.failed", subject=receipt["id"], receipt_id=receipt["id"],
-            source_id=source["id"], error=problem,
-        )  # fmt: skip
+        _failed(tx, scope, receipt, problem)
+    return True
+
+
+def given_up(tx: Tx, effect: Mapping[str, Any], problem: str) -> None:
+    """A receipt that could not become events however often that was tried: it is a dead letter."""
+    scope = Scope(effect["workspace_id"])
+    receipt = receipts.find(tx, scope, effect["payload"]["receipt_id"])
+    if receipt is not None and receipts.give_up(tx, receipt["id"], problem):
+        _failed(tx, scope, receipt, problem)
+
+
+def _failed(tx: Tx, scope: Scope, receipt: Mapping[str, Any], problem: str) -> None:
+    events.append(
+        tx, scope, "hub.receipt.failed", subject=receipt["id"], receipt_id=receipt["id"],
+        source_id=receipt["source_id"], error=problem,
+    )  # fmt: skip
+
+
+def described(source: Mapping[str, Any], event: ProviderEvent) -> tuple[str, str, str]:
+    """Type, subject and source of a provider's event."""
+    return f"{source['preset']}.{event.type}", source["id"], f"source:{source['name']}"
+
+
+def fields_of(source: Mapping[str, Any], receipt: Mapping[str, Any], event: ProviderEvent) -> dict[str, Any]:
+    """The fields of a provider's event."""
+    replay = {"replay_of": receipt["replay_of"]} if receipt["replay_of"] else {}
+    return {
+        "receipt_id": receipt["id"], "source_id": source["id"], "source_name": source["name"],
+        "preset": source["preset"], "provider_type": event.type, "delivery_id": event.id or "", "index": event.index,
+        **replay,
+    }  # fmt: skip
+
+
+def order_keys(
+    source: Mapping[str, Any], receipt: Mapping[str, Any], found: Sequence[ProviderEvent]
+) -> dict[int, dict[str, str]]:
+    """The key of each event in whose order its runs start, by the event's index; `order_error` where it has none."""
+    try:
+        expression = compile_expression(source["order_by"])
+        payload = request_payload(receipt)
+    except ExpressionError as error:
+        return {event.index: {"order_error": error.detail[:_LONGEST_ERROR]} for event in found}
+    return {event.index: _order_key(expression, payload, source, event) for event in found}
+
+
+def _order_key(
+    expression: Expression, payload: Mapping[str, Any], source: Mapping[str, Any], event: ProviderEvent
+) -> dict[str, str]:
+    told = {"type": described(source, event)[0], "provider_type": event.type, "index": event.index}
+    variables = {**payload, "event": told | {"delivery_id": event.id or ""}, "source": source["name"]}
+    try:
+        value = expression.value({name: cel_input(given) for name, given in variables.items()})
+    except ExpressionError as error:
+        return {"order_error": error.detail[:_LONGEST_ERROR]}
+    if value is None:
+        return {}
+    text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+    return {"order_key": joined([text])}
 
 
 def _event_id(source: Mapping[str, Any], receipt: Mapping[str, Any], event: ProviderEvent) -> Id:
     """An item of a batch that names itself happens once for its source, however the batches are cut."""
     if event.data is not None and event.id and receipt["replay_of"] is None:
         return derived_id(source["id"], "item", event.type, event.id)
-    return derived_id(receipt["id"], "event", str(event.index))
+    return event_id_of(receipt["id"], event.index)
+
+
+def event_id_of(receipt_id: Id, index: int) -> Id:
+    """The id of the event that a receipt becomes, or of the item with that index of a batch that names no ids."""
+    return dated_id(receipt_id, receipt_id, "event", str(index))
 
 
 def _fresh(tx: Tx, found: dict[Id, ProviderEvent]) -> dict[Id, ProviderEvent]:

@@ -7,9 +7,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hub.plugins import Loop
-from hub.runtime import runner
+from hub.runtime import consumers, runner
 from hub.settings import Settings
-from hub.store import receipts, stream, trimming, workers
+from hub.store import (
+    artifacts,
+    assets,
+    cache,
+    event_schemas,
+    lanes,
+    outgoing,
+    receipts,
+    run_cancels,
+    stream,
+    trimming,
+    workers,
+)
 from hub.store.base import Store, Tx
 from hub.types import SECOND, Micros
 
@@ -41,16 +53,28 @@ class Retention:
         kept = self.settings
         return [
             (kept.retention_runs, lambda tx, before: trimming.runs(tx, before=before, limit=BATCH)),
+            (kept.retention_artifacts, lambda tx, before: artifacts.trim(tx, before=before, limit=BATCH)),
+            (kept.retention_artifacts, lambda tx, before: assets.trim(tx, before=before, limit=BATCH)),
+            (DAY, lambda tx, _before: cache.trim(tx, before=None, limit=BATCH)),
+            (kept.retention_cache, lambda tx, before: cache.trim(tx, before=before, limit=BATCH)),
             (kept.retention_events, lambda tx, before: stream.trim(tx, before=before, limit=BATCH)),
             (kept.retention_events, lambda tx, before: trimming.firings(tx, before=before, limit=BATCH)),
+            (kept.retention_events, lambda tx, before: trimming.actions(tx, before=before, limit=BATCH)),
+            (DAY, lambda tx, before: trimming.windows(tx, before=before, limit=BATCH)),
+            (DAY, lambda tx, before: trimming.flow_states(tx, before=before, limit=BATCH)),
+            (DAY, lambda tx, before: run_cancels.trim(tx, before=before, limit=BATCH)),
             (_outcomes(kept.retention_events), lambda tx, before: trimming.outcomes(tx, before=before, limit=BATCH)),
             (kept.retention_receipts, lambda tx, before: trimming.receipts(tx, before=before, limit=BATCH)),
             (DAY, lambda tx, _before: receipts.trim(tx, limit=BATCH)),
+            (kept.retention_receipts, lambda tx, before: event_schemas.trim(tx, before=before, limit=BATCH)),
             (DAY, lambda tx, _before: receipts.forget_keys(tx, limit=BATCH)),
+            (kept.retention_events, lambda tx, before: outgoing.trim(tx, before=before, limit=BATCH)),
             (kept.retention_runs, lambda tx, before: trimming.ticks(tx, before=before, limit=BATCH)),
             (DAY, lambda tx, before: trimming.effects(tx, before=before, limit=BATCH)),
             (7 * DAY, lambda tx, before: workers.clear_old(tx, before=before, limit=BATCH)),
+            (DAY, lambda tx, before: lanes.clear_old(tx, before=before, limit=BATCH)),
             (DAY, lambda tx, before: runner.clear_old(tx, before=before)),
+            (DAY, lambda tx, before: consumers.clear_old(tx, before=before)),
         ]
 
     def loop(self) -> Loop:

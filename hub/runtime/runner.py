@@ -88,10 +88,13 @@ class Runner:
     def _drive(self, driven: _Driven) -> None:
         while not self._stop.is_set():
             driven.event.clear()
+            began = time.monotonic()
             wait = self._round(driven)
             driven.last_round = time.monotonic()
-            if wait > 0:
-                driven.event.wait(wait)
+            woken = wait > 0 and driven.event.wait(wait)
+            rest = max(began + driven.loop.pace - time.monotonic(), driven.loop.linger if woken else 0.0)
+            if rest > 0:
+                self._stop.wait(rest)
 
     def _round(self, driven: _Driven) -> float:
         """One step; gives the seconds until the next."""
@@ -143,7 +146,7 @@ class Runner:
                 if gone:
                     leaders.forget(tx, self._name)
                 elif not self.problems():
-                    leaders.take(tx, self._name, f"{process.identity()}#{self._name}", lease_s=3 * BEAT_S)
+                    leaders.take(tx, self._name, process.holder(self._name), lease_s=3 * BEAT_S)
         except Exception as error:  # noqa: BLE001 - the next beat comes
             log.warning("the heartbeat was not noted: %s", error)
 

@@ -1,4 +1,5 @@
-"""The scheduler: a planned time that has come becomes a run, once, whatever number of schedulers there is.
+"""The scheduler: a planned time that has come becomes a run (of an automation: an event), once, whatever number of
+schedulers there is.
 
 The tick is a row whose key is (schedule, planned time), and the run's id is derived from it; both are written in one
 transaction with the schedule's next time. After a pause only the last missed time is made up for.
@@ -15,19 +16,19 @@ from sqlalchemy import bindparam, func, select, update
 
 from hub.errors import HubError, UnavailableError, UsageError
 from hub.plugins import Loop
-from hub.runtime import calendar
+from hub.runtime import calendar, ticking
 from hub.runtime.commands import Command
 from hub.runtime.commands.runs import CreateRun
 from hub.runtime.commands.runs import create as create_run
 from hub.store import events
 from hub.store.base import Store, Tx
 from hub.store.tables import Deployment, Schedule, Tick
-from hub.types import SECOND, Actor, Id, Micros, Scope, derived_id
+from hub.types import SECOND, Actor, Id, Micros, Scope, dated_id
 
 log = logging.getLogger("hub.scheduler")
-SCHEDULES = Schedule.__table__  # type: ignore[attr-defined]
-DEPLOYMENTS = Deployment.__table__  # type: ignore[attr-defined]
-TICKS = Tick.__table__  # type: ignore[attr-defined]
+SCHEDULES = Schedule.__table__
+DEPLOYMENTS = Deployment.__table__
+TICKS = Tick.__table__
 BATCH = 50
 _IS_DUE = (SCHEDULES.c.active, SCHEDULES.c.next_at <= bindparam("now"))
 _DUE = select(SCHEDULES.c.id).where(*_IS_DUE).order_by(SCHEDULES.c.next_at).limit(BATCH)
@@ -42,11 +43,15 @@ class Scheduler:
     poll: float = 1.0
 
     def step(self) -> bool | float:
-        """Make runs of what is due. True: there may be more; a number: seconds until the next planned time."""
+        """Make runs and events of what is due. True: there may be more; a number: seconds until the next time."""
         with self.store.read() as tx:
             due = list(tx.conn.execute(_DUE, {"now": tx.now}).scalars())
-            if not due:
+            automations = ticking.due(tx)
+            if not due and not automations:
                 return self._until_next(tx)
+        for automation_id in automations:
+            with self.store.write() as tx:
+                ticking.tick(tx, automation_id)
         for schedule_id in due:
             try:
                 self._tick(schedule_id)
@@ -55,8 +60,8 @@ class Scheduler:
         return True
 
     def _until_next(self, tx: Tx) -> float:
-        when: Micros | None = tx.conn.execute(_NEXT).scalar()
-        return self.poll if when is None else min(self.poll, max(0.0, (when - tx.now) / SECOND))
+        times = [when for when in (tx.conn.execute(_NEXT).scalar(), ticking.next_at(tx)) if when is not None]
+        return min([self.poll, *(max(0.0, (when - tx.now) / SECOND) for when in times)])
 
     def _tick(self, schedule_id: Id) -> None:
         with self.store.write() as tx:
@@ -83,7 +88,7 @@ class Scheduler:
 
 def tick_run_id(schedule_id: Id, planned_at: Micros) -> Id:
     """The id of the run of a planned time; made once."""
-    return derived_id(schedule_id, "tick", str(planned_at))
+    return dated_id(planned_at, schedule_id, "tick", str(planned_at))
 
 
 def _due(tx: Tx, schedule_id: Id) -> dict[str, Any] | None:

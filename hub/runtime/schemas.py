@@ -19,22 +19,33 @@ _WHOLE = re.compile(r"\s*[+-]?\d+(_\d+)*(\.0*)?\s*")
 _TRUTH = frozenset({"0", "1", "true", "false", "t", "f", "yes", "no", "y", "n", "on", "off"})
 
 
-def check(parameters: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
-    """Raise ParameterError with every missing, unknown and wrong parameter; an empty schema allows everything."""
+def with_defaults(parameters: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters with the defaults that their flow has for the others."""
+    known: Mapping[str, Any] = schema.get("properties", {})
+    own = {name: shape["default"] for name, shape in known.items() if isinstance(shape, Mapping) and "default" in shape}
+    return {**own, **parameters}
+
+
+def check(parameters: Mapping[str, Any], schema: Mapping[str, Any], *, what: str = "flow") -> None:
+    """Raise ParameterError with every missing, unknown and wrong parameter; an empty schema allows everything.
+
+    `what` takes them: a flow, else an input that a run waits for.
+    """
     if not schema:
         return
+    noun = "parameter" if what == "flow" else "field"
     properties: Mapping[str, Any] = schema.get("properties", {})
     wrong = [f"{name}: missing" for name in schema.get("required", ()) if name not in parameters]
     for name, value in parameters.items():
         if name in properties:
             wrong += _wrong(name, value, properties[name], schema, 0)
         elif schema.get("additionalProperties", True) is False:
-            wrong.append(f"{name}: the flow has no such parameter")
+            wrong.append(f"{name}: the {what} has no such {noun}")
     if wrong:
         known = ", ".join(properties) or "none"
         raise ParameterError(
             "; ".join(wrong[:50]),
-            hint=f"Parameters of this flow: {known}.",
+            hint=f"{noun.capitalize()}s of this {what}: {known}.",
             wrong=sorted({sentence.split(":")[0].split(".")[0] for sentence in wrong}),
         )
 

@@ -12,11 +12,29 @@ from types import MappingProxyType
 from hub.types import Actor
 
 ALL = frozenset({"*"})
-_NOUNS = "runs deployments queues events automations sources alerts channels links plugins"
+_NOUNS = (
+    "runs deployments queues events automations sources alerts channels links plugins cache results "
+    "artifacts variables assets endpoints"
+)
 _SEE = frozenset(f"{noun}:read" for noun in _NOUNS.split())
-_OPERATE = _SEE | {"runs:write", "queues:write", "alerts:write"}
-_MAKE = frozenset(f"{noun}:write" for noun in ("deployments", "automations", "sources", "channels", "secrets"))
-_DEVELOP = _OPERATE | _MAKE | {"secrets:read"}
+_OPERATE = _SEE | {"runs:write", "queues:write", "alerts:write", "events:write"}
+_MAKE = frozenset(
+    f"{noun}:write"
+    for noun in (
+        "deployments",
+        "automations",
+        "sources",
+        "channels",
+        "secrets",
+        "connections",
+        "endpoints",
+        "cache",
+        "results",
+        "artifacts",
+        "variables",
+    )
+)
+_DEVELOP = _OPERATE | _MAKE | {"secrets:read", "connections:read"}
 _ADMIN = _DEVELOP | {"tokens:read", "tokens:write", "links:write", "plugins:write", "users:read", "audit:read"}
 
 ROLES: MappingProxyType[str, frozenset[str]] = MappingProxyType(

@@ -7,19 +7,14 @@ events and automations read stamped rows only.
 
 from __future__ import annotations
 
-from sqlalchemy import select
-
 from hub.plugins import Loop
 from hub.runtime import process
 from hub.store import leaders, stream
 from hub.store.base import Store
-from hub.store.tables import Event
-from hub.types import new_id
 
 LOCK = "sequencer"
 LEASE_S = 10.0
 BATCH = 1000
-_UNSTAMPED = select(Event.__table__.c.id).where(Event.__table__.c.seq.is_(None)).limit(1)  # type: ignore[attr-defined]
 
 
 class Sequencer:
@@ -28,12 +23,12 @@ class Sequencer:
     def __init__(self, store: Store) -> None:
         self._store = store
         # Names the process, so that its death gives the lock back at once.
-        self._holder = f"{process.identity()}#{new_id()}"
+        self._holder = process.holder()
 
     def step(self) -> bool:
         """Stamp one batch. True when there was something to stamp and this process may."""
         with self._store.read() as tx:
-            if tx.conn.execute(_UNSTAMPED).first() is None:
+            if not stream.unstamped(tx):
                 return False
         with self._store.write() as tx:
             if leaders.take(tx, LOCK, self._holder, lease_s=LEASE_S) is None:
@@ -47,4 +42,4 @@ class Sequencer:
 
     def loop(self, interval: float = 1.0) -> Loop:
         """As an upkeep loop."""
-        return Loop("sequencer", self.step, topics=("stamp",), interval=interval)
+        return Loop("sequencer", self.step, topics=("stamp",), interval=interval, pace=0.05)

@@ -14,22 +14,21 @@ from sqlalchemy import select
 
 from hub.errors import HubError, NotFoundError, UnavailableError, UsageError
 from hub.runtime.executor.results import Stored
-from hub.runtime.journal import AttemptLost, Fact, Known, Waiter
+from hub.runtime.journal import UNDONE, AttemptLost, Fact, Known, Waiter
 from hub.runtime.journal_sql import Fence, Rows, statements, write
 from hub.states import StateType
-from hub.store import tasks
+from hub.store import tasks, transactions
 from hub.store.base import Store
 from hub.store.tables import TaskRunRow
 from hub.types import Id, Scope
 
 _log = logging.getLogger("hub.journal")
-_TASKS = TaskRunRow.__table__  # type: ignore[attr-defined]
+_TASKS = TaskRunRow.__table__
 _BATCH = 1000
 _BACKLOG = 20_000
 _LINGER = 0.1
 """Seconds that facts nobody waits for (a start, a log line) may wait for company."""
 _WAKE_EVERY = 0.3
-_ALIVE = frozenset({StateType.RUNNING.value, StateType.CANCELLING.value})
 
 
 class StoreJournal:
@@ -101,16 +100,29 @@ class StoreJournal:
             with self._writing:
                 self._write_patiently()
 
-    def known(self, run_id: Id) -> dict[str, Known]:
+    def known(self, run_id: Id, *, until: Id | None = None) -> dict[str, Known]:
         """See Journal.known."""
+        if until == tasks.START:
+            return {}
         columns = (
             _TASKS.c.journal_key, _TASKS.c.id, _TASKS.c.state_type, _TASKS.c.state_name, _TASKS.c.version,
-            _TASKS.c.attempt,
+            _TASKS.c.attempt, _TASKS.c.retries_used, _TASKS.c.created_at, _TASKS.c.due_at,
+            _TASKS.c.error_type,
         )  # fmt: skip
         query = select(*columns).where(_TASKS.c.run_id == run_id, _TASKS.c.workspace_id == self._scope.workspace_id)
         with self._store.write() as tx:
-            tasks.close_open(tx, self._scope, run_id, "the attempt that ran it was lost")
-            return {row[0]: Known(*row[1:]) for row in tx.conn.execute(query)}
+            tasks.close_open(tx, self._scope, run_id, "the attempt that ran it was lost", begun_only=True)
+            if until is not None:
+                try:
+                    query = query.where(*tasks.before(tx, self._scope, until))
+                except NotFoundError:
+                    return {}  # retention has removed that run since
+            # Of two rows of a step, which a given-up thread of an ended attempt may leave, the newer one counts.
+            found = {key: Known(*step) for key, *step in tx.conn.execute(query.order_by(_TASKS.c.id))}
+            for known in found.values() if (gone := transactions.undone(tx, self._scope, run_id)) else ():
+                if known.id in gone:
+                    known.state_name = UNDONE
+            return found
 
     def result(self, task_run_id: Id) -> Stored:
         """See Journal.result."""
@@ -122,6 +134,10 @@ class StoreJournal:
         if row is None:
             raise NotFoundError(f"there is no task run {task_run_id} in this workspace")
         return Stored(None if row[0] is None else bytes(row[0]), row[1] or "none")
+
+    def fence(self) -> Fence | None:
+        """See Journal.fence."""
+        return self._fence
 
     def seal(self) -> None:
         """See Journal.seal."""
@@ -191,12 +207,12 @@ class StoreJournal:
         states: Rows = [fact.state for fact in batch if fact.state is not None]
         logs: Rows = [fact.log for fact in batch if fact.log is not None]
         tasks: Rows = [make() for make in latest.values()]
-        with self._pinned.write() as tx:
-            held, state = write(tx.conn, tx.dialect, self._texts, self._fence, tasks, states, logs)
-            if not held or state not in _ALIVE:
-                self._lost = AttemptLost(f"attempt {self._fence.attempt} was given up; the run is {state}")
-                _log.warning("run %s: %s", self._fence.run_id, self._lost)
-                raise self._lost
+        more = [fact.also for fact in batch if fact.also is not None]
+        held, state = write(self._pinned, self._store.dialect, self._texts, self._fence, tasks, states, logs, more)
+        if not held:
+            self._lost = AttemptLost(f"attempt {self._fence.attempt} was given up; the run is {state}")
+            _log.warning("run %s: %s", self._fence.run_id, self._lost)
+            raise self._lost
         self.cancelling = state == StateType.CANCELLING.value
 
     def _answer(self, batch: list[Fact], error: BaseException | None) -> None:
@@ -236,5 +252,4 @@ class StoreJournal:
         except BaseException as error:  # noqa: BLE001 - told to whoever waits; the next caller meets it itself
             waiting: list[Any] = [fact for fact in list(self._queue) if fact.waiter is not None]
             self._answer(waiting, error)
-            with contextlib.suppress(Exception):
-                time.sleep(_LINGER)
+            time.sleep(_LINGER)  # what cannot be written now is not tried again at once

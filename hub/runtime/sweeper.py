@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,12 +14,14 @@ from hub.plugins import Loop
 from hub.runtime import orchestrator, process
 from hub.runtime.dispatch import Doorbell, choose, ring
 from hub.runtime.publish import Publisher
-from hub.store import attempts, leaders, workers
+from hub.store import attempts, effects, leaders, workers
 from hub.store.base import Store, Tx
 from hub.types import SECOND, Actor, Id, Micros, Scope
 
 log = logging.getLogger("hub.sweeper")
 ACTOR = Actor("system", "sweeper")
+EFFECTS_S = 5.0
+"""How often it looks for work that died with its holder."""
 MAX_EPOCHS = 3
 """So often one attempt's doorbell is rung before its run goes back in line."""
 
@@ -40,6 +43,7 @@ class Sweeper:
         self._claim_timeout = claim_timeout
         self._grace = int((lease_renew + 5) * SECOND)
         self._interval = interval
+        self._effects_at = 0.0
         self._looked_at: Micros | None = None
         self._trust_leases_after: Micros = 0
 
@@ -56,6 +60,7 @@ class Sweeper:
         for key in claimed:
             self._lose(key, trusted)
         self._free_dead(locks)
+        self._free_effects()
         if unclaimed:
             self._ring_again(unclaimed)
         return False
@@ -108,10 +113,21 @@ class Sweeper:
     def _free_dead(self, locks: list[tuple[str, str, Micros]]) -> None:
         """Give back locks that a dead process of this machine holds: its successor need not wait for the lease."""
         for name, holder, _ in locks:
-            who = process.Identity.parse(holder.partition("#")[0])
-            if who is not None and process.known_dead(who):
+            if process.is_dead(holder):
                 with self._store.write() as tx:
                     leaders.give_back(tx, name, holder)
+
+    def _free_effects(self) -> None:
+        """Give back work that a dead process of this machine has claimed. At the start and now and then."""
+        if time.monotonic() < self._effects_at:
+            return
+        self._effects_at = time.monotonic() + EFFECTS_S
+        with self._store.read() as tx:
+            holders = effects.holders(tx)
+        for holder in holders:
+            if process.is_dead(holder):
+                with self._store.write() as tx:
+                    effects.give_back(tx, holder)
 
     def loop(self) -> Loop:
         """As an upkeep loop."""

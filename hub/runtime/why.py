@@ -7,17 +7,17 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from hub.engine.why import Reason, Surroundings, explain
+from hub.engine.why import Awaited, LaneWait, LimitWait, Reason, Surroundings, explain
 from hub.errors import NotFoundError
 from hub.runtime import broker, runner
 from hub.settings import Settings
-from hub.store import attempts, runs
+from hub.store import attempts, lanes, limit_lists, runs, waits
 from hub.store.base import Store, Tx
 from hub.store.tables import Worker, WorkQueue
 from hub.types import Id, Scope
 
-_WORKERS = Worker.__table__  # type: ignore[attr-defined]
-_QUEUES = WorkQueue.__table__  # type: ignore[attr-defined]
+_WORKERS = Worker.__table__
+_QUEUES = WorkQueue.__table__
 _HOLDERS = 10
 
 
@@ -45,11 +45,14 @@ def _surroundings(tx: Tx, settings: Settings, scope: Scope, queue: str, run_id: 
     live = attempts.TABLE
     holding = tx.conn.execute(
         select(live.c.run_id).where(
-            live.c.workspace_id == scope.workspace_id, live.c.queue == queue, live.c.state.in_(attempts.LIVE)
+            live.c.workspace_id == scope.workspace_id, live.c.queue == queue, attempts.IS_LIVE
         ).limit(1000)
     ).scalars().all()  # fmt: skip
     own = attempts.get(tx, attempts.attempt_id(run_id, attempt)) or {}
     names = {worker["id"]: worker["name"] for worker in serving}
+    chunks, wanted = _chunks(tx, scope, run_id), queue
+    if chunks:
+        wanted = tx.conn.execute(select(runs.TABLE.c.queue).where(runs.TABLE.c.id == chunks[0])).scalar_one()
     return Surroundings(
         queue=queue,
         queue_paused=bool(line and line["paused"]),
@@ -68,6 +71,48 @@ def _surroundings(tx: Tx, settings: Settings, scope: Scope, queue: str, run_id: 
         cancel_grace_s=settings.worker_cancel_grace,
         canary_s=settings.canary_interval,
         upkeep=bool(runner.heartbeats(tx)),
+        lane=_lane(tx, scope, run_id),
+        waits=_waits(tx, scope, run_id),
+        chunks=chunks,
+        all_wait=_all_wait(tx, scope, wanted, taken),
+        awaited=tuple(Awaited(row.key, row.kind, row.expires_at) for row in waits.open_of(tx, scope, run_id)),
+    )
+
+
+def _chunks(tx: Tx, scope: Scope, run_id: Id) -> tuple[Id, ...]:
+    table = runs.TABLE
+    query = select(table.c.id).where(
+        table.c.workspace_id == scope.workspace_id, table.c.parent_run_id == run_id, table.c.origin == runs.CHUNK,
+        table.c.state_type == "SCHEDULED",
+    )  # fmt: skip
+    return tuple(tx.conn.execute(query.order_by(table.c.due_at, table.c.id).limit(1000)).scalars())
+
+
+def _all_wait(tx: Tx, scope: Scope, queue: str, taken: dict[Id, int]) -> bool:
+    """Whether no slot of a queue is free, and each one is held by a flow of which chunks wait for that queue."""
+    table, live = runs.TABLE, attempts.TABLE
+    serving = {worker["id"]: worker["slots"] for worker in _live(tx, scope) if queue in worker["queues"]}
+    if not serving or any(taken.get(worker, 0) < slots for worker, slots in serving.items()):
+        return False
+    holding = set(
+        tx.conn.execute(select(live.c.run_id).where(live.c.worker_id.in_(serving), attempts.IS_LIVE)).scalars()
+    )
+    waiting = select(table.c.parent_run_id).where(
+        table.c.workspace_id == scope.workspace_id, table.c.origin == runs.CHUNK, table.c.queue == queue,
+        table.c.state_type == "SCHEDULED",
+    )  # fmt: skip
+    return bool(holding) and holding <= set(tx.conn.execute(waiting.distinct()).scalars())
+
+
+def _lane(tx: Tx, scope: Scope, run_id: Id) -> LaneWait | None:
+    found = lanes.around(tx, scope, run_id)
+    return None if found is None else LaneWait(**found)
+
+
+def _waits(tx: Tx, scope: Scope, run_id: Id) -> tuple[LimitWait, ...]:
+    return tuple(
+        LimitWait(row["limit_name"], row["slots"], row["position"], tuple(row["holders"]), row["task_name"] or "")
+        for row in limit_lists.waits_of_run(tx, scope, run_id)
     )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 from hub.types import Id
@@ -23,12 +24,17 @@ class FlowInfo:
     deployment_id: Id | None = None
     deployment_name: str | None = None
     parent_run_id: Id | None = None
+    depth: int = 0
+    """In how many runs it is nested."""
 
 
 class RunContext:
     """Where the calling code runs: its flow run and, inside a task, its task run."""
 
-    __slots__ = ("flow", "session", "step", "task_attempt", "task_name", "task_run_id")
+    __slots__ = (
+        "_counters", "_to_come", "around", "flow", "held", "inner", "is_async", "made", "session", "step",
+        "task_attempt", "task_name", "task_run_id",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -39,6 +45,7 @@ class RunContext:
         task_run_id: Id | None = None,
         task_name: str | None = None,
         task_attempt: int = 0,
+        is_async: bool = False,
     ) -> None:
         self.flow = flow
         self.session = session
@@ -46,9 +53,34 @@ class RunContext:
         self.task_run_id = task_run_id
         self.task_name = task_name
         self.task_attempt = task_attempt
+        # What its code holds of limits, for the runtime to give back should the code not do so.
+        self.held: list[Any] | None = None
+        # Counters of what its code has made, for names that a replay finds again.
+        self.made: dict[str, Any] | None = None
+        # The transaction that it was called in, and the one that a task is to those that it calls: the runtime's.
+        self.around: Any = None
+        self.inner: Any = None
+        # Whether its code is a coroutine, for what is to be awaited there and is not elsewhere.
+        self.is_async = is_async
+        self._counters: dict[str, Callable[[], int]] = {}
+        self._to_come: dict[str, int] = {}
 
     def __repr__(self) -> str:
         return f"RunContext(run_id={self.run_id!r}, task_run_id={self.task_run_id!r})"
+
+    def count(self, name: str) -> int:
+        """For the runtime: how often its code has come to `name` before; the same in every try and every attempt."""
+        counter = self._counters.get(name)
+        if counter is None:
+            # setdefault and next are single C calls: two threads get one counter and two numbers.
+            counter = self._counters.setdefault(name, count().__next__)
+        number = counter()
+        self._to_come[name] = number + 1
+        return number
+
+    def to_come(self, name: str) -> int:
+        """For the runtime: the number that `count` will give next."""
+        return self._to_come.get(name, 0)
 
     @property
     def run_id(self) -> Id:

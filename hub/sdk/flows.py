@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar, Unpack, overload
 
 from hub.sdk import port
+from hub.sdk.decorated import Decorated, H
 from hub.sdk.functions import Wrapped, dashed
-from hub.sdk.options import FlowOptions, Options, flow_options
+from hub.sdk.options import FlowOptions, flow_options
 from hub.types import Id
+
+if TYPE_CHECKING:
+    from hub.graphs.picture import Picture
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -27,45 +31,28 @@ class Deployed:
     version: int = 1
 
 
-class Flow(Generic[P, R]):
+class Flow(Decorated[P, R]):
     """A function whose calls are runs: journaled, retried, resumed where they were, shown in the dashboard.
 
     Options: `name` (the function's, dashed), `description` (its docstring), `version`, `flow_run_name` (a template
     over the parameters, or a function of them), `tags`, `retries` and how they are spaced (`retry_delay_seconds`:
-    seconds, a list, or `exponential_backoff(...)`; `retry_jitter_factor` 0 to 1; `retry_delay_cap` seconds), which
-    failures are retried (`retry_on`: exception types; `retry_condition`: a function of the exception),
+    seconds, a list, `exponential_backoff(...)` or a function of the retry's number; `retry_jitter_factor` 0 to 1;
+    `retry_delay_cap` seconds; `retry_budget_seconds` for all tries; a shared `retry_policy`), which
+    failures are retried (`retry_on`, `give_up_on`: exception types and names of error classes; `retry_condition`:
+    a function of the exception),
     `timeout_seconds`, `log_prints` (printed lines become log lines too), `persist` (keep the result),
-    `crash_retries` (attempts after its process was lost, on a worker; 2), `max_threads` (for submitted tasks; 16).
+    `result_store` (where: `local` or a connection's name; for its tasks too), `result_serializer` (how, likewise),
+    `on_running`, `on_completion`, `on_failure`, `on_cancellation`, `on_crashed` (lists of `fn(flow, run, state)`),
+    `crash_retries` (attempts after its process was lost, on a worker; 2), `max_threads` (for submitted tasks; 16),
+    `task_runner` (where submitted tasks execute: `CeleryTaskRunner(...)`, `ProcessPoolTaskRunner(...)`).
     """
+
+    what = "flow"
 
     def __init__(self, fn: Callable[P, R] | Wrapped, options: FlowOptions | None = None) -> None:
         self._given: FlowOptions = {**(options or {})}
-        self._wrapped = fn if isinstance(fn, Wrapped) else Wrapped(fn, what="flow")
-        default = dashed(self._wrapped.fn.__name__)
-        self.options: Options = flow_options(default, self._wrapped.description, self._given)
-        self.__name__ = self._wrapped.fn.__name__
-        self.__qualname__ = self._wrapped.qualname
-        self.__module__ = self._wrapped.module
-        self.__doc__ = self._wrapped.doc
-        self.__wrapped__ = self._wrapped.fn
-
-    def __repr__(self) -> str:
-        return f"<flow {self.name}>"
-
-    @property
-    def name(self) -> str:
-        """The flow's name."""
-        return self.options.name
-
-    @property
-    def fn(self) -> Callable[P, R]:
-        """The function itself: calling it is no run."""
-        return self._wrapped.fn
-
-    @property
-    def is_async(self) -> bool:
-        """Whether calls must be awaited."""
-        return self._wrapped.is_async
+        wrapped = fn if isinstance(fn, Wrapped) else Wrapped(fn, what="flow")
+        super().__init__(wrapped, flow_options(dashed(wrapped.fn.__name__), wrapped.description, self._given))
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         return port.runtime().call_flow(self, args, kwargs)  # type: ignore[no-any-return]
@@ -75,19 +62,29 @@ class Flow(Generic[P, R]):
     @overload
     def __get__(self: Flow[Concatenate[S, Q], R], instance: S, owner: type | None = None) -> Flow[Q, R]: ...
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        method = self._wrapped.bind_to(instance, owner)
-        return self if method is None else self._with(method)
+        return self._bound(instance, owner)
 
-    def _with(self, method: Wrapped) -> Flow[..., R]:
-        # Bound at every attribute access, so nothing is checked again.
-        copy: Flow[..., R] = object.__new__(type(self))
-        copy.__dict__.update(self.__dict__)
-        copy._wrapped = method
-        return copy
+    def on_crashed(self, hook: H) -> H:
+        """Have a worker call `hook(flow, run, state)` when the processes of a run were lost too often; a decorator."""
+        return self._hooked("on_crashed", hook)
 
     def with_options(self, **options: Unpack[FlowOptions]) -> Flow[P, R]:
         """A copy of the flow with some options changed."""
         return Flow(self._wrapped, {**self._given, **options})
+
+    @property
+    def parameter_schema(self) -> dict[str, Any]:
+        """The JSON schema (2020-12) of its parameters, made of their type hints. Raises FlowLoadError."""
+        return port.runtime().parameter_schema(self)
+
+    def visualize(self, *args: P.args, **kwargs: P.kwargs) -> Picture:
+        """A picture of what a call with these parameters would do: `.svg`, `.mermaid`, `.save("flow.svg")`.
+
+        The flow's function is called, its tasks are not: they give placeholders that can be passed on and computed
+        with, or what `@task(viz_return_value=...)` says. Raises UsageError, naming the task, where the flow needs to
+        know a result; ParameterError; and what the flow itself raises.
+        """
+        return port.runtime().visualize(self, args, kwargs)
 
     def deploy(
         self,
@@ -100,23 +97,36 @@ class Flow(Generic[P, R]):
         tags: Iterable[str] = (),
         queue: str = "default",
         description: str | None = None,
+        concurrency: int | None = None,
+        concurrency_key: str = "",
+        overflow: Literal["enqueue", "cancel_new", "cancel_old"] = "enqueue",
+        flow_control: Mapping[str, Any] | None = None,
         paused: bool = False,
     ) -> Deployed:
         """Make or change a deployment, so that workers, schedules and webhooks can start this flow.
 
-        `interval` in seconds. The flow must stand in a file that the worker has at the same place. Raises UsageError
-        (also for wrong `parameters`), UnavailableError when the hub's store cannot be written.
+        `interval` in seconds; `paused` stops its schedules, no more. `concurrency`: so many runs at once, of
+        each value of `concurrency_key` (CEL over `params`, in a text as `customer:${params.id}`) if there is one; runs
+        beyond that wait, or `overflow` cancels the new or the oldest ones. `flow_control`: what is done with requests
+        for runs, by the names of the controls: {"debounce": {"period": "5s", "key": "params.id"}, ...}.
+
+        The flow must stand in a file that the worker has at the same place. Raises UsageError (also for wrong
+        `parameters`), UnavailableError when the hub's store cannot be written.
         """
         options = {
             "name": name or self.name, "cron": cron, "interval": interval, "timezone": timezone,
             "parameters": dict(parameters or {}), "tags": list(tags), "queue": queue, "description": description,
+            "concurrency": concurrency, "concurrency_key": concurrency_key, "overflow": overflow,
+            "flow_control": dict(flow_control or {}),
             "paused": paused,
         }  # fmt: skip
         return port.runtime().deploy(self, options)
 
 
-class _Decorator(Protocol):
-    def __call__(self, fn: Callable[P, R], /) -> Flow[P, R]: ...
+if TYPE_CHECKING:
+
+    class _Decorator(Protocol):
+        def __call__(self, fn: Callable[P, R], /) -> Flow[P, R]: ...
 
 
 @overload

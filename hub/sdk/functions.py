@@ -15,7 +15,7 @@ _KINDS = {classmethod: "class", staticmethod: "static"}
 class Wrapped:
     """A function as the hub calls it. `bound` is the object (or class) of a method, None for a plain function."""
 
-    __slots__ = ("bound", "doc", "fn", "is_async", "kind", "module", "qualname", "signature")
+    __slots__ = ("bound", "doc", "fn", "generates", "is_async", "kind", "made_of", "module", "qualname", "signature")
 
     def __init__(self, given: Any, *, what: str, reserved: frozenset[str] = frozenset()) -> None:
         self.kind = _KINDS.get(type(given), "plain")
@@ -23,7 +23,11 @@ class Wrapped:
         _refuse_odd(fn, what)
         self.fn: Callable[..., Any] = fn
         self.bound: Any = None
-        self.is_async = inspect.iscoroutinefunction(fn)
+        self.made_of: Any = None
+        """What a task does that is no Python function (`hub.sdk.outside.making.Made`)."""
+        streams = inspect.isasyncgenfunction(fn)
+        self.is_async = inspect.iscoroutinefunction(fn) or streams
+        self.generates = inspect.isgeneratorfunction(fn) or streams
         self.module: str = getattr(fn, "__module__", "") or ""
         self.qualname: str = getattr(fn, "__qualname__", fn.__name__)
         self.doc = fn.__doc__
@@ -43,8 +47,9 @@ class Wrapped:
     @property
     def key(self) -> str:
         """Names the function across processes; the file's stem, as its module is called otherwise in each of them."""
-        stem = self.code.co_filename.replace("\\", "/").rpartition("/")[2].removesuffix(".py")
-        return f"{stem}.{self.qualname}"
+        if self.made_of is not None:
+            return f"{_stem(self.made_of.file)}.{self.made_of.name}"
+        return f"{_stem(self.code.co_filename)}.{self.qualname}"
 
     @property
     def description(self) -> str:
@@ -85,6 +90,10 @@ class Wrapped:
         return dict(items[1:] if self.bound is not None else items)
 
 
+def _stem(file: str) -> str:
+    return file.replace("\\", "/").rpartition("/")[2].removesuffix(".py")
+
+
 def dashed(name: str) -> str:
     """A function's name as a flow's or task's name."""
     return name.replace("_", "-") if name != "<lambda>" else "lambda"
@@ -93,5 +102,3 @@ def dashed(name: str) -> str:
 def _refuse_odd(fn: Any, what: str) -> None:
     if not inspect.isfunction(fn):
         raise UsageError(f"@{what} decorates functions, not {type(fn).__name__}", hint=f"Write @{what} above a def.")
-    if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
-        raise UsageError(f"{what} {fn.__qualname__} is a generator", hint="Return a list instead of yielding.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar, overload
 
 from hub.sdk import port
 from hub.states import State, StateType
@@ -13,6 +13,14 @@ from hub.types import Id
 
 R = TypeVar("R")
 _PENDING = State(StateType.PENDING, "Pending")
+
+
+class Departure(BaseException):
+    """The run leaves this process and goes on later: whoever asks for the result leaves as well. For the runtime."""
+
+    def met(self) -> Departure:
+        """Somebody has asked; gives what is raised."""
+        return self
 
 
 class Future(Generic[R]):
@@ -59,10 +67,19 @@ class Future(Generic[R]):
         with self._lock:
             self._lock.wait_for(self.done)
 
-    def result(self, timeout: float | None = None) -> R:
-        """The task's return value. Raises what the task raised, or TimeoutError after `timeout` seconds."""
+    @overload
+    def result(self, timeout: float | None = None, raise_on_failure: Literal[True] = True) -> R: ...
+    @overload
+    def result(self, timeout: float | None = None, *, raise_on_failure: bool) -> R | BaseException: ...
+    def result(self, timeout: float | None = None, raise_on_failure: bool = True) -> R | BaseException:
+        """The task's return value. Raises what the task raised, or TimeoutError after `timeout` seconds.
+
+        `raise_on_failure=False` gives what the task raised instead of raising it. A skipped task gives None.
+        """
         error = self.exception(timeout)
         if error is not None:
+            if not raise_on_failure:
+                return error
             raise error
         return self._value  # type: ignore[no-any-return]
 
@@ -70,6 +87,8 @@ class Future(Generic[R]):
         """What the task raised, None if it returned. Raises TimeoutError after `timeout` seconds."""
         if not self.wait(timeout):
             raise TimeoutError(f"task {self.name} has not ended within {timeout} s")
+        if isinstance(self._error, Departure):
+            raise self._error.met()
         return self._error
 
     def add_done_callback(self, callback: Callable[[Future[R]], object]) -> None:
@@ -107,10 +126,17 @@ class Future(Generic[R]):
 class Futures(list[Future[R]]):
     """The futures of `map`, in the order of its arguments."""
 
-    def result(self, timeout: float | None = None) -> list[R]:
-        """All return values. Raises the first error by order, or TimeoutError when `timeout` seconds are over."""
+    @overload
+    def result(self, timeout: float | None = None, raise_on_failure: Literal[True] = True) -> list[R]: ...
+    @overload
+    def result(self, timeout: float | None = None, *, raise_on_failure: bool) -> list[R | BaseException]: ...
+    def result(self, timeout: float | None = None, raise_on_failure: bool = True) -> list[Any]:
+        """All return values. Raises the first error by order, or TimeoutError when `timeout` seconds are over.
+
+        `raise_on_failure=False` gives errors in the places of the values that they stand for.
+        """
         deadline = _deadline(timeout)
-        return [future.result(_left(deadline)) for future in self]
+        return [future.result(_left(deadline), raise_on_failure=raise_on_failure) for future in self]
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for all; False when time ran out."""
@@ -128,18 +154,25 @@ def wait(futures: Iterable[Future[Any]], timeout: float | None = None) -> tuple[
 
 
 def as_completed(futures: Iterable[Future[R]], timeout: float | None = None) -> Iterator[Future[R]]:
-    """Give futures in the order in which they end. Raises TimeoutError after `timeout` seconds."""
+    """Give futures in the order in which they end. Raises TimeoutError after `timeout` seconds.
+
+    Takes what `map` gives, also over an iterator: then only as many calls as are under way are kept.
+    """
+    given = getattr(futures, "as_completed", None)
+    return _as_completed(list(futures), timeout) if given is None else given(timeout)
+
+
+def _as_completed(known: list[Future[R]], timeout: float | None) -> Iterator[Future[R]]:
     import queue  # noqa: PLC0415 - not needed to import a flow
 
     ended: queue.SimpleQueue[Future[R]] = queue.SimpleQueue()
-    known = list(futures)
     deadline = _deadline(timeout)
     for future in known:
         future.add_done_callback(ended.put)
+    for future in known:
+        if future._work is not None:
+            port.runtime().before_wait(future, timeout)
     for left in range(len(known), 0, -1):
-        for future in known:
-            if future._work is not None:
-                port.runtime().before_wait(future, timeout)
         try:
             yield ended.get(timeout=_left(deadline))
         except queue.Empty:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import logging
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import logging
 
 NAME = "hub.run"
+PRINTED = "print"
+"""Whose lines of a run's log were printed."""
 
 
 def get_run_logger() -> logging.Logger:
@@ -12,6 +17,8 @@ def get_run_logger() -> logging.Logger:
 
     Outside a run it is an ordinary logger named `hub.run`. Lines below INFO are left out unless you lower its level.
     """
+    import logging  # noqa: PLC0415 - here, because a flow that logs nothing need not wait for it
+
     logger = logging.getLogger(NAME)
     if logger.level == logging.NOTSET:
         logger.setLevel(logging.INFO)

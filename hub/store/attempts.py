@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import and_, bindparam, func, select, text, update
+from sqlalchemy import and_, bindparam, select, text, update
 
 from hub.engine.run import Transition
+from hub.store import limits, raw
 from hub.store.base import Tx
-from hub.store.tables import Attempt
+from hub.store.tables import Attempt, RunRow
 from hub.types import SECOND, Id, Scope, derived_id
 
-TABLE = Attempt.__table__  # type: ignore[attr-defined]
-LIVE = ("PUBLISHED", "CLAIMED")
+TABLE = Attempt.__table__
+_RUNS = RunRow.__table__
 # Written out, not bound: SQLite uses a partial index only for the very words it was made with.
-IS_LIVE = text("attempts.state in ('PUBLISHED','CLAIMED')")
+_LIVE = "state in ('PUBLISHED','CLAIMED')"
+IS_LIVE = text(f"attempts.{_LIVE}")
 _ENDINGS = {"end": "ENDED", "lose": "LOST", "release": "RELEASED"}
 
 
@@ -24,8 +26,13 @@ def attempt_id(run_id: Id, number: int) -> Id:
     return derived_id(run_id, "attempt", str(number))
 
 
-def move(tx: Tx, scope: Scope, transition: Transition, *, queue: str, lease_s: float) -> None:
-    """Carry out what a transition says about the attempt row, in the run's own transaction."""
+def move(
+    tx: Tx, scope: Scope, transition: Transition, *, queue: str, lease_s: float, process: Mapping[str, Any] | None
+) -> None:
+    """Carry out what a transition says about the attempt row, in the run's own transaction.
+
+    `process`: which process claims it (host, boot_id, pid, pid_started), so that its death can be told from a pause.
+    """
     step = transition.attempt_move
     if step is None:
         return
@@ -42,10 +49,12 @@ def move(tx: Tx, scope: Scope, transition: Transition, *, queue: str, lease_s: f
     if step == "reopen":
         values = {"epoch": transition.epoch, "worker_id": transition.worker_id, "published_at": tx.now}
     elif step == "claim":
-        values = {"state": "CLAIMED", "claimed_at": tx.now, "lease_until": tx.now + int(lease_s * SECOND)}
+        until = tx.now + int(lease_s * SECOND)
+        values = {"state": "CLAIMED", "claimed_at": tx.now, "lease_until": until, **(process or {})}
     else:
         values = {"state": _ENDINGS[step], "ended_at": tx.now, "lease_until": None}
-    tx.conn.execute(update(TABLE).where(TABLE.c.id == key, TABLE.c.state.in_(LIVE)).values(**values))
+        limits.end_of_attempt(tx, key)
+    raw.change(tx, TABLE, values, {"id": key}, guard=_LIVE)
 
 
 def open_here(
@@ -53,7 +62,7 @@ def open_here(
 ) -> Id:
     """Note an attempt that runs in the process that began it (a plain call of a flow); gives its id.
 
-    It has no worker, so it takes no slot. `process` as in `occupy`.
+    It has no worker, so it takes no slot. `process` as in `move`.
     """
     key = attempt_id(run_id, number)
     row = {
@@ -67,23 +76,35 @@ def open_here(
 
 def get(tx: Tx, key: Id) -> dict[str, Any] | None:
     """An attempt by its id. Workers ask by the id that the doorbell named; the row tells its workspace."""
-    row = tx.conn.execute(select(TABLE).where(TABLE.c.id == key)).mappings().first()
-    return None if row is None else dict(row)
+    return raw.select_one(tx, TABLE, raw.names_of(TABLE), {"id": key})
 
 
-def occupy(tx: Tx, key: Id, *, host: str, boot_id: str, pid: int, pid_started: str) -> None:
-    """Note which process executes a claimed attempt, so that its death can be told from a pause."""
-    values = {"host": host, "boot_id": boot_id, "pid": pid, "pid_started": pid_started}
-    tx.conn.execute(update(TABLE).where(TABLE.c.id == key).values(**values))
+def was_lost(tx: Tx, key: Id) -> bool:
+    """Whether an attempt ended because its process was lost."""
+    found = raw.select_one(tx, TABLE, ("state",), {"id": key})
+    return found is not None and found["state"] == "LOST"
+
+
+def with_run(tx: Tx, key: Id) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """An attempt and its run, every column of both, in one question."""
+    mine, runs = raw.names_of(TABLE), raw.names_of(_RUNS)
+    columns = ", ".join([*(f'a."{name}"' for name in mine), *(f'r."{name}"' for name in runs)])
+    text = f"SELECT {columns} FROM attempts a JOIN runs r ON r.id = a.run_id WHERE a.id = "  # noqa: S608 - our own
+    found = raw.execute(tx, text + raw.mark(tx.dialect), (key,)).fetchone()
+    if found is None:
+        return None
+    return raw.as_row(TABLE, mine, found[: len(mine)]), raw.as_row(_RUNS, runs, found[len(mine) :])
 
 
 def renew(tx: Tx, keys: list[Id], *, lease_s: float) -> list[Id]:
-    """Renew the leases of claimed attempts; those that are no longer ours are missing from the answer."""
+    """Renew claimed attempts, and what they hold of limits; those that are no longer ours are not in the answer."""
     if not keys:
         return []
     statement = update(TABLE).where(and_(TABLE.c.id.in_(keys), TABLE.c.state == "CLAIMED"))
     statement = statement.values(lease_until=tx.now + int(lease_s * SECOND)).returning(TABLE.c.id)
-    return list(tx.conn.execute(statement).scalars())
+    kept = list(tx.conn.execute(statement).scalars())
+    limits.renew(tx, kept, lease_s=lease_s)
+    return kept
 
 
 def of_worker(tx: Tx, worker_id: Id) -> list[dict[str, Any]]:
@@ -94,12 +115,12 @@ def of_worker(tx: Tx, worker_id: Id) -> list[dict[str, Any]]:
 
 def taken(tx: Tx) -> dict[Id, int]:
     """How many slots of each worker are taken: its live attempts, counted."""
-    return {worker: count for worker, count in tx.conn.execute(_TAKEN) if worker is not None}
+    return {worker: count for worker, count in raw.fetch(tx, _TAKEN) if worker is not None}
 
 
 def taken_in_queues(tx: Tx) -> dict[tuple[Id, str], int]:
     """How many live attempts each queue of each workspace has."""
-    return {(workspace, queue): count for workspace, queue, count in tx.conn.execute(_TAKEN_IN_QUEUES)}
+    return {(workspace, queue): count for workspace, queue, count in raw.fetch(tx, _TAKEN_IN_QUEUES)}
 
 
 def claimed(tx: Tx) -> list[dict[str, Any]]:
@@ -113,13 +134,11 @@ def unclaimed(tx: Tx, *, older_than_s: float) -> list[dict[str, Any]]:
     return [dict(row) for row in tx.conn.execute(_UNCLAIMED, given).mappings()]
 
 
-# Asked every second by every upkeep process: built once.
 # Built once: putting a statement together costs more than carrying it out.
-_TAKEN = select(TABLE.c.worker_id, func.count()).where(IS_LIVE).group_by(TABLE.c.worker_id)
+_TAKEN = f"SELECT worker_id, COUNT(*) FROM attempts WHERE {_LIVE} GROUP BY worker_id"  # noqa: S608 - fixed words
 _TAKEN_IN_QUEUES = (
-    select(TABLE.c.workspace_id, TABLE.c.queue, func.count())
-    .where(IS_LIVE)
-    .group_by(TABLE.c.workspace_id, TABLE.c.queue)
+    f"SELECT workspace_id, queue, COUNT(*) FROM attempts WHERE {_LIVE} "  # noqa: S608 - fixed words
+    "GROUP BY workspace_id, queue"
 )
 _CLAIMED = select(TABLE).where(IS_LIVE, TABLE.c.state == "CLAIMED").order_by(TABLE.c.lease_until).limit(2000)
 _UNCLAIMED = (

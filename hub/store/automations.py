@@ -7,21 +7,28 @@ from typing import Any
 
 from sqlalchemy import select
 
+from hub.store import raw
 from hub.store.base import Tx
 from hub.store.pages import Page, page
 from hub.store.tables import Automation, Firing, SiteValue
 from hub.types import Id, Scope
 
-TABLE = Automation.__table__  # type: ignore[attr-defined]
-FIRINGS = Firing.__table__  # type: ignore[attr-defined]
-_VALUES = SiteValue.__table__  # type: ignore[attr-defined]
+TABLE = Automation.__table__
+FIRINGS = Firing.__table__
+_VALUES = SiteValue.__table__
 _CURSOR = "automations.cursor"
+
+
+def stand(tx: Tx) -> tuple[int, int, int]:
+    """Something that changes whenever an automation is made, changed, switched or removed."""
+    text = "SELECT COUNT(*), SUM(version), MAX(updated_at) FROM automations WHERE enabled"
+    count, versions, changed_at = raw.fetch(tx, text)[0]
+    return int(count), int(versions or 0), int(changed_at or 0)
 
 
 def enabled(tx: Tx) -> list[dict[str, Any]]:
     """Every automation that is switched on, of all workspaces, in the order they were made."""
-    query = select(TABLE).where(TABLE.c.enabled).order_by(TABLE.c.id)
-    return [dict(row) for row in tx.conn.execute(query).mappings()]
+    return raw.select_rows(tx, TABLE, raw.names_of(TABLE), {}, guard="enabled", tail="ORDER BY id")
 
 
 def find(tx: Tx, scope: Scope, target: str) -> dict[str, Any] | None:
@@ -45,18 +52,50 @@ def firings(
     if event_id is not None:
         query = query.where(FIRINGS.c.event_id == event_id)
     if automation_id is not None:
-        query = query.where(FIRINGS.c.automation_id == automation_id)
+        query = query.where(FIRINGS.c.automation_id == automation_id, FIRINGS.c.outcome.in_(("fired", "error")))
     return [dict(row) for row in tx.conn.execute(query.order_by(FIRINGS.c.at.desc()).limit(200)).mappings()]
 
 
+def evaluations(
+    tx: Tx, scope: Scope, automation_id: Id, *, outcome: str = "", limit: int = 50, cursor: str | None = None
+) -> Page[dict[str, Any]]:
+    """Every event that the automation matched or erred on, the newest first, with what came of it."""
+    query = select(FIRINGS).where(
+        FIRINGS.c.workspace_id == scope.workspace_id, FIRINGS.c.automation_id == automation_id
+    )
+    query = query.where(FIRINGS.c.outcome == outcome) if outcome else query
+    return page(tx, query, FIRINGS.c.event_id, limit=limit, cursor=cursor, make=dict)
+
+
 def note(tx: Tx, workspace_id: Id, row: Mapping[str, Any]) -> bool:
-    """Keep what an automation did about an event; False when it is known already."""
+    """Keep what came of an event for an automation; False when it is known already."""
     return tx.insert_ignore(FIRINGS, {**row, "workspace_id": workspace_id, "at": tx.now})
+
+
+def amend(tx: Tx, automation_id: Id, event_id: Id, values: Mapping[str, Any]) -> None:
+    """Add to what was kept: the run that was made, the error of an action."""
+    raw.change(tx, FIRINGS, values, {"automation_id": automation_id, "event_id": event_id})
+
+
+def firing(tx: Tx, automation_id: Id, event_id: Id) -> dict[str, Any] | None:
+    """What came of one event for one automation."""
+    where = {"automation_id": automation_id, "event_id": event_id}
+    return raw.select_one(tx, FIRINGS, raw.names_of(FIRINGS), where)
 
 
 def cursor(tx: Tx) -> int:
     """The last stamped event that every automation has seen."""
-    return int(tx.conn.execute(select(_VALUES.c.value).where(_VALUES.c.name == _CURSOR)).scalar() or 0)
+    found = raw.select_one(tx, _VALUES, ("value",), {"name": _CURSOR})
+    return 0 if found is None else int(found["value"])
+
+
+def lock(tx: Tx) -> int:
+    """The cursor, which no other process moves until the end of this transaction: only one counts at a time."""
+    if tx.dialect == "sqlite":
+        return cursor(tx)  # a transaction that writes is alone
+    tx.insert_ignore(_VALUES, {"name": _CURSOR, "value": 0})
+    found = raw.select_rows(tx, _VALUES, ("value",), {"name": _CURSOR}, tail="FOR UPDATE")
+    return int(found[0]["value"])
 
 
 def advance(tx: Tx, seq: int) -> None:

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, Table
-from sqlalchemy.dialects import postgresql, sqlite
 
 from hub.crypto import Keyring
+from hub.store import raw
+from hub.store.raw import Dialect as Dialect
 from hub.types import Micros
 
-Dialect: TypeAlias = Literal["sqlite", "postgresql"]
-TOPICS = ("runs", "stamp", "events", "effects", "attempts", "commands", "logs", "deliveries")
+TOPICS = (
+    "runs",
+    "stamp",
+    "events",
+    "effects",
+    "attempts",
+    "commands",
+    "logs",
+    "deliveries",
+    "told",
+    "limits",
+    "artifacts",
+    "waits",
+    "receipts",
+    "sources",
+)
 
 
 @dataclass(slots=True)
@@ -27,30 +42,25 @@ class Tx:
     keyring: Keyring
     """Seals and opens secrets at rest; every store has one."""
     wakes: set[str] = field(default_factory=set)
+    batch: list[tuple[str, Sequence[Any]]] | None = None
+    """Statements held back by `raw.together`."""
 
     def wake(self, topic: str) -> None:
         """Wake the listeners of `topic` after the commit."""
         self.wakes.add(topic)
 
     def insert(self, table: Table, rows: Mapping[str, Any] | list[dict[str, Any]]) -> None:
-        """Insert one row or many."""
+        """Insert one row or many, all with the columns of the first."""
         if rows:
-            self.conn.execute(table.insert(), rows)
+            raw.insert_rows(self, table, rows if isinstance(rows, list) else [rows])
 
     def insert_ignore(self, table: Table, row: Mapping[str, Any]) -> bool:
         """Insert a made-once row; False when it is already there."""
-        maker = sqlite.insert if self.dialect == "sqlite" else postgresql.insert
-        key = next(iter(table.primary_key))
-        statement = maker(table).values(dict(row)).on_conflict_do_nothing().returning(key)
-        return self.conn.execute(statement).first() is not None
+        return raw.insert(self, table, row, suffix=raw.IGNORE)
 
     def upsert(self, table: Table, row: Mapping[str, Any], *, keys: Iterable[str]) -> None:
         """Insert, or update the row that has the same `keys`."""
-        maker = sqlite.insert if self.dialect == "sqlite" else postgresql.insert
-        statement = maker(table).values(dict(row))
-        names = list(keys)
-        changed = {name: statement.excluded[name] for name in row if name not in names}
-        self.conn.execute(statement.on_conflict_do_update(index_elements=names, set_=changed))
+        raw.upsert(self, table, row, keys=tuple(keys))
 
 
 class Listener(Protocol):
@@ -70,6 +80,9 @@ class Pinned(Protocol):
     def write(self) -> AbstractContextManager[Tx]:
         """As `Store.write(durable=False)`; `Tx.conn` stays open between transactions."""
 
+    def ask(self, text: str, values: Sequence[Any]) -> Any:
+        """One statement with the driver's own parameters, as a transaction of its own; gives the first row or None."""
+
     def close(self) -> None:
         """Give the connection back."""
 
@@ -81,7 +94,7 @@ class Store(Protocol):
     keyring: Keyring
 
     def read(self) -> AbstractContextManager[Tx]:
-        """A transaction that only reads, from one snapshot."""
+        """Only reads: on SQLite from one snapshot, on PostgreSQL each statement sees what is committed by then."""
 
     def write(self, *, durable: bool = True) -> AbstractContextManager[Tx]:
         """A transaction that writes. `durable` False may lose its last commits on a power cut (SQLite only).

@@ -7,18 +7,18 @@ from typing import Any
 from sqlalchemy import Select, func, select
 
 from hub.errors import NotFoundError
-from hub.store.attempts import LIVE
+from hub.store.attempts import IS_LIVE
 from hub.store.base import Tx
 from hub.store.pages import Page, page
 from hub.store.tables import Attempt, Deployment, RunRow, Schedule, Worker, WorkQueue
 from hub.types import Id, Scope
 
-DEPLOYMENTS = Deployment.__table__  # type: ignore[attr-defined]
-SCHEDULES = Schedule.__table__  # type: ignore[attr-defined]
-QUEUES = WorkQueue.__table__  # type: ignore[attr-defined]
-WORKERS = Worker.__table__  # type: ignore[attr-defined]
-_RUNS = RunRow.__table__  # type: ignore[attr-defined]
-_ATTEMPTS = Attempt.__table__  # type: ignore[attr-defined]
+DEPLOYMENTS = Deployment.__table__
+SCHEDULES = Schedule.__table__
+QUEUES = WorkQueue.__table__
+WORKERS = Worker.__table__
+_RUNS = RunRow.__table__
+_ATTEMPTS = Attempt.__table__
 COUNT_LIMIT = 1000
 
 
@@ -101,7 +101,7 @@ def _waiting(tx: Tx, scope: Scope, name: str) -> int:
 
 
 def _running(tx: Tx, scope: Scope, name: str) -> int:
-    where = (_ATTEMPTS.c.workspace_id == scope.workspace_id, _ATTEMPTS.c.queue == name, _ATTEMPTS.c.state.in_(LIVE))
+    where = (_ATTEMPTS.c.workspace_id == scope.workspace_id, _ATTEMPTS.c.queue == name, IS_LIVE)
     return _capped(tx, select(_ATTEMPTS.c.id).where(*where))
 
 

@@ -4,35 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import bindparam, func, select, text
+from sqlalchemy import func, select, text
 
+from hub.store import flow_states, lanes, raw, runs
 from hub.store.base import Tx
+from hub.store.flow_states import IS_OPEN
+from hub.store.lanes import Waiting
 from hub.store.tables import RunRow, WorkQueue
 from hub.types import Id, Micros
 
-RUNS = RunRow.__table__  # type: ignore[attr-defined]
-QUEUES = WorkQueue.__table__  # type: ignore[attr-defined]
+RUNS = RunRow.__table__
+QUEUES = WorkQueue.__table__
 # Written out, not bound: SQLite uses a partial index only for the very words it was made with.
 _WAITS = text("runs.state_type = 'SCHEDULED'")
 DEFAULT_PRIORITY = 1
-# Built once: putting a statement together costs more than carrying it out.
-_QUEUES_NAMED = select(QUEUES).where(QUEUES.c.name.in_(bindparam("names", expanding=True)))
-_WAITING = (
-    select(RUNS.c.id, RUNS.c.workspace_id, RUNS.c.queue, RUNS.c.due_at)
-    .where(
-        _WAITS,
-        RUNS.c.queue == bindparam("of_queue"),
-        RUNS.c.due_at <= bindparam("now"),
-        RUNS.c.workspace_id == bindparam("of_workspace"),
-        RUNS.c.home == "worker",
-    )
-    .order_by(RUNS.c.due_at)
-    .limit(bindparam("most"))
-)
-_NEXT_DUE = select(func.min(RUNS.c.due_at)).where(
-    _WAITS, RUNS.c.queue == bindparam("of_queue"), RUNS.c.due_at > bindparam("now")
-)
+_LINE = ("workspace_id", "name", "priority", "slots", "paused")
+_IS_DUE = f"state_type = 'SCHEDULED' AND home = 'worker' AND due_at <= ? AND {IS_OPEN}"
+_COLUMNS = (*runs.RULE_COLUMNS, "lane", "throttle")
+_NEXT_DUE = "SELECT MIN(due_at) FROM runs WHERE state_type = 'SCHEDULED' AND queue = ? AND due_at > ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,39 +37,53 @@ class Line:
     paused: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A run that is due."""
-
-    run_id: Id
-    workspace_id: Id
-    queue: str
-    due_at: Micros
-
-
 def lines(tx: Tx, wanted: Iterable[tuple[Id, str]]) -> list[Line]:
     """The queues by (workspace, name), the first to be served first. One without a row has the default settings."""
     pairs = set(wanted)
     known = {
-        (row.workspace_id, row.name): Line(row.workspace_id, row.name, row.priority, row.slots, bool(row.paused))
-        for row in tx.conn.execute(_QUEUES_NAMED, {"names": sorted({name for _, name in pairs})})
+        (row["workspace_id"], row["name"]): Line(**{**row, "paused": bool(row["paused"])})
+        for row in raw.select_many(tx, QUEUES, _LINE, "name", sorted({name for _, name in pairs}))
     }
     found = [known.get(pair) or Line(*pair) for pair in pairs]
     return sorted(found, key=lambda line: (line.priority, line.name, line.workspace_id))
 
 
+def anything(tx: Tx, names: Iterable[str]) -> bool:
+    """Whether a run of these queues is due, in whatever workspace."""
+    return any(
+        raw.select_rows(tx, RUNS, ("id",), {"queue": name}, guard=_IS_DUE, also=(tx.now, tx.now), tail="LIMIT 1")
+        for name in set(names)
+    )
+
+
 def waiting(tx: Tx, line: Line, *, limit: int) -> list[Waiting]:
-    """Runs of a queue that are due, the longest due first."""
-    given = {"of_queue": line.name, "now": tx.now, "of_workspace": line.workspace_id, "most": limit}
-    rows = tx.conn.execute(_WAITING, given)
-    return [Waiting(row.id, row.workspace_id, row.queue, row.due_at) for row in rows]
+    """Runs of a queue that are due, each with its place in time and its lane, the longest due first.
+
+    Of a lane (see `lanes`) at most the first run, and none while it is full: however many wait there, nobody else
+    stands behind them.
+    """
+    found = _due(tx, line, limit, _IS_DUE)
+    if not any(row["lane"] for row in found):
+        return [_waits(row) for row in found]
+    free = [_waits(row) for row in _due(tx, line, limit, f"{_IS_DUE} AND lane IS NULL")]
+    in_lanes = lanes.waiting(tx, line.name, line.workspace_id, limit=limit)
+    return sorted([*free, *in_lanes], key=lambda one: (one.at, one.run.id))[:limit]
+
+
+def _waits(row: dict[str, Any]) -> Waiting:
+    return Waiting(row["due_at"], runs.as_run(row), throttle=row["throttle"])
+
+
+def _due(tx: Tx, line: Line, limit: int, guard: str) -> list[dict[str, Any]]:
+    where = {"queue": line.name, "workspace_id": line.workspace_id}
+    tail = f"ORDER BY due_at LIMIT {int(limit)}"
+    return raw.select_rows(tx, RUNS, _COLUMNS, where, guard=guard, also=(tx.now, tx.now), tail=tail)
 
 
 def next_due(tx: Tx, names: Iterable[str]) -> Micros | None:
-    """When the next run of these queues becomes due; None when none waits for a time."""
-    times = []
-    for name in set(names):
-        times.append(tx.conn.execute(_NEXT_DUE, {"of_queue": name, "now": tx.now}).scalar())
+    """When the next run of these queues becomes due, or may start by its throttle; None when none waits for a time."""
+    times = [time for name in set(names) for (time,) in raw.fetch(tx, _NEXT_DUE, (name, tx.now))]
+    times += [flow_states.next_opening(tx, name) for name in set(names)]
     return min((int(time) for time in times if time is not None), default=None)
 
 

@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Integer, and_, bindparam, or_, select, update
+from sqlalchemy import bindparam, select, update
 
+from hub.store import raw
 from hub.store.base import Tx
 from hub.store.tables import Effect
 from hub.types import SECOND, Id, Micros, Scope, new_id
 
-TABLE = Effect.__table__  # type: ignore[attr-defined]
+TABLE = Effect.__table__
 MAX_TRIES = 8
+HELD: Micros = 253_370_764_800_000_000
+"""When that is due which a paused source holds: in the year 9999."""
+
+_OPEN = (TABLE.c.done_at.is_(None), TABLE.c.dead_at.is_(None))
+_HOLDERS = select(TABLE.c.claimed_by).where(*_OPEN, TABLE.c.claimed_until > bindparam("now")).distinct()
 
 
 def add(
@@ -34,33 +40,49 @@ def add(
         "due_at": tx.now if due_at is None else due_at,
         "tries": 0,
     }
-    tx.wake("effects")
+    tx.wake(topic(kind))
     return tx.insert_ignore(TABLE, row)
+
+
+def topic(kind: str) -> str:
+    """Which wake-up tells of new work of a kind. Every transition tells plugins; the door's receipts come apart."""
+    return "told" if kind == "run_state" else "effects"
 
 
 def any_due(tx: Tx, kinds: Iterable[str]) -> bool:
     """Whether `claim` would find something."""
-    return tx.conn.execute(_ANY_DUE, {"kinds": list(kinds), "now": tx.now}).first() is not None
+    given = tuple(kinds)
+    also = (*given, tx.now, tx.now)
+    return bool(raw.select_rows(tx, TABLE, ("id",), {}, guard=_due(len(given)), also=also, tail="LIMIT 1"))
 
 
 def claim(tx: Tx, kinds: Iterable[str], holder: str, *, limit: int = 100, lease_s: float = 30) -> list[dict[str, Any]]:
     """Take due work; whoever dies with it loses it when the lease ends. A try is counted at the claim."""
-    given = {"kinds": list(kinds), "now": tx.now, "limit": limit}
-    rows = [dict(row) for row in tx.conn.execute(_DUE, given).mappings()]
-    if rows:
-        until = tx.now + int(lease_s * SECOND)
-        tx.conn.execute(
-            update(TABLE)
-            .where(TABLE.c.id.in_([row["id"] for row in rows]))
-            .values(claimed_by=holder, claimed_until=until, tries=TABLE.c.tries + 1)
-        )
+    given = tuple(kinds)
+    tail = f"ORDER BY due_at LIMIT {int(limit)}" + (" FOR UPDATE SKIP LOCKED" if tx.dialect == "postgresql" else "")
+    also = (*given, tx.now, tx.now)
+    rows = raw.select_rows(tx, TABLE, raw.names_of(TABLE), {}, guard=_due(len(given)), also=also, tail=tail)
+    until = tx.now + int(lease_s * SECOND)
+    changes = "claimed_by = ?, claimed_until = ?, tries = tries + 1"
+    raw.change_many(tx, TABLE, changes, (holder, until), "id", [row["id"] for row in rows])
     return rows
+
+
+def holders(tx: Tx) -> list[str]:
+    """Who has claimed work whose lease still runs."""
+    return [str(found) for found in tx.conn.execute(_HOLDERS, {"now": tx.now}).scalars()]
+
+
+def give_back(tx: Tx, holder: str) -> int:
+    """Let others have at once what a holder, which is dead, has claimed; how many."""
+    tx.wake("effects")
+    mine = (*_OPEN, TABLE.c.claimed_by == holder, TABLE.c.claimed_until > tx.now)
+    return tx.conn.execute(update(TABLE).where(*mine).values(claimed_until=None)).rowcount
 
 
 def finish(tx: Tx, ids: list[Id]) -> None:
     """Mark work as done."""
-    if ids:
-        tx.conn.execute(update(TABLE).where(TABLE.c.id.in_(ids)).values(done_at=tx.now, claimed_until=None))
+    raw.change_many(tx, TABLE, "done_at = ?, claimed_until = NULL", (tx.now,), "id", ids)
 
 
 def fail(tx: Tx, effect: Mapping[str, Any], error: str, *, retry_in_s: float) -> bool:
@@ -69,22 +91,14 @@ def fail(tx: Tx, effect: Mapping[str, Any], error: str, *, retry_in_s: float) ->
     values = {"error": error[:2000], "claimed_until": None, "due_at": tx.now + int(retry_in_s * SECOND)}
     if dead:
         values["dead_at"] = tx.now
-    tx.conn.execute(update(TABLE).where(TABLE.c.id == effect["id"]).values(**values))
+    raw.change(tx, TABLE, values, {"id": effect["id"]})
     return dead
 
 
-_IS_DUE = and_(
-    TABLE.c.done_at.is_(None),
-    TABLE.c.dead_at.is_(None),
-    TABLE.c.kind.in_(bindparam("kinds", expanding=True)),
-    TABLE.c.due_at <= bindparam("now"),
-    or_(TABLE.c.claimed_until.is_(None), TABLE.c.claimed_until < bindparam("now")),
-)
-_ANY_DUE = select(TABLE.c.id).where(_IS_DUE).limit(1)
-_DUE = (
-    select(TABLE)
-    .where(_IS_DUE)
-    .order_by(TABLE.c.due_at)
-    .limit(bindparam("limit", type_=Integer))
-    .with_for_update(skip_locked=True)
-)
+def _due(kinds: int) -> str:
+    """The condition on a row of one of so many kinds; its parameters: the kinds, now, and now again."""
+    marks = ", ".join("?" * kinds)
+    return (
+        f"done_at IS NULL AND dead_at IS NULL AND kind IN ({marks}) AND due_at <= ? "
+        "AND (claimed_until IS NULL OR claimed_until < ?)"
+    )

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import select
-
 from hub import events as catalog
+from hub.store import raw
 from hub.store.base import Tx
-from hub.store.pages import Page, page
 from hub.store.tables import Event
 from hub.types import Id, Scope, new_id
 
-TABLE = Event.__table__  # type: ignore[attr-defined]
+TABLE = Event.__table__
 
 
 def append(
@@ -49,32 +48,34 @@ def append(
 
 def get(tx: Tx, scope: Scope, event_id: Id) -> dict[str, Any] | None:
     """An event by its id, stamped or not."""
-    query = select(TABLE).where(TABLE.c.id == event_id, TABLE.c.workspace_id == scope.workspace_id)
-    row = tx.conn.execute(query).mappings().first()
-    return None if row is None else dict(row)
+    return raw.select_one(tx, TABLE, raw.names_of(TABLE), {"id": event_id, "workspace_id": scope.workspace_id})
+
+
+def by_ids(tx: Tx, ids: Collection[Id]) -> dict[Id, dict[str, Any]]:
+    """Events of any workspace by their ids, for the hub's own work."""
+    return {row["id"]: row for row in raw.select_many(tx, TABLE, raw.names_of(TABLE), "id", ids)}
 
 
 def after(tx: Tx, *, seq: int, limit: int, workspace_id: Id | None = None) -> list[dict[str, Any]]:
     """Stamped events after `seq` in order. `workspace_id` None: of all workspaces (links and upkeep)."""
-    query = select(TABLE).where(TABLE.c.seq > seq)
-    if workspace_id is not None:
-        query = query.where(TABLE.c.workspace_id == workspace_id)
-    return [dict(row) for row in tx.conn.execute(query.order_by(TABLE.c.seq).limit(limit)).mappings()]
+    where = {} if workspace_id is None else {"workspace_id": workspace_id}
+    tail = f"ORDER BY seq LIMIT {int(limit)}"
+    return raw.select_rows(tx, TABLE, raw.names_of(TABLE), where, guard="seq > ?", also=(seq,), tail=tail)
 
 
-def listing(
-    tx: Tx,
-    scope: Scope,
-    *,
-    type_prefix: str = "",
-    run_id: Id | None = None,
-    limit: int = 50,
-    cursor: str | None = None,
-) -> Page[dict[str, Any]]:
-    """Stamped events of a workspace, newest first."""
-    query = select(TABLE).where(TABLE.c.workspace_id == scope.workspace_id, TABLE.c.seq.is_not(None))
-    if type_prefix:
-        query = query.where(TABLE.c.type.startswith(type_prefix, autoescape=True))
-    if run_id:
-        query = query.where(TABLE.c.run_id == run_id)
-    return page(tx, query, TABLE.c.seq, limit=limit, cursor=cursor, make=dict)
+def before(tx: Tx, scope: Scope, *, seq: int | None, limit: int) -> list[dict[str, Any]]:
+    """Stamped events before `seq`, the last ones without it; newest first."""
+    guard, also = ("seq IS NOT NULL", ()) if seq is None else ("seq < ?", (seq,))
+    where, tail = {"workspace_id": scope.workspace_id}, f"ORDER BY seq DESC LIMIT {int(limit)}"
+    return raw.select_rows(tx, TABLE, raw.names_of(TABLE), where, guard=guard, also=also, tail=tail)
+
+
+def last(tx: Tx) -> int:
+    """The position of the last stamped event that is still here; 0 when there is none."""
+    return int(raw.fetch(tx, "SELECT MAX(seq) FROM events")[0][0] or 0)
+
+
+def oldest_unstamped(tx: Tx) -> int | None:
+    """When the oldest event happened that is committed and has no position yet."""
+    found = raw.fetch(tx, "SELECT MIN(at) FROM events WHERE seq IS NULL")[0][0]
+    return None if found is None else int(found)

@@ -11,9 +11,9 @@ from hub.store.pages import Page, page
 from hub.store.tables import ApiToken, AuditEntry, User
 from hub.types import Id, Scope
 
-USERS = User.__table__  # type: ignore[attr-defined]
-TOKENS = ApiToken.__table__  # type: ignore[attr-defined]
-AUDIT = AuditEntry.__table__  # type: ignore[attr-defined]
+USERS = User.__table__
+TOKENS = ApiToken.__table__
+AUDIT = AuditEntry.__table__
 _TOKEN_SHOWN = tuple(column for column in TOKENS.c if column.name != "digest")
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, case, delete, or_, select, update
+from sqlalchemy import bindparam, delete, select, update
 
+from hub.store import raw
 from hub.store.base import Tx
 from hub.store.tables import Leader
 from hub.types import SECOND, Micros
 
-TABLE = Leader.__table__  # type: ignore[attr-defined]
+TABLE = Leader.__table__
 
 
 def take(tx: Tx, name: str, holder: str, *, lease_s: float = 30) -> int | None:
@@ -18,18 +19,17 @@ def take(tx: Tx, name: str, holder: str, *, lease_s: float = 30) -> int | None:
     PostgreSQL too nobody else can take the lock while this transaction works under it.
     """
     until = tx.now + int(lease_s * SECOND)
-    mine = TABLE.c.holder == holder
-    statement = (
-        update(TABLE)
-        .where(TABLE.c.name == name, or_(mine, TABLE.c.lease_until < tx.now))
-        .values(holder=holder, lease_until=until, fence=case((mine, TABLE.c.fence), else_=TABLE.c.fence + 1))
-        .returning(TABLE.c.fence)
-    )
-    fence: int | None = tx.conn.execute(statement).scalar()
-    if fence is not None:
-        return fence
+    found = raw.fetch(tx, _TAKE, (holder, holder, until, name, holder, tx.now))
+    if found:
+        return int(found[0][0])
     first = {"name": name, "holder": holder, "fence": 1, "lease_until": until}
     return 1 if tx.insert_ignore(TABLE, first) else None
+
+
+_TAKE = (
+    "UPDATE leaders SET fence = CASE WHEN holder = ? THEN fence ELSE fence + 1 END, holder = ?, lease_until = ? "
+    "WHERE name = ? AND (holder = ? OR lease_until < ?) RETURNING fence"
+)
 
 
 def give_back(tx: Tx, name: str, holder: str) -> None:

@@ -37,13 +37,17 @@ def page(
 ) -> Page[T]:
     """One page of `query` in the order of `column`, which must be unique. Limit 1 to 200."""
     limit = max(1, min(limit, MAX_LIMIT))
+    rows = tx.conn.execute(onward(query, column, cursor, newest_first=newest_first).limit(limit + 1)).mappings().all()
+    more = len(rows) > limit
+    return Page([make(dict(row)) for row in rows[:limit]], encode(rows[limit - 1][column.name]) if more else None)
+
+
+def onward(query: Select[Any], column: Column[Any], cursor: str | None, *, newest_first: bool = True) -> Select[Any]:
+    """The query in the order of `column`, from the cursor on. Raises UsageError for one that nobody gave out."""
     if cursor:
         after = _decode(cursor, column)
         query = query.where(column < after if newest_first else column > after)
-    order = column.desc() if newest_first else column.asc()
-    rows = tx.conn.execute(query.order_by(order).limit(limit + 1)).mappings().all()
-    more = len(rows) > limit
-    return Page([make(dict(row)) for row in rows[:limit]], encode(rows[limit - 1][column.name]) if more else None)
+    return query.order_by(column.desc() if newest_first else column.asc())
 
 
 def encode(value: object) -> str:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import select
 import time
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, Engine, create_engine, make_url, text
+from psycopg import sql
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from hub.crypto import Keyring
@@ -18,7 +22,9 @@ from hub.store import schema
 from hub.store.base import Dialect, Listener, Pinned, Tx
 from hub.types import now_us
 
-_CHANNEL = "hub_wake"
+_CHANNEL = "hub_wake_"
+_KEPT = 8
+"""Connections that stay open while nobody needs them, at most."""
 _MIGRATE_LOCK = 0x48554253
 
 
@@ -33,33 +39,78 @@ class PostgresStore:
             self._url = make_url(url.replace("postgres://", "postgresql://", 1)).set(drivername="postgresql+psycopg")
         except Exception as error:
             raise SettingError("HUB_DATABASE_URL is not a URL", hint="postgresql://user@host:5432/name") from error
+        self._closed = False
+        # Without a transaction around it, a question is one round trip. Whoever writes begins one himself.
         self._engine = self._make_engine()
+        # Ours to take and give back: a check-out from SQLAlchemy's pool costs as much as a question.
+        self._idle: deque[Connection] = deque()
+        self._inherited: list[deque[Connection]] = []
 
     def _make_engine(self) -> Engine:
-        return create_engine(
+        engine = create_engine(
             self._url,
-            pool_size=8,
+            isolation_level="AUTOCOMMIT",
+            pool_size=_KEPT,
             max_overflow=32,
             pool_pre_ping=False,
             pool_timeout=15,
             connect_args={"connect_timeout": 5, "application_name": "hubspoke", "prepare_threshold": 3},
         )
 
+        @event.listens_for(engine, "checkin")
+        def _close_late(_connection: object, record: Any) -> None:
+            # Lent when the store was closed, to a thread that was given up say: nobody would close it any more.
+            if self._closed:
+                record.invalidate()
+
+        return engine
+
     @contextmanager
     def read(self) -> Iterator[Tx]:
         """See Store.read."""
-        with _translated(), self._engine.connect() as conn:
+        with self._connected() as conn:
             yield Tx(conn, self.dialect, now_us(), self.keyring)
 
     @contextmanager
     def write(self, *, durable: bool = True) -> Iterator[Tx]:  # noqa: ARG002 - one durability here
         """See Store.write."""
-        with _translated(), self._engine.begin() as conn:
+        with self._connected() as conn:
+            raw: Any = conn.connection.dbapi_connection
+            raw.execute("BEGIN")
             tx = Tx(conn, self.dialect, now_us(), self.keyring)
             yield tx
-            # Inside the transaction: PostgreSQL sends them at the commit and never without it.
-            for topic in tx.wakes:
-                conn.execute(_NOTIFY, {"topic": topic})
+            _commit(raw, tx.wakes)
+
+    @contextmanager
+    def _connected(self) -> Iterator[Connection]:
+        """A connection, idle before and after. One in which something went wrong is not used again."""
+        with _translated():
+            try:
+                conn = self._idle.pop()
+            except IndexError:
+                conn = self._engine.connect()
+            try:
+                yield conn
+            except BaseException as error:
+                if isinstance(error, _AWAY):
+                    conn.invalidate()
+                    self._forget_idle(invalid=True)  # those that stood idle meanwhile are no better
+                conn.close()  # undoes what was begun
+                raise
+            if len(self._idle) >= _KEPT:
+                conn.close()
+                return
+            self._idle.append(conn)
+            if self._closed:  # perhaps after `close` had looked
+                self._forget_idle()
+
+    def _forget_idle(self, *, invalid: bool = False) -> None:
+        with contextlib.suppress(IndexError):
+            while True:
+                conn = self._idle.pop()
+                if invalid:
+                    conn.invalidate()
+                conn.close()
 
     def pin(self) -> Pinned:
         """See Store.pin."""
@@ -79,20 +130,38 @@ class PostgresStore:
         with _translated(), self._engine.connect() as conn:
             conn.execute(text("SELECT pg_advisory_lock(:n)"), {"n": _MIGRATE_LOCK})
             try:
-                schema.upgrade(self._engine)
+                schema.upgrade(self._engine.execution_options(isolation_level="READ COMMITTED"))
             finally:
                 conn.execute(text("SELECT pg_advisory_unlock(:n)"), {"n": _MIGRATE_LOCK})
 
     def dispose_in_child(self) -> None:
         """See Store.dispose_in_child."""
+        # Kept: what is thrown away would be closed, and with it the parent's.
+        self._inherited.append(self._idle)
+        self._idle = deque()
         self._engine.dispose(close=False)
 
     def close(self) -> None:
         """See Store.close."""
+        self._closed = True
+        self._forget_idle()
         self._engine.dispose()
 
 
-_NOTIFY = text(f"SELECT pg_notify('{_CHANNEL}', :topic)")
+def _channel(topic: str) -> str:
+    """A channel of its own for each topic, so that a process is only woken by what it listens to; of 63 bytes."""
+    return f"{_CHANNEL}{topic}"[:63]
+
+
+def _commit(raw: Any, wakes: set[str]) -> None:
+    """Commit and wake in one round trip. PostgreSQL sends a transaction's wake-ups at its commit, never without it."""
+    if not wakes:
+        raw.commit()
+        return
+    with raw.pipeline():
+        calls = ", ".join(["pg_notify(%s, '')"] * len(wakes))
+        raw.execute(f"SELECT {calls}", [_channel(topic) for topic in sorted(wakes)])
+        raw.commit()
 
 
 class _Pinned:
@@ -102,29 +171,46 @@ class _Pinned:
         self._store = store
         self._conn: Connection | None = None
 
+    def _open(self) -> Connection:
+        # Without a transaction around it, one statement is one round trip.
+        self._conn = self._conn or self._store._engine.connect()
+        return self._conn
+
     @contextmanager
     def write(self) -> Iterator[Tx]:
         """See Pinned.write."""
         with _translated():
-            conn = self._conn = self._conn or self._store._engine.connect()
-            try:
+            conn = self._open()
+            raw: Any = conn.connection.dbapi_connection
+            with self._mended(conn), raw.transaction():
                 tx = Tx(conn, "postgresql", now_us(), self._store.keyring)
                 yield tx
-                # Raw statements are none of SQLAlchemy's business, so it may not know of a transaction.
-                (conn if conn.in_transaction() else conn.connection).commit()
-            except BaseException:
-                self._undo(conn)
-                raise
+            if conn.in_transaction():
+                conn.commit()  # SQLAlchemy's own idea of one; the transaction itself has ended
         if tx.wakes:
             self._store.wake(tx.wakes)
 
-    def _undo(self, conn: Connection) -> None:
+    def ask(self, text: str, values: Sequence[Any]) -> Any:
+        """See Pinned.ask."""
+        with _translated():
+            conn = self._open()
+            raw: Any = conn.connection.dbapi_connection
+            with self._mended(conn):
+                return raw.execute(text, values).fetchone()
+
+    @contextmanager
+    def _mended(self, conn: Connection) -> Iterator[None]:
         try:
-            (conn if conn.in_transaction() else conn.connection).rollback()
-        except Exception:  # noqa: BLE001 - whatever broke, the connection is of no more use
-            self._conn = None
-            conn.invalidate()
-            conn.close()
+            yield
+        except BaseException:
+            raw: Any = conn.connection.dbapi_connection
+            if raw.closed:
+                self._conn = None
+                conn.invalidate()
+                conn.close()
+            elif conn.in_transaction():
+                conn.rollback()
+            raise
 
     def close(self) -> None:
         """See Pinned.close."""
@@ -139,6 +225,7 @@ class _Notifications:
     def __init__(self, url: str, topics: Iterable[str]) -> None:
         self._url = url
         self._topics = frozenset(topics)
+        self._channels = {_channel(topic): topic for topic in sorted(self._topics)}
         self._conn: psycopg.Connection[tuple[object, ...]] | None = None
         self._heard: set[str] = set()
         with contextlib.suppress(psycopg.Error):
@@ -160,7 +247,8 @@ class _Notifications:
 
     def _connect(self) -> None:
         self._conn = psycopg.connect(self._url, autocommit=True, connect_timeout=5)
-        self._conn.execute(f"LISTEN {_CHANNEL}")
+        for channel in self._channels:
+            self._conn.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
 
     def _read(self, timeout: float) -> None:
         assert self._conn is not None
@@ -169,8 +257,10 @@ class _Notifications:
             left = deadline - time.monotonic()
             if left < 0:
                 return
-            select.select([self._conn.fileno()], [], [], left)
-            self._heard.update(notice.payload for notice in self._conn.notifies(timeout=0))
+            poll = select.poll()  # not select(), which knows descriptors up to 1023 only
+            poll.register(self._conn.fileno(), select.POLLIN)
+            poll.poll(math.ceil(left * 1000))
+            self._heard.update(self._channels[notice.channel] for notice in self._conn.notifies(timeout=0))
 
     def close(self) -> None:
         """See Listener.close."""
@@ -179,11 +269,14 @@ class _Notifications:
             self._conn = None
 
 
+_AWAY = (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError)
+
+
 @contextmanager
 def _translated() -> Iterator[None]:
     try:
         yield
-    except (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError) as error:
+    except _AWAY as error:
         raise _unavailable(error) from error
 
 

@@ -12,7 +12,7 @@ from hub.store.pages import Page, page
 from hub.store.tables import Secret
 from hub.types import Scope, new_id
 
-TABLE = Secret.__table__  # type: ignore[attr-defined]
+TABLE = Secret.__table__
 _SHOWN = (TABLE.c.id, TABLE.c.name, TABLE.c.key_id, TABLE.c.created_at, TABLE.c.updated_at)
 
 

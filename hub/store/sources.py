@@ -10,13 +10,13 @@ from sqlalchemy import delete, or_, select, update
 
 from hub.errors import NotFoundError
 from hub.store.base import Tx
-from hub.store.bulk import execute, mark
 from hub.store.pages import Page, page
+from hub.store.raw import execute, mark
 from hub.store.tables import Source, SourceSecret
 from hub.types import Id, Micros, Scope, new_id
 
-TABLE = Source.__table__  # type: ignore[attr-defined]
-SECRETS = SourceSecret.__table__  # type: ignore[attr-defined]
+TABLE = Source.__table__
+SECRETS = SourceSecret.__table__
 PURPOSE = "source-token"
 _TRUE = {"sqlite": "1", "postgresql": "true"}
 
@@ -40,13 +40,15 @@ def by_token(tx: Tx, token: str) -> dict[str, Any] | None:
     return None if row is None else dict(row)
 
 
-def versions(tx: Tx, ids: list[Id]) -> dict[Id, Micros]:
-    """When each of the live sources among `ids` was last changed."""
+def versions(tx: Tx, ids: list[Id], *, lock: bool = False) -> dict[Id, Micros]:
+    """When each of the live sources among `ids` was last changed; with `lock` none changes before the commit."""
     marks = ", ".join([mark(tx.dialect)] * len(ids))
     text = (
         "SELECT id, updated_at FROM sources"  # noqa: S608 - only parameter marks are put in
         f" WHERE enabled = {_TRUE[tx.dialect]} AND deleted_at IS NULL AND id IN ({marks})"
     )
+    if lock and tx.dialect == "postgresql":
+        text += " FOR SHARE"
     return dict(iter(execute(tx, text, tuple(ids))))
 
 
@@ -61,9 +63,11 @@ def row(tx: Tx, scope: Scope, name: str) -> dict[str, Any]:
     return dict(found)
 
 
-def by_id(tx: Tx, scope: Scope, source_id: Id) -> dict[str, Any] | None:
-    """A source by id, deleted ones included; None when there is none in this workspace."""
+def by_id(tx: Tx, scope: Scope, source_id: Id, *, lock: bool = False) -> dict[str, Any] | None:
+    """A source by id, deleted ones included; None when there is none in this workspace. With `lock` it stays so."""
     query = select(TABLE).where(TABLE.c.id == source_id, TABLE.c.workspace_id == scope.workspace_id)
+    if lock:
+        query = query.with_for_update(read=True)
     found = tx.conn.execute(query).mappings().first()
     return None if found is None else dict(found)
 
@@ -74,19 +78,54 @@ def listing(tx: Tx, scope: Scope, *, limit: int = 50, cursor: str | None = None)
     return page(tx, query, TABLE.c.id, limit=limit, cursor=cursor, make=dict)
 
 
-_BLANK = {"max_body": 1_048_576, "rate_per_minute": 6_000, "keep_s": 2_592_000}
+BLANK: dict[str, Any] = {
+    "max_body": 1_048_576,
+    "rate_per_minute": 6_000,
+    "keep_s": 2_592_000,
+    "redact": [],
+    "alert_after_s": 0,
+    "order_by": "",
+    "schema_mode": "off",
+    "keep_bytes": 0,
+    "allow_from": [],
+}
+"""What a source has that says nothing."""
 
 
 def insert(tx: Tx, scope: Scope, values: Mapping[str, Any]) -> bool:
     """Write a new source; False when its name is taken."""
     made = {"workspace_id": scope.workspace_id, "created_at": tx.now, "updated_at": tx.now}
-    return tx.insert_ignore(TABLE, {**_BLANK, **values, **made})
+    tx.wake("sources")
+    return tx.insert_ignore(TABLE, {**BLANK, **values, **made})
 
 
 def change(tx: Tx, source: Mapping[str, Any], values: Mapping[str, Any]) -> None:
     """Change columns of a source. `updated_at` always grows: open doors know by it that they are out of date."""
     stamp = max(tx.now, source["updated_at"] + 1)
     tx.conn.execute(update(TABLE).where(TABLE.c.id == source["id"]).values(**values, updated_at=stamp))
+    tx.wake("sources")
+
+
+def confirmed(tx: Tx, source_id: Id, *, closes: bool) -> dict[str, Any] | None:
+    """Note that its provider has confirmed a source. The source, or None when there is nothing new to note."""
+    found = taken(tx, source_id)
+    if found is None or (found["confirmed_at"] is not None and not (closes and found["handshake"] == "open")):
+        return None
+    shut = {"handshake": "closed"} if closes else {}
+    change(tx, found, {"confirmed_at": tx.now, "confirm_error": None, **shut})
+    return found
+
+
+def taken(tx: Tx, source_id: Id) -> dict[str, Any] | None:
+    """A source that nobody else changes before the commit."""
+    found = tx.conn.execute(select(TABLE).where(TABLE.c.id == source_id).with_for_update()).mappings().first()
+    return None if found is None else dict(found)
+
+
+def numbers(tx: Tx, source_id: Id, count: int) -> int:
+    """The first of so many numbers for events of a source; nobody else gets any before this transaction has ended."""
+    taken = update(TABLE).where(TABLE.c.id == source_id).values(order_no=TABLE.c.order_no + count)
+    return int(tx.conn.execute(taken.returning(TABLE.c.order_no)).scalar_one()) - count + 1
 
 
 def add_secret(tx: Tx, scope: Scope, source_id: Id, name: str, value: str) -> Id:

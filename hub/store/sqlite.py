@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from hub.errors import UnavailableError
 from hub.settings import socket_dir
 from hub.store import schema
 from hub.store.base import Dialect, Listener, Pinned, Tx
+from hub.store.raw import execute
 from hub.store.turns import Turns
 from hub.store.wake import LocalWaker, SocketWaker, Waker
 from hub.types import now_us
@@ -39,13 +41,17 @@ class SqliteStore:
             LocalWaker() if self._memory else SocketWaker(socket_dir(Path(self._path).absolute().parent) / "wake")
         )
         self._engines: dict[str, Engine] = {}
+        # Ours to take and give back: a check-out from SQLAlchemy's pool costs as much as three small statements.
+        self._idle: dict[str, deque[Connection]] = {}
         self._turns = Turns(_BUSY_MS / 1000)
+        self._closed = False
 
     def _engine(self, synchronous: str) -> Engine:
         synchronous = "FULL" if self._memory else synchronous
         engine = self._engines.get(synchronous)
         if engine is None:
             engine = self._engines[synchronous] = _make_engine(self._path, self._memory, synchronous)
+            event.listen(engine, "checkin", self._close_late)
         return engine
 
     @contextmanager
@@ -68,8 +74,25 @@ class SqliteStore:
     @contextmanager
     def _connected(self, synchronous: str) -> Iterator[Connection]:
         # In memory all threads share one connection, so they take turns.
-        with self._lock if self._memory else _NOTHING, _translated(), self._engine(synchronous).connect() as conn:
-            yield conn
+        with self._lock if self._memory else _NOTHING, _translated():
+            idle = self._idle.setdefault(synchronous, deque())
+            try:
+                conn = idle.pop()
+            except IndexError:
+                conn = self._engine(synchronous).connect()
+            try:
+                yield conn
+            except BaseException:
+                conn.close()
+                raise
+            idle.append(conn)
+            while self._closed and idle:
+                idle.pop().close()
+
+    def _close_late(self, _connection: object, record: Any) -> None:
+        """One that was lent when the store was closed, to a thread that was given up say: nobody would close it."""
+        if self._closed and not self._memory:
+            record.invalidate()
 
     @contextmanager
     def _writing(self, conn: Connection) -> Iterator[Tx]:
@@ -119,18 +142,22 @@ class SqliteStore:
         """See Store.dispose_in_child."""
         for engine in self._engines.values():
             engine.dispose(close=False)
-        self._engines = {}
+        self._engines, self._idle = {}, {}
         self._lock = threading.RLock()
         self._turns = Turns(_BUSY_MS / 1000)
 
     def close(self) -> None:
         """See Store.close."""
         self._waker.close()
+        self._closed = True
         # In memory a thread may be in the middle of a statement on the one connection: SQLite would crash.
         with self._lock:
+            for idle in self._idle.values():
+                while idle:
+                    idle.pop().close()
             for engine in self._engines.values():
                 engine.dispose()
-            self._engines = {}
+            self._engines, self._idle = {}, {}
 
 
 class _Pinned:
@@ -162,6 +189,11 @@ class _Pinned:
             raise unavailable(error) from error
         if tx.wakes:
             self._store.wake(tx.wakes)
+
+    def ask(self, text: str, values: Sequence[Any]) -> Any:
+        """See Pinned.ask."""
+        with self.write() as tx:
+            return execute(tx, text, values).fetchone()
 
     def _connect(self) -> Connection:
         conn = self._store._engine("NORMAL").connect()
@@ -223,7 +255,9 @@ def _make_engine(path: str, memory: bool, synchronous: str) -> Engine:
 
 
 def _pragmas(memory: bool, synchronous: str) -> list[str]:
-    common = ["foreign_keys=ON", f"busy_timeout={_BUSY_MS}", "cache_size=-16000", "temp_store=MEMORY"]
+    # The journal only writes at the ends of tables and indexes, so that it needs few pages at hand.
+    cache_kb = 2_000 if synchronous == "NORMAL" else 16_000
+    common = ["foreign_keys=ON", f"busy_timeout={_BUSY_MS}", f"cache_size=-{cache_kb}", "temp_store=MEMORY"]
     return common if memory else [*common, "journal_mode=WAL", f"synchronous={synchronous}"]
 
 

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import asdict, dataclass, replace
+from typing import Any, TypeAlias
 
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import delete, func, select
 
 from hub import events as catalog
+from hub.store import raw
 from hub.store.base import Tx
 from hub.store.tables import Event, Link, SiteValue
 from hub.types import Id, Micros
 
-EVENTS = Event.__table__  # type: ignore[attr-defined]
-LINKS = Link.__table__  # type: ignore[attr-defined]
-VALUES = SiteValue.__table__  # type: ignore[attr-defined]
+EVENTS = Event.__table__
+LINKS = Link.__table__
+VALUES = SiteValue.__table__
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +37,8 @@ class Stream:
 
 def read(tx: Tx) -> Stream:
     """The stream as it stands; epoch empty as long as nothing was ever stamped."""
-    value = tx.conn.execute(select(VALUES.c.value).where(VALUES.c.name == "stream")).scalar()
-    return Stream("") if value is None else Stream(**value)
+    found = raw.select_one(tx, VALUES, ("value",), {"name": "stream"})
+    return Stream("") if found is None else Stream(**found["value"])
 
 
 def site_id(tx: Tx) -> Id:
@@ -48,42 +50,94 @@ def site_id(tx: Tx) -> Id:
     return str(found)
 
 
+def unstamped(tx: Tx) -> bool:
+    """Whether there are events without a position."""
+    return bool(raw.fetch(tx, "SELECT id FROM events WHERE seq IS NULL LIMIT 1"))
+
+
 def stamp(tx: Tx, *, limit: int = 1000) -> int:
     """Give committed events without a position theirs, and say how many. Only the sequencer calls this."""
-    columns = [EVENTS.c[name] for name in catalog.CHAINED]
-    query = select(*columns).where(EVENTS.c.seq.is_(None)).order_by(EVENTS.c.id).limit(limit)
-    rows = _by_version([dict(row) for row in tx.conn.execute(query).mappings()])
-    if not rows:
+    tail = f"ORDER BY id LIMIT {int(limit)}"
+    found = raw.select_rows(tx, EVENTS, catalog.CHAINED, {}, guard="seq IS NULL", tail=tail)
+    if not found:
         return 0
+    rows = _in_order(found + (_left_out(tx, found) if len(found) == limit else []))
     ends = begin(tx)
     seq, hash_ = ends.seq, ends.hash
     stamps = []
     for row in rows:
         seq, hash_ = seq + 1, catalog.chain(hash_, catalog.digest(row))
-        stamps.append({"row": row["id"], "position": seq, "chained": hash_})
-    tx.conn.execute(_STAMP, stamps)
+        stamps.append((seq, hash_, row["id"]))
+    if tx.dialect == "postgresql":
+        # One statement: for each row one it would cost the server more than the rows.
+        raw.execute(tx, _STAMP_ALL, tuple(list(column) for column in zip(*stamps, strict=True)))
+    else:
+        raw.execute_many(tx, _STAMP, stamps)
     save(tx, replace(ends, seq=seq, hash=hash_))
     tx.wake("events")
     return len(rows)
 
 
-_STAMP = (
-    update(EVENTS).where(EVENTS.c.id == bindparam("row")).values(seq=bindparam("position"), hash=bindparam("chained"))
+_STAMP = "UPDATE events SET seq = ?, hash = ? WHERE id = ?"
+_STAMP_ALL = (
+    "UPDATE events SET seq = given.seq, hash = given.hash "
+    "FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS given (seq, hash, id) WHERE events.id = given.id"
 )
 
 
-def _by_version(rows: list[dict[str, object]]) -> list[dict[str, object]]:
-    """Order by id, but a run's events among themselves by its version: hosts' clocks differ, versions do not."""
-    places: dict[object, list[int]] = {}
-    for place, row in enumerate(rows):
-        if row["run_id"] is not None and "version" in row["body"]:  # type: ignore[operator]
-            places.setdefault(row["run_id"], []).append(place)
+_Row: TypeAlias = dict[str, Any]
+
+
+def _in_order(rows: list[_Row]) -> list[_Row]:
+    """Order by id, but two kinds among themselves by what says more: a run's events by its version, because hosts'
+    clocks differ and versions do not; what a source sent by when its request was dealt with, because the ids of a
+    batch's items are digests."""
     ordered = list(rows)
-    for own in places.values():
-        same = sorted((rows[place] for place in own), key=lambda row: row["body"]["version"])  # type: ignore[index]
-        for place, row in zip(own, same, strict=True):
-            ordered[place] = row
+    for places, key in ((_of_runs(rows), _version), (_of_sources(rows), _dealt_with)):
+        for own in places.values():
+            for place, row in zip(own, sorted((rows[place] for place in own), key=key), strict=True):
+                ordered[place] = row
     return ordered
+
+
+def _left_out(tx: Tx, rows: list[_Row]) -> list[_Row]:
+    """What comes before others of an ordered source and is not among the rows, since the ids of a batch's items are
+    digests: what is stamped must not overtake it."""
+    last: dict[str, int] = {}
+    for row in rows:
+        if "order_no" in row["body"] and row["id"][14] != "7":
+            last[row["subject"]] = max(last.get(row["subject"], 0), row["body"]["order_no"])
+    known = {row["id"] for row in rows}
+    found: list[_Row] = []
+    for subject, number in last.items():
+        same = raw.select_rows(tx, EVENTS, catalog.CHAINED, {"subject": subject}, guard="seq IS NULL")
+        found += [row for row in same if row["id"] not in known and row["body"].get("order_no", number) < number]
+    return found
+
+
+def _of_runs(rows: list[_Row]) -> dict[Id, list[int]]:
+    places: dict[Id, list[int]] = {}
+    for place, row in enumerate(rows):
+        if row["run_id"] is not None and "version" in row["body"]:
+            places.setdefault(row["run_id"], []).append(place)
+    return places
+
+
+def _of_sources(rows: list[_Row]) -> dict[Id, list[int]]:
+    places: dict[Id, list[int]] = {}
+    for place, row in enumerate(rows):
+        if "source_id" in row["body"] and "index" in row["body"]:
+            places.setdefault(row["body"]["source_id"], []).append(place)
+    return places
+
+
+def _version(row: _Row) -> int:
+    return int(row["body"]["version"])
+
+
+def _dealt_with(row: _Row) -> tuple[int, Micros, int]:
+    # Of an ordered source it is counted from the first one on; clocks of several hosts differ.
+    return row["body"].get("order_no", 0), row["at"], row["body"]["index"]
 
 
 def begin(tx: Tx) -> Stream:

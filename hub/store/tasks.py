@@ -5,31 +5,73 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import ColumnElement, insert, select, update
 
 from hub.engine.rules import decide
 from hub.engine.run import Cancel, Lose, Refusal, Run, Signal
+from hub.errors import NotFoundError
 from hub.states import TERMINAL, State, StateType
 from hub.store.base import Tx
 from hub.store.tables import StateRow, TaskRunRow
-from hub.types import Id, Scope
+from hub.types import Id, Micros, Scope
 
-TABLE = TaskRunRow.__table__  # type: ignore[attr-defined]
-_STATES = StateRow.__table__  # type: ignore[attr-defined]
+TABLE = TaskRunRow.__table__
+_STATES = StateRow.__table__
+START = "start"
+"""As the step to restart from: nothing of the old run is taken over."""
 _FINAL = [state.value for state in TERMINAL]
 _COLUMNS = ("id", "state_type", "state_name", "state_message", "version", "attempt", "retries_used")
 
 
-def close_open(tx: Tx, scope: Scope, run_id: Id, message: str) -> int:
-    """End the task runs of a run that nothing executes any more: CRASHED, or CANCELLED where they waited."""
+def close_open(tx: Tx, scope: Scope, run_id: Id, message: str, *, begun_only: bool = False) -> int:
+    """End the task runs of a run that nothing executes any more: CRASHED, or CANCELLED where they waited.
+
+    `begun_only` leaves those that wait: for a next attempt, which calls them again.
+    """
     columns = [TABLE.c[name] for name in _COLUMNS]
     query = select(*columns).where(
         TABLE.c.run_id == run_id, TABLE.c.workspace_id == scope.workspace_id, TABLE.c.state_type.not_in(_FINAL)
     )
+    if begun_only:
+        query = query.where(TABLE.c.state_type == StateType.RUNNING.value)
     rows = [dict(row) for row in tx.conn.execute(query).mappings()]
     for row in rows:
         _close(tx, scope, run_id, row, message)
     return len(rows)
+
+
+def lasted(tx: Tx, scope: Scope, run_id: Id, key: str, until: Micros) -> None:
+    """Note that a step which was committed at its begin lasted until then."""
+    step = (TABLE.c.run_id == run_id, TABLE.c.workspace_id == scope.workspace_id, TABLE.c.journal_key == key)
+    tx.conn.execute(update(TABLE).where(*step, TABLE.c.started_at < until).values(ended_at=until))
+
+
+def find(tx: Tx, scope: Scope, run_id: Id, named: str) -> Id:
+    """The task run that `named` means: its id, its name, or the first one of that task. Raises NotFoundError."""
+    of_run = (TABLE.c.run_id == run_id, TABLE.c.workspace_id == scope.workspace_id)
+    for column in (TABLE.c.id, TABLE.c.name, TABLE.c.task_name):
+        query = select(TABLE.c.id).where(*of_run, column == named).order_by(TABLE.c.created_at, TABLE.c.id)
+        found: Id | None = tx.conn.execute(query.limit(1)).scalar()
+        if found is not None:
+            return found
+    raise NotFoundError(
+        f"run {run_id} has no task {named!r}", hint=f"`hub runs show {run_id}` lists its tasks.", code="no-such-task"
+    )
+
+
+def before(tx: Tx, scope: Scope, task_run_id: Id) -> list[ColumnElement[bool]]:
+    """What selects the steps that were done before that one began, but for those that it was called in."""
+    around: list[Id] = []
+    columns = (TABLE.c.created_at, TABLE.c.parent_task_run_id)
+    query = select(*columns).where(TABLE.c.workspace_id == scope.workspace_id)
+    row = tx.conn.execute(query.where(TABLE.c.id == task_run_id)).first()
+    if row is None:
+        raise NotFoundError(f"there is no task run {task_run_id} in this workspace")
+    outer = row.parent_task_run_id
+    while outer is not None and outer not in around:
+        around.append(outer)
+        outer = tx.conn.execute(select(TABLE.c.parent_task_run_id).where(TABLE.c.id == outer)).scalar()
+    return [TABLE.c.created_at < row.created_at, TABLE.c.id.not_in([task_run_id, *around])]
 
 
 def _close(tx: Tx, scope: Scope, run_id: Id, row: Mapping[str, Any], message: str) -> None:
@@ -44,7 +86,10 @@ def _close(tx: Tx, scope: Scope, run_id: Id, row: Mapping[str, Any], message: st
     if isinstance(answer, Refusal):
         raise AssertionError(answer.reason)
     new = answer.state
-    values = {"state_type": new.type.value, "state_name": new.name, "state_message": new.message}
+    values = {
+        "state_type": new.type.value, "state_name": new.name, "state_message": new.message,
+        "error_class": answer.error_class,
+    }  # fmt: skip
     where = (TABLE.c.id == run.id, TABLE.c.version == run.version)
     tx.conn.execute(update(TABLE).where(*where).values(**values, version=run.version + 1, ended_at=tx.now))
     history = {

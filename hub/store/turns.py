@@ -23,21 +23,24 @@ class Turns:
 
     def __init__(self, timeout_s: float) -> None:
         self._timeout_s = timeout_s
-        self._lock = threading.Lock()
+        # One that knows who has it.
+        self._lock = threading.RLock()
 
     def begin(self, connection: Any) -> None:
         """Begin to write. Raises sqlite3.OperationalError (locked) when it took too long; else call `end` later."""
         end = time.monotonic() + self._timeout_s
-        if not self._lock.acquire(timeout=self._timeout_s):
-            raise sqlite3.OperationalError("database is locked")
         try:
+            if not self._lock.acquire(timeout=self._timeout_s):
+                raise sqlite3.OperationalError("database is locked")
             connection.execute("PRAGMA busy_timeout=0")
             try:
                 _begin(connection, end)
             finally:
                 connection.execute(f"PRAGMA busy_timeout={int(self._timeout_s * 1000)}")
         except BaseException:
-            self._lock.release()
+            # A thread that is given up while it waits is interrupted right after it got the lock.
+            if self._lock._is_owned():  # type: ignore[attr-defined]
+                self._lock.release()
             raise
 
     def end(self) -> None:

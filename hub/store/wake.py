@@ -6,9 +6,11 @@ A wake-up carries no data and may be lost; whoever listens looks into the databa
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import select
 import socket
+import string
 import threading
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,8 +19,8 @@ from typing import Protocol
 from hub.store.base import TOPICS, Listener
 from hub.types import new_id
 
-_SHORT = {topic: str(number) for number, topic in enumerate(TOPICS)}
-"""How topics stand in a socket's name, whose whole path must stay under 104 bytes; others stand as they are."""
+_SHORT = dict(zip(TOPICS, string.digits + string.ascii_letters, strict=False))
+"""A character for each topic in a socket's name, whose path must stay under 104 bytes; others stand as they are."""
 
 
 class Waker(Protocol):
@@ -79,17 +81,26 @@ class SocketWaker:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._sender: socket.socket | None = None
-        self._pid = 0
+        # A path object joins at the price of the whole message.
+        self._path = str(folder)
+        self._senders: dict[int, socket.socket] = {}
+        """By process: a forked child must not use its parent's."""
+        self._closed = False
 
     def wake(self, topics: Iterable[str]) -> None:
-        """Send one datagram to every listener that wants one of the topics; never blocks, never raises."""
+        """Send one datagram to every listener that wants one of the topics; never blocks, never raises.
+
+        Nothing is sent once it was closed: a thread that was given up may come back late.
+        """
+        if self._closed:
+            return
         wanted = {_SHORT.get(topic, topic): topic for topic in topics}
         with contextlib.suppress(OSError):
-            for name in os.listdir(self._folder):
-                heard = [wanted[short] for short in name.partition(".")[2].split(".") if short in wanted]
+            for name in os.listdir(self._path):
+                parts = name.split(".")
+                heard = [wanted[topic] for topic in (*"".join(parts[1:2]), *parts[2:]) if topic in wanted]
                 if heard:
-                    self._send(str(self._folder / name), ",".join(heard).encode())
+                    self._send(f"{self._path}/{name}", ",".join(heard).encode())
 
     def _send(self, path: str, message: bytes) -> None:
         try:
@@ -102,23 +113,29 @@ class SocketWaker:
             pass  # a full buffer means that wake-ups are already waiting there
 
     def _socket(self) -> socket.socket:
-        if self._sender is None or self._pid != os.getpid():
-            self._sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-            self._sender.setblocking(False)
-            self._pid = os.getpid()
-        return self._sender
+        known = self._senders.get(os.getpid())
+        if known is not None:
+            return known
+        made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        made.setblocking(False)
+        kept = self._senders.setdefault(os.getpid(), made)  # of two threads at once the first one's
+        if kept is not made:
+            made.close()
+        return kept
 
     def listen(self, topics: frozenset[str]) -> Listener:
         """Bind a new listener."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        shown = ".".join(sorted(_SHORT.get(topic, topic) for topic in topics))
+        short = "".join(sorted(_SHORT[topic] for topic in topics if topic in _SHORT))
+        shown = ".".join((short, *sorted(topic for topic in topics if topic not in _SHORT)))
         return _SocketListener(self._folder / f"{new_id()[14:18]}{new_id()[-8:]}.{shown}")
 
     def close(self) -> None:
         """Close the sending socket."""
-        if self._sender is not None and self._pid == os.getpid():
-            self._sender.close()
-        self._sender = None
+        self._closed = True
+        sender = self._senders.pop(os.getpid(), None)
+        if sender is not None:
+            sender.close()
 
 
 class _SocketListener:
@@ -134,7 +151,9 @@ class _SocketListener:
 
     def wait(self, timeout: float) -> frozenset[str]:
         heard: set[str] = set()
-        if select.select([self._socket], [], [], max(timeout, 0))[0]:
+        poll = select.poll()  # not select(), which knows descriptors up to 1023 only
+        poll.register(self._socket, select.POLLIN)
+        if poll.poll(math.ceil(max(timeout, 0) * 1000)):
             with contextlib.suppress(BlockingIOError):
                 while True:
                     heard.update(self._socket.recv(512).decode().split(","))

@@ -6,20 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import func, select, update
 
-from hub.store import attempts, events
+from hub.store import attempts, events, raw
 from hub.store.base import Tx
 from hub.store.tables import Worker
 from hub.types import SECOND, Actor, Id, Micros, Scope
 
-TABLE = Worker.__table__  # type: ignore[attr-defined]
+TABLE = Worker.__table__
 ALIVE = ("starting", "ready", "draining")
 
 
 _ALIVE = select(TABLE).where(TABLE.c.status.in_(ALIVE))
-_READY = select(TABLE).where(TABLE.c.status == "ready", TABLE.c.lease_until > bindparam("now")).order_by(TABLE.c.id)
-_READY_HELD = _READY.with_for_update()
+_READY = "status = 'ready' AND lease_until > ?"
+_OPENING = ("id", "workspace_id", "queues", "slots")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,8 @@ def openings(tx: Tx, *, lock: bool = False) -> list[Opening]:
     With `lock` the workers' rows are held until the transaction ends, so that two dispatchers (PostgreSQL) never
     give the same slot away; SQLite's writers are alone anyway.
     """
-    rows = tx.conn.execute(_READY_HELD if lock else _READY, {"now": tx.now}).mappings().all()
+    tail = "ORDER BY id FOR UPDATE" if lock and tx.dialect == "postgresql" else "ORDER BY id"
+    rows = raw.select_rows(tx, TABLE, _OPENING, {}, guard=_READY, also=(tx.now,), tail=tail)
     if not rows:
         return []
     # Counted after the lock was won: what the other dispatcher committed is seen.

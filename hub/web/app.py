@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from functools import cache
 from typing import Any
 
 import anyio.to_thread
@@ -20,7 +20,32 @@ from hub.runtime.commands import register_given
 from hub.settings import Settings
 from hub.store import Store
 from hub.web import health
-from hub.web.api import access, automations, deployments, events, plugins, runs, webhooks, work
+from hub.web.api import (
+    access,
+    answers,
+    artifacts,
+    assets,
+    automations,
+    bookmarks,
+    cache,
+    catalogs,
+    connections,
+    deployments,
+    endpoints,
+    evaluations,
+    events,
+    limits,
+    orders,
+    plugins,
+    presets,
+    projects,
+    receipts,
+    results,
+    runs,
+    variables,
+    webhooks,
+    work,
+)
 from hub.web.api.op import Api
 from hub.web.api.openapi import document
 from hub.web.door.first import DoorFirst
@@ -59,7 +84,32 @@ def build_app(
 def core_api() -> Api:
     """Every operation of the hub itself, without those of plugins."""
     api = Api()
-    for part in (runs, deployments, work, events, automations, webhooks, plugins, access):
+    for part in (
+        runs,
+        answers,
+        results,
+        artifacts,
+        assets,
+        variables,
+        deployments,
+        work,
+        limits,
+        events,
+        automations,
+        evaluations,
+        cache,
+        connections,
+        webhooks,
+        orders,
+        endpoints,
+        presets,
+        projects,
+        receipts,
+        bookmarks,
+        catalogs,
+        plugins,
+        access,
+    ):
         api.include(part.api)
     return api
 
@@ -91,7 +141,7 @@ def _of_plugins(services: Services, api: Api) -> Iterable[BaseRoute]:
 def _described(api: Api) -> Callable[[Request], Response]:
     """The description is made when first asked for: most processes on this application never are."""
 
-    @cache
+    @functools.cache
     def described() -> dict[str, Any]:
         return document(api)
 

@@ -1,14 +1,14 @@
 """Who asks, and may they: from a request to a Scope.
 
-In this order: an API token in the Authorization header, a session cookie, and, on a hub that only this machine can
-reach, the local owner without a login. Any other bind address, and any hub with a public URL, needs a login.
+In this order: an API token in the Authorization header, a session cookie, and the local owner without a login: on a
+hub that only this machine can reach, and through the socket in the hub's home (`hub.web.own`). Any other bind address,
+and any hub with a public URL, needs a login.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,12 +18,14 @@ from hub.errors import AuthenticationError, PermissionError_
 from hub.runtime.commands import Command, apply
 from hub.runtime.commands.identity import digest, note_use
 from hub.runtime.scopes import ALL, ROLES, allows
-from hub.settings import Settings
+from hub.settings import Settings, is_loopback, local_without_login
 from hub.store import Store, identity
 from hub.types import DEFAULT_WORKSPACE, Actor, Id, Scope, now_us
-from hub.web.door.keeping import sender
-from hub.web.hosts import SAFE_METHODS, host_of, is_loopback
+from hub.web.hosts import SAFE_METHODS, host_of
 from hub.web.login import COOKIE, Guesses, Passwords, Session, cookie_options, refused, seal, unseal
+from hub.web.own import SCOPE_KEY
+from hub.webhooks.allowing import networks
+from hub.webhooks.keeping import sender
 
 ANYBODY = Actor("anonymous")
 LOCAL = Actor("local", scopes=ALL)
@@ -41,9 +43,11 @@ class Auth:
         self.store = store
         self.passwords = Passwords()
         self.guesses = Guesses()
+        self.links = Guesses((("address",), 20), what="links that are not valid")
         self.secure = settings.public_url.startswith("https://")
         self.local = local_without_login(settings)
         self.proxies = settings.web_trusted_proxies
+        self.peers = networks(settings.web_proxy_networks)
         self._noted: dict[Id, float] = {}
         self._lock = threading.Lock()
 
@@ -74,8 +78,7 @@ class Auth:
 
     def log_in(self, request: Request, name: str, password: str) -> dict[str, object]:
         """Check a name and a password; the user's row. Raises AuthenticationError or RateLimitedError."""
-        forwarded = request.headers.getlist("x-forwarded-for")
-        who = {"name": name, "address": sender(request.scope.get("client"), forwarded, self.proxies)}
+        who = {"name": name, **self._whose(request)}
         self.guesses.check(**who)
         with self.store.read() as tx:
             user = identity.user_named(tx, DEFAULT_WORKSPACE, name)
@@ -84,6 +87,18 @@ class Auth:
             self.guesses.failed(**who)
             raise refused()
         return user
+
+    def check_links(self, request: Request) -> None:
+        """Raise RateLimitedError when somebody has tried too many links that this hub did not sign."""
+        self.links.check(**self._whose(request))
+
+    def wrong_link(self, request: Request) -> None:
+        """Count a link that this hub did not sign."""
+        self.links.failed(**self._whose(request))
+
+    def _whose(self, request: Request) -> dict[str, str]:
+        forwarded = request.headers.getlist("x-forwarded-for")
+        return {"address": sender(request.scope.get("client"), forwarded, self.proxies, self.peers)}
 
     def begin_session(self, response: Response, user: dict[str, object]) -> None:
         """Set the session cookie for a user who has just logged in."""
@@ -130,7 +145,8 @@ class Auth:
     def _is_local(self, request: Request) -> bool:
         if request.scope.get("hub.inprocess") is True:
             return True  # set by our own transport, never by a server: the caller holds the database anyway
-        if not self.local or any(name in request.headers for name in _FORWARDED):
+        own = request.scope.get(SCOPE_KEY) is True  # set by our protocol: a socket that only this user can open
+        if not (self.local or own) or any(name in request.headers for name in _FORWARDED):
             return False
         host = host_of(request.headers)
         return host is not None and is_loopback(host)
@@ -143,16 +159,6 @@ class Auth:
                 return
             self._noted[token_id] = now
         note_use(self.store, token_id)
-
-
-def local_without_login(settings: Settings) -> bool:
-    """Whether only this machine can reach the console, so that asking is owning.
-
-    A public URL means that a proxy stands in front, and many proxies show nothing of themselves: then a login.
-    """
-    public = urlsplit(settings.public_url).hostname
-    only_here = is_loopback(settings.web_host) and (public is None or is_loopback(public))
-    return only_here and settings.web_login == "auto"
 
 
 def _refuse_unmarked(request: Request) -> None:

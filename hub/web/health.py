@@ -13,16 +13,16 @@ from starlette.routing import BaseRoute, Route
 from hub.errors import HubError, UnavailableError
 from hub.runtime.broker import problem
 from hub.settings import Settings
-from hub.store import Store, Tx
+from hub.store import Store, Tx, effects
 from hub.store.tables import Attempt, Effect, Event, RunRow, Worker
 from hub.types import SECOND, Scope
 from hub.web.services import Services
 
-_RUNS = RunRow.__table__  # type: ignore[attr-defined]
-_EVENTS = Event.__table__  # type: ignore[attr-defined]
-_EFFECTS = Effect.__table__  # type: ignore[attr-defined]
-_ATTEMPTS = Attempt.__table__  # type: ignore[attr-defined]
-_WORKERS = Worker.__table__  # type: ignore[attr-defined]
+_RUNS = RunRow.__table__
+_EVENTS = Event.__table__
+_EFFECTS = Effect.__table__
+_ATTEMPTS = Attempt.__table__
+_WORKERS = Worker.__table__
 LIVE_STATES = ("SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING")
 COUNT_LIMIT = 10_000
 STAMP_WITHIN = 30.0
@@ -139,7 +139,12 @@ def _unstamped(mine: str) -> Any:
 
 
 def _waiting(mine: str) -> Any:
-    where = (_EFFECTS.c.workspace_id == mine, _EFFECTS.c.done_at.is_(None), _EFFECTS.c.dead_at.is_(None))
+    where = (
+        _EFFECTS.c.workspace_id == mine,
+        _EFFECTS.c.done_at.is_(None),
+        _EFFECTS.c.dead_at.is_(None),
+        _EFFECTS.c.due_at < effects.HELD,
+    )
     return select(_EFFECTS.c.id).where(*where)
 
 

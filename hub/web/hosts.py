@@ -8,13 +8,13 @@ and the health paths are meant for strangers and machines, and are exempt from b
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from hub.settings import is_loopback
 from hub.web.problems import problem
 
 OPEN_PATHS = ("/in/", "/sync/")
@@ -93,16 +93,6 @@ class HostGuard:
 def is_open(path: str) -> bool:
     """Whether the path is one that strangers and machines may reach under any Host."""
     return path.startswith(OPEN_PATHS) or path in HEALTH_PATHS
-
-
-def is_loopback(host: str) -> bool:
-    """Whether the name is one that only this machine can mean."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def host_of(headers: Headers) -> str | None:

@@ -88,16 +88,18 @@ def unseal(keyring: Keyring, value: str, *, now: Micros) -> Session | None:
 
 
 class Guesses:
-    """How many failed logins are allowed: few per name and address, more per address, some in all.
+    """How many failed tries are allowed: of logins few per name and address, more per address, some in all.
 
     Kept in memory, bounded. An account is never locked as such, so nobody can lock its owner out.
     """
 
-    LIMITS = ((("name", "address"), 5), (("address",), 20), ((), 200))
+    LOGINS = ((("name", "address"), 5), (("address",), 20), ((), 200))
     WINDOW = 60.0
     ROOM = 10_000
 
-    def __init__(self) -> None:
+    def __init__(self, *limits: tuple[tuple[str, ...], int], what: str = "failed logins") -> None:
+        self._limits = limits or self.LOGINS
+        self._what = what
         self._lock = threading.Lock()
         self._seen: OrderedDict[tuple[str, ...], list[float]] = OrderedDict()
 
@@ -105,17 +107,17 @@ class Guesses:
         """Raise RateLimitedError when there were too many failures lately."""
         now = time.monotonic()
         with self._lock:
-            for kinds, limit in self.LIMITS:
+            for kinds, limit in self._limits:
                 recent = [at for at in self._seen.get(self._key(kinds, who), ()) if now - at < self.WINDOW]
                 if len(recent) >= limit:
                     wait = int(self.WINDOW - (now - recent[0])) + 1
-                    raise RateLimitedError("too many failed logins", hint=f"Wait {wait} s.", retry_after=wait)
+                    raise RateLimitedError(f"too many {self._what}", hint=f"Wait {wait} s.", retry_after=wait)
 
     def failed(self, **who: str) -> None:
         """Count a failure."""
         now = time.monotonic()
         with self._lock:
-            for kinds, limit in self.LIMITS:
+            for kinds, limit in self._limits:
                 key = self._key(kinds, who)
                 self._seen[key] = [*self._seen.get(key, [])[-limit:], now]
                 self._seen.move_to_end(key)

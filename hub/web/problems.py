@@ -15,7 +15,6 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, select_autoescape
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -175,5 +174,8 @@ def _clean(fields: Mapping[str, object]) -> dict[str, object]:
 
 @lru_cache(maxsize=1)
 def _template() -> Any:
+    # Here, because only browsers get pages; a command line that asks the API in its own process never does.
+    from jinja2 import Environment, FileSystemLoader, select_autoescape  # noqa: PLC0415 - as said
+
     loader = FileSystemLoader(TEMPLATES)
     return Environment(loader=loader, autoescape=select_autoescape(default=True)).get_template("error.html")

@@ -6,6 +6,8 @@ import asyncio
 import errno
 import socket
 from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -14,10 +16,10 @@ from starlette.applications import Starlette
 
 from hub.errors import HubError, RefusedError
 from hub.plugins import Plugins
-from hub.settings import Settings
+from hub.settings import Settings, is_loopback
 from hub.store import Store, identity, open_hub
+from hub.web import own
 from hub.web.app import build_app
-from hub.web.hosts import is_loopback
 from hub.web.protocol import BoundedProtocol
 
 CONNECTIONS = 1024
@@ -47,7 +49,10 @@ def serve(
         refuse_exposure(settings, opened, door_only=door_only)
         sock = listener or bind(settings)
         app = build_app(settings, opened, plugins=plugins, door_only=door_only)
-        _Server(app, lambda: ready(address(sock)) if ready else None).run(sockets=[sock])
+        # A door that stands alone serves no API, so its machine's commands have nothing to ask it.
+        with nullcontext() if door_only else own.listening(settings.api_socket) as mine:
+            sockets = [sock] if mine is None else [sock, mine]
+            _Server(app, lambda: ready(address(sock)) if ready else None).run(sockets=sockets)
     finally:
         if sock is not None:
             sock.close()
@@ -106,7 +111,7 @@ class _Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http=BoundedProtocol,
+                http=partial(BoundedProtocol, take=app.state.services.door.take),  # type: ignore[arg-type]
                 ws="none",
                 lifespan="on",
                 log_config=None,

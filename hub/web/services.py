@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from starlette.requests import Request
 
 from hub.plugins import Plugins
+from hub.runtime import contributed
 from hub.runtime.presets import install
 from hub.settings import Settings
 from hub.store import Store
@@ -47,5 +48,6 @@ class Services:
 
 def make_services(settings: Settings, store: Store, plugins: Plugins) -> Services:
     """Put the parts together."""
+    contributed.install(plugins.hooks)
     door = Door(settings, store, install(plugins.hooks), verifiers=verifiers(plugins.hooks))
     return Services(settings, store, Auth(settings, store), Tail(store), door, plugins)

@@ -70,14 +70,18 @@ def parse_form(body: bytes) -> dict[str, str]:
 
     Raises BodyError.
     """
+    return dict(parse_pairs(body))
+
+
+def parse_pairs(body: bytes) -> list[tuple[str, str]]:
+    """Parse an URL-encoded form like `parse_form`, into all of its fields in their order. Raises BodyError."""
     try:
         text = body.decode("utf-8")
-        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="replace")
+        return parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="replace")
     except UnicodeDecodeError:
         raise BodyError("the form is not UTF-8") from None
     except ValueError as error:
         raise BodyError(f"not a form: {error}") from None
-    return dict(pairs)
 
 
 def _decode(body: bytes) -> str:

@@ -9,15 +9,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hub.errors import NotFoundError, UsageError
+from hub.errors import NotFoundError, UnavailableError, UsageError
 from hub.types import SECOND, JsonObject
+from hub.webhooks.advice import advice
 from hub.webhooks.body import BodyError
 from hub.webhooks.events import delivery_id, event_type
 from hub.webhooks.presets import Presets
 from hub.webhooks.request import WebhookRequest, header_pairs
-from hub.webhooks.scheme import tolerance_of
+from hub.webhooks.scheme import PluginScheme, tolerance_of
 from hub.webhooks.secrets import SecretValue
-from hub.webhooks.verify import Verdict, verify
+from hub.webhooks.verify import Verdict, Verifier, verify
 
 VALID, INVALID = 0, 1
 MAX_FILE = 64 * 1024 * 1024
@@ -33,11 +34,12 @@ def verify_file(
     options: Mapping[str, str] | None = None,
     *,
     presets: Presets,
+    verifiers: Mapping[str, Verifier] | None = None,
 ) -> tuple[JsonObject, int]:
     """Check a stored request and return what to print and the exit status: 0 valid, 1 not.
 
     `now` in Unix seconds; None leaves the time window unchecked. Raises UsageError (exit status 2) for an
-    unknown provider, a wrong option or a file that is not a request.
+    unknown provider, a wrong option or a file that is not a request, UnavailableError when a key cannot be fetched.
     """
     try:
         preset = presets.get(provider)
@@ -48,7 +50,9 @@ def verify_file(
     request = read_request(path)
     at = None if now is None else now * SECOND
     secrets = [SecretValue("command-line", secret)]
-    verdict = verify(preset, request, secrets, now=at, tolerance=tolerance, options=options)
+    verdict = verify(preset, request, secrets, now=at, tolerance=tolerance, options=options, verifiers=verifiers)
+    if verdict.retry_after:
+        raise UnavailableError(verdict.reason, retry_after=verdict.retry_after)
     answer: JsonObject = {
         "valid": verdict.valid,
         "reason": verdict.reason or None,
@@ -56,8 +60,13 @@ def verify_file(
         "delivery_id": _read(lambda: delivery_id(preset, request, options)),
         "timestamp_checked": verdict.timestamp_checked,
     }
-    note = _note(verdict, windowed=tolerance_of(preset.rules(options).verify) is not None, now=now)
-    return ({**answer, "note": note} if note else answer), VALID if verdict.valid else INVALID
+    scheme = preset.rules(options).verify
+    # Only its plugin knows whether it signs a time.
+    windowed = tolerance_of(scheme) is not None or (isinstance(scheme, PluginScheme) and now is None)
+    note = _note(verdict, windowed=windowed, now=now)
+    answer |= {"note": note} if note else {}
+    answer |= {} if verdict.valid else {"advice": advice(verdict.reason)}
+    return answer, VALID if verdict.valid else INVALID
 
 
 def read_request(path: str | Path) -> WebhookRequest:

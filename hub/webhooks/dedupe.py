@@ -7,39 +7,29 @@ every body is unique.
 
 from __future__ import annotations
 
+import json
 from hashlib import sha256
 
+from hub.types import Json
 from hub.webhooks.events import delivery_id
 from hub.webhooks.preset import Options, Preset
 from hub.webhooks.reference import Ref, scalar_text
 from hub.webhooks.request import WebhookRequest
 from hub.webhooks.rules import Rules
-from hub.webhooks.scheme import Signed, StandardScheme
 from hub.webhooks.verify import Verdict
 
 
 def dedupe_keys(preset: Preset, request: WebhookRequest, verdict: Verdict, options: Options = None) -> tuple[str, ...]:
     """Return the keys of a verified request: any of them seen in the window is a duplicate. May be empty."""
     rules = preset.rules(options)
-    keys = [_key(rule, preset, rules, request, verdict, options) for rule in rules.dedupe.keys]
-    return tuple(dict.fromkeys(key for key in keys if key is not None))
+    keys = [_key(rule, preset, rules, request, verdict) for rule in rules.dedupe.keys]
+    return tuple(dict.fromkeys([key for key in keys if key is not None]))
 
 
 def protects_from_replay(preset: Preset, options: Options = None) -> bool:
     """Whether a captured request cannot be sent again under another id; the source's page says if it can."""
     rules = preset.rules(options)
-    return "signed-digest" in rules.dedupe.keys and signed_once(rules)
-
-
-def signed_once(rules: Rules) -> bool:
-    """Whether the signed bytes of two deliveries always differ: by an id, a time or a promise."""
-    scheme = rules.verify
-    if rules.dedupe.unique_body or isinstance(scheme, StandardScheme):
-        return True
-    if not isinstance(scheme, Signed):
-        return False
-    signed = scheme.signed
-    return signed.has("id") or signed.has("timestamp") or any(signed.covers(ref) for ref in _ids(rules))
+    return "signed-digest" in rules.dedupe.keys and rules.signed_once
 
 
 def join_key(kind: str, parts: tuple[str, ...]) -> str:
@@ -54,26 +44,25 @@ def _key(
     rules: Rules,
     request: WebhookRequest,
     verdict: Verdict,
-    options: Options,
 ) -> str | None:
     if rule == "delivery-id":
-        ident = delivery_id(preset, request, options)
+        ident = delivery_id(preset, request, rules)
         return join_key("id", (ident,)) if ident else None
     if rule == "signed-digest":
         return _digest_key(rules, request, verdict)
-    parts = [scalar_text(ref.read(request)) for ref in rule if isinstance(ref, Ref)]
+    parts = [_part(ref.read(request)) for ref in rule if isinstance(ref, Ref)]
     return join_key("fields", tuple(part or "" for part in parts)) if any(parts) else None
 
 
+def _part(value: Json) -> str | None:
+    """A scalar as text, a list or an object as JSON with sorted keys."""
+    return json.dumps(value, sort_keys=True) if isinstance(value, list | dict) else scalar_text(value)
+
+
 def _digest_key(rules: Rules, request: WebhookRequest, verdict: Verdict) -> str | None:
-    if not signed_once(rules):
+    if not rules.signed_once:
         return None
-    if verdict.signed_digest is not None:
+    if verdict.signed is not None:
         return f"signed:{verdict.signed_digest}"
     # A token proves the sender, not the bytes; the promise of unique bodies still holds.
     return f"body:{sha256(request.body).hexdigest()}" if rules.dedupe.unique_body else None
-
-
-def _ids(rules: Rules) -> tuple[Ref, ...]:
-    event = rules.event
-    return event.delivery or (() if event.split else event.id)

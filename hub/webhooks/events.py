@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from hub.types import SECOND, Json, Micros
-from hub.webhooks.body import BodyError
+from hub.webhooks.body import BodyError, parse_json
 from hub.webhooks.preset import Options, Preset
-from hub.webhooks.reference import Ref, scalar_text, walk
+from hub.webhooks.reference import Joined, Ref, spread
 from hub.webhooks.request import WebhookRequest
 from hub.webhooks.rules import EventRule
 
@@ -34,16 +35,18 @@ class ProviderEvent:
 
 
 def event_type(preset: Preset, request: WebhookRequest, options: Options = None) -> str:
-    """The provider's event type; for a batch the first item's. `event` if the request names none."""
+    """The provider's event type; for a batch the first item's. `event` if the request names none.
+
+    Raises BodyError when a batch cannot be read or is too large.
+    """
     rule = preset.rules(options).event
-    return _type(rule, request, _items(rule, request)[0]) if rule.split else _type(rule, request, None)
+    batch = _batch(rule, request)
+    return _type(rule, request, None if batch is None else batch[0])
 
 
 def delivery_id(preset: Preset, request: WebhookRequest, options: Options = None) -> str | None:
     """The id under which the provider would send this request again, or None if it gives none."""
-    rule = preset.rules(options).event
-    refs = rule.delivery if rule.split else rule.delivery or rule.id
-    return _text(refs, request, None, MAX_ID)
+    return _text(preset.rules(options).delivery, request, None, MAX_ID)
 
 
 def check_content(preset: Preset, request: WebhookRequest) -> None:
@@ -63,11 +66,9 @@ def provider_events(preset: Preset, request: WebhookRequest, options: Options = 
     Raises BodyError when the body cannot be read.
     """
     rule = preset.rules(options).event
-    if not rule.split:
+    items = _batch(rule, request)
+    if items is None:
         return [_event(rule, request, None, 0, data=request_data(request))]
-    items = _items(rule, request)
-    if len(items) > MAX_ITEMS:
-        raise BodyError(f"the batch holds {len(items)} items, at most {MAX_ITEMS} are taken")
     return [_event(rule, request, item, index, data=item) for index, item in enumerate(items)]
 
 
@@ -91,15 +92,45 @@ def safe_text(text: str, limit: int) -> str:
 
 
 def _event(rule: EventRule, request: WebhookRequest, item: Json, index: int, *, data: Json) -> ProviderEvent:
+    data = data if rule.base64 is None else _decoded(data, rule.base64.split("."))
     event = ProviderEvent(_type(rule, request, item), _text(rule.id, request, item, MAX_ID), None, index, data)
     return replace(event, time=_time(rule, request, item))
 
 
-def _items(rule: EventRule, request: WebhookRequest) -> list[Json]:
-    found = walk(request.json, rule.split or "")
-    if isinstance(found, list) and found:
-        return found
-    return [found if found is not None else request.json]
+def _decoded(data: Json, path: list[str]) -> Json:
+    """A copy of the data with the text at a path decoded; what is no base64 of UTF-8 stays as it is."""
+    if not path:
+        return _from_base64(data)
+    if not isinstance(data, dict) or path[0] not in data:
+        return data
+    return {**data, path[0]: _decoded(data[path[0]], path[1:])}
+
+
+def _from_base64(text: Json) -> Json:
+    try:
+        raw = b64decode(text, validate=True) if isinstance(text, str) else b""
+        plain = raw.decode()
+    except (ValueError, UnicodeDecodeError):
+        return text
+    try:
+        return parse_json(raw) if raw else text
+    except BodyError:
+        return plain
+
+
+def _batch(rule: EventRule, request: WebhookRequest) -> list[Json] | None:
+    """The items of a batch, at least one; None for a request that is a single event.
+
+    Raises BodyError for more than 1,000: whoever asks for a request's type is told, so that the door refuses it.
+    """
+    if not rule.split:
+        return None
+    if rule.split_content and request.media_type not in rule.split_content:
+        return None
+    found = [item for path in rule.split for item in spread(request.json, path)]
+    if len(found) > MAX_ITEMS:
+        raise BodyError(f"the batch holds {len(found)} items, at most {MAX_ITEMS} are taken")
+    return found or [request.json]
 
 
 def _type(rule: EventRule, request: WebhookRequest, item: Json) -> str:
@@ -107,18 +138,16 @@ def _type(rule: EventRule, request: WebhookRequest, item: Json) -> str:
     return _UNSAFE_IN_TYPE.sub("_", found).strip("._") or UNTYPED
 
 
-def _text(refs: tuple[Ref, ...], request: WebhookRequest, item: Json, limit: int) -> str | None:
-    found = _first(refs, request, item)
+def _text(texts: tuple[Ref | Joined, ...], request: WebhookRequest, item: Json, limit: int) -> str | None:
+    found = _first(texts, request, item)
     return safe_text(found, limit) if found else None
 
 
-def _first(refs: tuple[Ref, ...], request: WebhookRequest, item: Json) -> str | None:
-    """Read the first reference that leads to text; JSON paths start at the item of a batch."""
-    for ref in refs:
-        value = walk(item, ref.name) if item is not None and ref.kind == "json" else ref.read(request)
-        text = scalar_text(value)
-        if text:
-            return text
+def _first(texts: tuple[Ref | Joined, ...], request: WebhookRequest, item: Json) -> str | None:
+    """Read the first place that leads to text."""
+    for text in texts:
+        if found := text.text(request, item):
+            return found
     return None
 
 

@@ -105,11 +105,13 @@ def _compute(how: Compute, request: WebhookRequest, secrets: Sequence[SecretValu
 
 def _respond(handshake: Handshake, request: WebhookRequest, computed: Mapping[str, str]) -> HandshakeAnswer:
     say = handshake.respond
+    headers = tuple((name.lower(), str(_value(value, request, computed))) for name, value in say.headers.items())
+    headers = (*HEADERS, *headers)
     if say.json_ is not None:
         answer = {name: _value(value, request, computed) for name, value in say.json_.items()}
-        return HandshakeAnswer(say.status, "application/json", json.dumps(answer).encode("ascii"))
+        return HandshakeAnswer(say.status, "application/json", json.dumps(answer).encode("ascii"), headers)
     text = "" if say.text is None else str(_value(say.text, request, computed))
-    return HandshakeAnswer(say.status, "text/plain; charset=utf-8", text.encode("ascii"))
+    return HandshakeAnswer(say.status, "text/plain; charset=utf-8", text.encode("ascii"), headers)
 
 
 def _value(written: Any, request: WebhookRequest, computed: Mapping[str, str]) -> Json:

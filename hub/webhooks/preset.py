@@ -8,11 +8,11 @@ from difflib import get_close_matches
 from typing import Any, Literal, TypeAlias
 
 import yaml
-from pydantic import Field, PrivateAttr, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from hub.errors import UsageError
 from hub.webhooks.rules import Rules
-from hub.webhooks.scheme import Model, Scheme
+from hub.webhooks.scheme import Model, NoScheme
 
 try:
     from yaml import CSafeLoader as _YamlLoader
@@ -32,6 +32,8 @@ class Option(Model):
     default: str | None = None
     choices: tuple[str, ...] = ()
     pattern: str = r"[A-Za-z0-9_.:/=-]{0,200}"
+    example: str = "example"
+    """A value that fits, of an option that must be given."""
 
     def check(self, value: str) -> str | None:
         """Return what is wrong with a value, or None."""
@@ -50,17 +52,26 @@ UNIQUE_BODY = Option(
 
 
 class Answer(Model):
-    """What the provider expects: the status, and how soon (milliseconds)."""
+    """What the provider expects: the status, and how soon (milliseconds). `text` replaces the receipt's id."""
 
     status: int = Field(default=202, ge=200, le=299)
     deadline_ms: int = Field(default=10_000, ge=100, le=60_000)
+    text: str | None = Field(default=None, max_length=4_096)
+    type: str = Field(default="text/plain", pattern=r"^[a-z]+/[a-z0-9.+-]+$")
+
+    @model_validator(mode="after")
+    def _says_nothing_with_204(self) -> Answer:
+        if self.status == 204 and self.text:
+            raise ValueError("an answer with status 204 cannot hold a text")
+        return self
 
 
 class Sample(Model):
-    """A documented payload: `body` is exactly what is sent."""
+    """A documented payload: `body` is exactly what is sent, `query` stands behind the source's address."""
 
     name: str
     method: str = "POST"
+    query: str = ""
     headers: dict[str, str] = Field(default_factory=dict)
     body: str = ""
 
@@ -78,9 +89,13 @@ class Preset(Model):
     summary: str
     docs: str = Field(pattern=r"^https://")
     where: str
-    maturity: Literal["stable", "beta", "experimental"] = "beta"
+    maturity: Literal["stable", "beta", "experimental", "draft"] = "beta"
+    unchecked: str = ""
+    """Of a draft: what nobody has compared with the provider yet."""
     secret: Literal["issued", "chosen"] = "issued"  # noqa: S105 - who makes it, not a secret
     """Who makes the secret: the provider issues it, or whoever sets up the webhook chooses it."""
+    consumer: str = Field(default="", pattern=r"^([a-z][a-z0-9-]{1,39})?$")
+    """By which kind of consumer (`hub.consumers`) messages come in, if they do not come by HTTP."""
     options: dict[str, Option] = Field(default_factory=dict)
     detect: tuple[tuple[str, ...], ...] = ()
     """Sets of headers; a request that has all of one set may come from this provider."""
@@ -101,6 +116,18 @@ class Preset(Model):
         if value == "hub":
             raise ValueError("hub is the name of the hub's own events")
         return value
+
+    @model_validator(mode="after")
+    def _a_draft_says_why(self) -> Preset:
+        if (self.maturity == "draft") is not bool(self.unchecked):
+            raise ValueError("`unchecked` says of a draft, and only of a draft, what is not checked yet")
+        return self
+
+    @model_validator(mode="after")
+    def _a_consumer_vouches_for_itself(self) -> Preset:
+        if bool(self.consumer) is not all(entry.get("kind") == "consumer" for entry in self.verify):
+            raise ValueError("`verify: {kind: consumer}` belongs to a preset with `consumer`, and nothing else does")
+        return self
 
     @field_validator("verify", "detect", mode="before")
     @classmethod
@@ -124,14 +151,17 @@ class Preset(Model):
         known = {**self.options, "unique_body": UNIQUE_BODY}
         for name in given:
             if name not in known:
-                raise UsageError(f"preset {self.id} has no option {name!r}", hint=_hint(name, known))
+                raise UsageError(
+                    f"preset {self.id} has no option {name!r}", hint=_hint(name, known), field=f"options.{name}"
+                )
         values = {name: given.get(name, option.default) for name, option in known.items()}
         for name, value in values.items():
             if value is None:
-                raise UsageError(f"preset {self.id} needs the option {name}", hint=known[name].description)
+                hint = known[name].description
+                raise UsageError(f"preset {self.id} needs the option {name}", hint=hint, field=f"options.{name}")
             if problem := known[name].check(str(value)):
                 wrong = f"option {name} of preset {self.id} {problem}, not {value!r}"
-                raise UsageError(wrong, hint=known[name].description)
+                raise UsageError(wrong, hint=known[name].description, field=f"options.{name}")
         return {name: str(value) for name, value in values.items()}
 
     def rules(self, options: Options = None) -> Rules:
@@ -166,7 +196,7 @@ class Preset(Model):
         return _with_unique_body(rules, options["unique_body"])
 
 
-NO_VERIFICATION = TypeAdapter(Scheme).validate_python({"kind": "none"})
+NO_VERIFICATION = NoScheme(kind="none")
 """The scheme of a source whose owner has written `verify: none`."""
 
 
@@ -222,7 +252,7 @@ def _applies(entry: dict[str, Any], options: dict[str, str]) -> bool:
 
 
 def _example(option: Option) -> str:
-    return option.choices[0] if option.choices else "example"
+    return option.choices[0] if option.choices else option.example
 
 
 def _fill(value: Any, options: dict[str, str]) -> Any:

@@ -20,6 +20,10 @@ class Presets:
                 hint = "disable one of the plugins that bring it"
                 raise UsageError(f"two presets are named {preset.id}", hint=hint)
             self._by_id[preset.id] = preset
+        self.telling = frozenset(
+            name.lower() for preset in self._by_id.values() for names in preset.detect for name in names
+        )
+        """Headers, in lower case, that tell whose request one may be."""
 
     @classmethod
     def load(cls, texts: Iterable[PresetText]) -> Presets:

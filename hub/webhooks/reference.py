@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainValidator
@@ -11,7 +12,8 @@ from hub.types import Json
 from hub.webhooks.body import BodyError
 from hub.webhooks.request import WebhookRequest
 
-KINDS = ("header", "query", "json", "form", "const")
+KINDS = ("header", "query", "json", "root", "form", "const")
+_PART = re.compile(r"\{([^{}]*)\}")
 
 
 class Rejected(Exception):
@@ -20,25 +22,42 @@ class Rejected(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """One place in a request. A JSON name is a path of keys and indexes joined by full stops."""
+    """One place in a request. A JSON name is a path of keys and indexes joined by full stops.
+
+    In the item of a batch `json` starts at the item and `root` at the whole body; elsewhere they are the same.
+    """
 
     kind: str
     name: str
+    header: str | None = field(init=False, repr=False, compare=False)
+    """The header's name as `WebhookRequest.by_name` has it; None for everything else."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "header", self.name.lower() if self.kind == "header" else None)
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.name}"
 
     def read(self, request: WebhookRequest) -> Json:
         """Return the value, or None if it is not there, cannot be parsed or a header came twice."""
+        if self.header is not None:
+            values = request.by_name.get(self.header, ())
+            return values[0] if len(values) == 1 else None
         try:
             return self.demand(request, "value")
         except Rejected:
             return None
 
+    def text(self, request: WebhookRequest, item: Json = None) -> str | None:
+        """Return the value as text, None where there is none or it is no scalar; `item` is one of a batch."""
+        value = self.read(request) if item is None or self.kind != "json" else walk(item, self.name)
+        return value if isinstance(value, str) else scalar_text(value)
+
     def demand(self, request: WebhookRequest, what: str) -> Json:
         """Return the value or None; raise Rejected when the place is ambiguous or cannot be read."""
+        values: tuple[Json, ...]
         try:
-            values = self._values(request)
+            values = request.by_name.get(self.header, ()) if self.header is not None else self._values(request)
         except BodyError as error:
             raise Rejected(f"{what} cannot be read: {error.detail}") from None
         if len(values) > 1:
@@ -47,8 +66,6 @@ class Ref:
 
     def _values(self, request: WebhookRequest) -> tuple[Json, ...]:
         match self.kind:
-            case "header":
-                return request.all(self.name)
             case "query":
                 return request.query_values(self.name)
             case "form":
@@ -57,6 +74,26 @@ class Ref:
                 return (self.name,)
             case _:
                 return (walk(request.json, self.name),)
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A text made of several places, such as `{json:type}.{json:action}`; None where one of them is missing."""
+
+    written: str
+    parts: tuple[str | Ref, ...]
+
+    def __str__(self) -> str:
+        return self.written
+
+    def refs(self) -> tuple[Ref, ...]:
+        """The places it is made of."""
+        return tuple(part for part in self.parts if isinstance(part, Ref))
+
+    def text(self, request: WebhookRequest, item: Json = None) -> str | None:
+        """Return the joined text; `item` is one of a batch."""
+        found = [part if isinstance(part, str) else part.text(request, item) for part in self.parts]
+        return None if None in found or "" in found else "".join(part for part in found if part)
 
 
 def walk(value: Json, path: str) -> Json:
@@ -69,6 +106,17 @@ def walk(value: Json, path: str) -> Json:
         else:
             return None
     return value
+
+
+def spread(value: Json, path: str) -> list[Json]:
+    """List what a path leads to: `*` stands for every item of a list, and a list at its end for its items.
+
+    `.` is the value itself.
+    """
+    before, star, after = path.strip(".").partition("*")
+    found = walk(value, before.strip("."))
+    items = found if isinstance(found, list) else [] if found is None else [found]
+    return [deep for item in items for deep in spread(item, after)] if star and after.strip(".") else list(items)
 
 
 def scalar_text(value: Json) -> str | None:
@@ -96,6 +144,18 @@ def parse_ref(text: Any) -> Ref:
     return Ref(kind, name)
 
 
+def parse_text(text: Any) -> Ref | Joined:
+    """Read `kind:name`, or a text with such places in braces; raises ValueError on a wrong one."""
+    if isinstance(text, Ref | Joined) or "{" not in str(text):
+        return text if isinstance(text, Joined) else parse_ref(text)
+    written = str(text)
+    pieces = _PART.split(written)
+    parts = [parse_ref(piece) if index % 2 else piece for index, piece in enumerate(pieces) if index % 2 or piece]
+    if any(isinstance(part, str) and ("{" in part or "}" in part) for part in parts):
+        raise ValueError(f"stray brace in {written!r}")
+    return Joined(written, tuple(parts))
+
+
 def _blank_is_none(value: Any) -> Any:
     return None if value == "" else value
 
@@ -109,3 +169,5 @@ Reference = Annotated[Ref, PlainValidator(parse_ref)]
 MaybeReference = Annotated[Reference | None, BeforeValidator(_blank_is_none)]
 References = Annotated[tuple[Reference, ...], BeforeValidator(_as_tuple)]
 """One reference or several in the order in which they are tried."""
+Texts = Annotated[tuple[Annotated[Ref | Joined, PlainValidator(parse_text)], ...], BeforeValidator(_as_tuple)]
+"""The same, and each may be joined of several: `{json:type}.{json:action}`."""

@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from typing import Any, Generic, TypeVar, overload
 from urllib.parse import parse_qsl, urlsplit
 
 from hub.types import Json
 from hub.webhooks.body import MAX_FIELDS, BodyError, parse_form, parse_json
 
 FORM = "application/x-www-form-urlencoded"
+T = TypeVar("T")
+
+
+class _Once(Generic[T]):
+    """What a request says, read when it is first asked for. functools.cached_property takes a lock in Python 3.11."""
+
+    def __init__(self, read: Callable[[Any], T]) -> None:
+        self._read = read
+        self._name = read.__name__
+        self.__doc__ = read.__doc__
+
+    @overload
+    def __get__(self, request: None, owner: object) -> _Once[T]: ...
+    @overload
+    def __get__(self, request: object, owner: object) -> T: ...
+    def __get__(self, request: object | None, owner: object) -> T | _Once[T]:
+        if request is None:
+            return self
+        value = request.__dict__[self._name] = self._read(request)
+        return value
 
 
 @dataclass(frozen=True)
@@ -24,7 +44,7 @@ class WebhookRequest:
 
     def all(self, name: str) -> tuple[str, ...]:
         """Every value of a header, whatever its case; two values mean the header came twice."""
-        return self._by_name.get(name.lower(), ())
+        return self.by_name.get(name.lower(), ())
 
     def first(self, name: str) -> str | None:
         """The first value of a header, or None."""
@@ -36,11 +56,21 @@ class WebhookRequest:
         return tuple(value for key, value in self._query if key == name)
 
     @property
+    def query_names(self) -> tuple[str, ...]:
+        """The names of all query parameters; none when the query cannot be read."""
+        return tuple(key for key, _ in self._query)
+
+    @_Once
     def is_form(self) -> bool:
         """Whether the content type says URL-encoded form."""
-        return (self.first("content-type") or "").partition(";")[0].strip().lower() == FORM
+        return self.media_type == FORM
 
-    @cached_property
+    @_Once
+    def media_type(self) -> str:
+        """The content type in lower case, without its parameters."""
+        return (self.first("content-type") or "").partition(";")[0].strip().lower()
+
+    @_Once
     def json(self) -> Json:
         """The parsed body; for a form, its `payload` field (GitHub's form deliveries). Raises BodyError."""
         if not self.is_form:
@@ -49,20 +79,21 @@ class WebhookRequest:
             raise BodyError("the form has no field named payload")
         return parse_json(self.form["payload"].encode("utf-8", "replace"))
 
-    @cached_property
+    @_Once
     def form(self) -> Mapping[str, str]:
         """The fields of an URL-encoded body. Raises BodyError."""
         return parse_form(self.body)
 
-    @cached_property
-    def _by_name(self) -> dict[str, tuple[str, ...]]:
+    @_Once
+    def by_name(self) -> dict[str, tuple[str, ...]]:
+        """The values of every header by its name in lower case."""
         found: dict[str, tuple[str, ...]] = {}
         for name, value in self.headers:
             key = name.lower()
             found[key] = (*found[key], value) if key in found else (value,)
         return found
 
-    @cached_property
+    @_Once
     def _query(self) -> tuple[tuple[str, str], ...]:
         try:
             query = urlsplit(self.url).query

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from functools import cached_property
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from hub.webhooks.reference import MaybeReference, Reference, References
-from hub.webhooks.scheme import Hash, Model, Scheme, tolerance_of
+from hub.webhooks.reference import Joined, MaybeReference, Ref, Reference, Texts
+from hub.webhooks.scheme import Hash, Model, Scheme, Signed, StandardScheme, tolerance_of
 
 _DURATION = re.compile(r"([1-9][0-9]{0,6})([smhd])\Z")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -33,40 +34,66 @@ class When(Model):
 
     @model_validator(mode="after")
     def _says_something(self) -> When:
-        if not (self.json_ or self.query or self.header):
-            raise ValueError("a handshake needs json, query or header to be recognised by")
+        if not (self.json_ or self.query or self.header or self.method in ("HEAD", "OPTIONS")):
+            raise ValueError("a handshake needs json, query, header or the method HEAD or OPTIONS to be recognised by")
         return self
 
 
 class Respond(Model):
-    """The answer to a handshake: a text, or a JSON object whose strings are references or computed names."""
+    """The answer to a handshake: a text, or a JSON object whose strings are references or computed names.
+
+    The values of `headers` are references or computed names, too.
+    """
 
     status: int = Field(default=200, ge=200, le=299)
     type: str = "text/plain"
     text: str | None = None
     json_: dict[str, Any] | None = Field(default=None, alias="json")
+    headers: dict[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$")], str] = Field(default_factory=dict)
 
 
 class Handshake(Model):
-    """A request by which a provider checks the endpoint, and its answer."""
+    """A request by which a provider checks the endpoint, and its answer.
+
+    `again`: the provider asks again later. Without a word only those do that prove who they are; any other handshake is
+    closed once the source is confirmed, so that no stranger can have anything echoed.
+    """
 
     when: When
     require_verified: bool = True
+    again: bool | None = None
     token: MaybeReference = None
     """Where the request carries the source's secret in clear, if that is how it proves itself."""
     compute: dict[str, Compute] = Field(default_factory=dict)
     respond: Respond
 
+    @property
+    def is_once(self) -> bool:
+        """Whether it is closed by its first success."""
+        return not (self.require_verified if self.again is None else self.again)
+
 
 class EventRule(Model):
-    """Where the event's type, id and time stand; `split` names the array of a batch."""
+    """Where the event's type, id and time stand; `split` names the arrays of a batch.
 
-    type: References = ()
-    id: References = ()
-    time: References = ()
-    split: str | None = None
-    delivery: References = ()
+    A path of `split` may hold `*` for every item of a list, and `.` is the body itself. With `split_content` only
+    bodies of these content types are batches.
+    """
+
+    type: Texts = ()
+    id: Texts = ()
+    time: Texts = ()
+    split: tuple[str, ...] = ()
+    split_content: tuple[str, ...] = ()
+    base64: str | None = None
+    """A path in an event's data whose text is base64: the data has it decoded, to JSON where it is JSON."""
+    delivery: Texts = ()
     """The id of a whole batch; without `split` it is the event's id."""
+
+    @field_validator("split", "split_content", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else () if value is None else value
 
 
 class DedupeRule(Model):
@@ -93,6 +120,23 @@ class Rules(Model):
     handshake: tuple[Handshake, ...] = ()
     event: EventRule = EventRule()
     dedupe: DedupeRule = DedupeRule()
+
+    @property
+    def delivery(self) -> tuple[Ref | Joined, ...]:
+        """Where the id of a whole delivery may stand."""
+        return self.event.delivery or (() if self.event.split else self.event.id)
+
+    @cached_property
+    def signed_once(self) -> bool:
+        """Whether the signed bytes of two deliveries always differ: by an id, a time or a promise."""
+        if self.dedupe.unique_body or isinstance(self.verify, StandardScheme):
+            return True
+        if not isinstance(self.verify, Signed):
+            return False
+        signed = self.verify.signed
+        # A time may stand inside the signed body: a scheme with one that is not signed is refused.
+        timed = self.verify.timestamp is not None and self.verify.timestamp.required
+        return signed.has("id") or timed or any(signed.covers(ref) for ref in self.delivery)
 
     @model_validator(mode="after")
     def _remember_longer_than_the_window(self) -> Rules:

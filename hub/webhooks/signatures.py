@@ -2,42 +2,41 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from hub.types import Id, Micros
-from hub.webhooks.reference import Ref, Rejected, scalar_text, text_bytes
+from hub.webhooks.places import MAX_SIGNATURES, read_header, read_items, split_items
+from hub.webhooks.reference import Ref, Rejected, scalar_text, text_bytes, walk
 from hub.webhooks.request import WebhookRequest
 from hub.webhooks.scheme import (
+    DigestScheme,
+    EcdsaScheme,
     Ed25519Scheme,
     HmacScheme,
-    Place,
     SignatureAt,
-    Signed,
     StandardScheme,
     TokenScheme,
 )
-from hub.webhooks.secrets import (
-    Key,
-    SecretValue,
-    decode_plain,
-    decode_standard,
-    from_base64,
-    from_base64url,
-    from_hex,
-    usable,
-)
+from hub.webhooks.secrets import Key, SecretValue, decode_plain, decode_public, decode_standard, from_base64, usable
+from hub.webhooks.signed import DECODE, SignedString, read_signed
 from hub.webhooks.timestamp import read_timestamp
 
-MAX_SIGNATURES = 16
-MAX_TEXT = 8_192
 NO_USABLE_KEY = "no usable secret is configured: none is set, or all are empty, expired or malformed"
+MAX_TOKENS = 1_000
 NO_MATCH = "the signature does not match"
-_DECODE = {"hex": from_hex, "base64": from_base64, "base64url": from_base64url}
+
+_WHAT = "the signature"
+_CURVES = {"P-256": "secp256r1", "P-384": "secp384r1"}
+_HASHES = {"sha256": SHA256, "sha384": SHA384}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +54,7 @@ def prove_hmac(
     """Check an HMAC over the scheme's signed string."""
     keys = _keys(usable(secrets, now, decode_plain(scheme.secret_encoding)))
     signatures = read_signatures(scheme.signature, request)
-    signed, timestamp = signed_bytes(scheme, request)
-    return Proof(_match_hmac(keys, signatures, signed, scheme.hash), signed, timestamp)
+    return _proof(read_signed(scheme, request), lambda signed: _try_hmac(keys, signatures, signed, scheme.hash))
 
 
 def prove_ed25519(
@@ -65,8 +63,25 @@ def prove_ed25519(
     """Check an ed25519 signature over the scheme's signed string."""
     keys = _keys(usable(secrets, now, decode_plain(scheme.secret_encoding)))
     signatures = read_signatures(scheme.signature, request)
-    signed, timestamp = signed_bytes(scheme, request)
-    return Proof(_match_ed25519(keys, signatures, signed), signed, timestamp)
+    return _proof(read_signed(scheme, request), lambda signed: _try_ed25519(keys, signatures, signed))
+
+
+def prove_ecdsa(
+    scheme: EcdsaScheme, request: WebhookRequest, secrets: Sequence[SecretValue], now: Micros | None
+) -> Proof:
+    """Check an ECDSA signature over the scheme's signed string."""
+    keys = _keys(usable(secrets, now, decode_public))
+    signatures = read_signatures(scheme.signature, request)
+    return _proof(read_signed(scheme, request), lambda signed: _try_ecdsa(keys, signatures, signed, scheme))
+
+
+def prove_digest(
+    scheme: DigestScheme, request: WebhookRequest, secrets: Sequence[SecretValue], now: Micros | None
+) -> Proof:
+    """Check a plain hash of the secret and the signed string."""
+    keys = _keys(usable(secrets, now, decode_plain("utf8")))
+    signatures = read_signatures(scheme.signature, request)
+    return _proof(read_signed(scheme, request), lambda signed: _try_digest(keys, signatures, signed, scheme.hash))
 
 
 def prove_standard(
@@ -74,12 +89,12 @@ def prove_standard(
 ) -> Proof:
     """Check Standard Webhooks: symmetric secrets count for `v1` only, public keys for `v1a` only."""
     keys = _keys(usable(secrets, now, decode_standard))
-    ident = _header(request, f"{scheme.prefix}-id")
+    ident = read_header(request, f"{scheme.prefix}-id")
     if "." in ident:
         raise Rejected("the id holds a full stop, which separates the signed parts")
-    stamp = _header(request, f"{scheme.prefix}-timestamp")
+    stamp = read_header(request, f"{scheme.prefix}-timestamp")
     timestamp = read_timestamp(stamp, "s")
-    listed = _items(_header(request, f"{scheme.prefix}-signature"), " ")
+    listed = split_items(read_header(request, f"{scheme.prefix}-signature"), " ")
     signed = text_bytes(ident) + b"." + stamp.encode("ascii") + b"." + request.body
     symmetric, public = [key for key in keys if not key.public], [key for key in keys if key.public]
     found = _try_hmac(symmetric, _decoded(listed, "v1,", from_base64), signed, "sha256")
@@ -94,14 +109,16 @@ def prove_token(
 ) -> Proof:
     """Compare a token sent in clear with every secret."""
     keys = _keys(usable(secrets, now, decode_plain("utf8")))
-    (sent,) = _places(scheme.token, request, "the token", most=1)
+    if scheme.items is not None:
+        return Proof(_match_items(keys, scheme, request))
+    (sent,) = read_items(scheme.token, request, "the token", most=1)
     return Proof(_match_secret(keys, text_bytes(sent), "the token does not match"))
 
 
 def prove_basic(request: WebhookRequest, secrets: Sequence[SecretValue], now: Micros | None) -> Proof:
     """Compare HTTP basic credentials with every secret of the form `user:password`."""
     keys = [key for key in _keys(usable(secrets, now, decode_plain("utf8"))) if b":" in key.value]
-    header = _header(request, "authorization")
+    header = read_header(request, "authorization")
     scheme, _, encoded = header.partition(" ")
     if scheme.lower() != "basic":
         raise Rejected("the request carries no basic credentials")
@@ -114,60 +131,17 @@ def prove_basic(request: WebhookRequest, secrets: Sequence[SecretValue], now: Mi
 
 def read_signatures(place: SignatureAt, request: WebhookRequest) -> list[bytes]:
     """Return the signatures a request carries, decoded; undecodable ones are left out. Raises Rejected."""
-    items = _places(place, request, "the signature", most=MAX_SIGNATURES)
+    items = _in_places(place, request) if place.also else read_items(place, request, _WHAT, most=MAX_SIGNATURES)
     if place.pick == "one" and len(items) > 1:
         raise Rejected(f"the request carries {len(items)} signatures where one is expected")
-    return _decoded(items, "", _DECODE[place.encoding])
+    return _decoded(items, "", DECODE[place.encoding])
 
 
-def signed_bytes(scheme: Signed, request: WebhookRequest) -> tuple[bytes, Micros | None]:
-    """Build the signed string and read its time. Raises Rejected."""
-    stamp = _timestamp_text(scheme, request)
-    ident = None if scheme.id is None else _places(scheme.id, request, "the id", most=1)[0]
-    timestamp = None
-    if scheme.timestamp is not None and stamp is not None:
-        timestamp = read_timestamp(stamp, scheme.timestamp.unit)
-    return scheme.signed.build(request, id=ident, timestamp=stamp), timestamp
-
-
-def _timestamp_text(scheme: Signed, request: WebhookRequest) -> str | None:
-    place = scheme.timestamp
-    if place is None or (not place.required and place.source.read(request) is None):
-        return None
-    return _places(place, request, "the timestamp", most=1)[0]
-
-
-def _header(request: WebhookRequest, name: str) -> str:
-    return _text(Ref("header", name), request, f"the header {name}")
-
-
-def _text(ref: Ref, request: WebhookRequest, what: str) -> str:
-    text = scalar_text(ref.demand(request, what))
-    if not text:
-        raise Rejected(f"{what} is missing")
-    if len(text) > MAX_TEXT:
-        raise Rejected(f"{what} is longer than {MAX_TEXT} characters")
-    return text
-
-
-def _places(place: Place, request: WebhookRequest, what: str, *, most: int) -> list[str]:
-    """Read the items of a place that carry its prefix, without it; at least one and at most `most`."""
-    text = _text(place.source, request, what)
-    items = _items(text, place.separator) if place.separator else [text]
-    chosen = [item[len(place.prefix) :] for item in items if item.startswith(place.prefix)]
-    chosen = [item for item in chosen if item]
-    if not chosen:
-        raise Rejected(f"{what} is missing or not of the form expected")
-    if len(chosen) > most:
-        raise Rejected(f"{what} comes {len(chosen)} times in one value, at most {most} allowed")
-    return chosen
-
-
-def _items(text: str, separator: str) -> list[str]:
-    items = [item.strip(" ") for item in text.split(separator)]
-    if len(items) > 2 * MAX_SIGNATURES:
-        raise Rejected(f"the request carries {len(items)} signatures")
-    return [item for item in items if item]
+def _in_places(place: SignatureAt, request: WebhookRequest) -> list[str]:
+    """The items of every place that holds something; of the first one where none does, which is then refused."""
+    places = [place, *(place.model_copy(update={"source": ref}) for ref in place.also)]
+    found = [one for one in places if one.source.read(request) is not None] or [place]
+    return [item for one in found for item in read_items(one, request, _WHAT, most=MAX_SIGNATURES)]
 
 
 def _decoded(items: list[str], prefix: str, decode: Callable[[str], bytes]) -> list[bytes]:
@@ -187,18 +161,13 @@ def _keys(keys: list[Key]) -> list[Key]:
     return keys
 
 
-def _match_hmac(keys: list[Key], signatures: list[bytes], signed: bytes, hash_name: str) -> Id:
-    found = _try_hmac(keys, signatures, signed, hash_name)
-    if found is None:
-        raise Rejected(NO_MATCH)
-    return found
-
-
-def _match_ed25519(keys: list[Key], signatures: list[bytes], signed: bytes) -> Id:
-    found = _try_ed25519(keys, signatures, signed)
-    if found is None:
-        raise Rejected(NO_MATCH)
-    return found
+def _proof(said: SignedString, find: Callable[[bytes], Id | None]) -> Proof:
+    """Look for the string that a signature fits."""
+    for signed in said.candidates:
+        found = find(signed)
+        if found is not None:
+            return Proof(found, signed, said.timestamp)
+    raise Rejected(NO_MATCH)
 
 
 def _try_hmac(keys: list[Key], signatures: list[bytes], signed: bytes, hash_name: str) -> Id | None:
@@ -211,6 +180,36 @@ def _try_hmac(keys: list[Key], signatures: list[bytes], signed: bytes, hash_name
             if hmac.compare_digest(expected, signature) and found is None:
                 found = key.id
     return found
+
+
+def _try_digest(keys: list[Key], signatures: list[bytes], signed: bytes, hash_name: str) -> Id | None:
+    found: Id | None = None
+    for key in keys:
+        expected = hashlib.new(hash_name, key.value + signed).digest()
+        for signature in signatures:
+            if hmac.compare_digest(expected, signature) and found is None:
+                found = key.id
+    return found
+
+
+def _try_ecdsa(keys: list[Key], signatures: list[bytes], signed: bytes, scheme: EcdsaScheme) -> Id | None:
+    found: Id | None = None
+    for key in keys:
+        for signature in signatures:
+            if _ecdsa_holds(key.value, signature, signed, scheme) and found is None:
+                found = key.id
+    return found
+
+
+def _ecdsa_holds(der: bytes, signature: bytes, signed: bytes, scheme: EcdsaScheme) -> bool:
+    try:
+        public = load_der_public_key(der)
+        if not isinstance(public, EllipticCurvePublicKey) or public.curve.name != _CURVES[scheme.curve]:
+            return False
+        public.verify(signature, signed, ECDSA(_HASHES[scheme.hash]()))
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError):
+        return False
+    return True
 
 
 def _try_ed25519(keys: list[Key], signatures: list[bytes], signed: bytes) -> Id | None:
@@ -228,6 +227,17 @@ def _ed25519_holds(public: bytes, signature: bytes, signed: bytes) -> bool:
     except (InvalidSignature, ValueError):
         return False
     return True
+
+
+def _match_items(keys: list[Key], scheme: TokenScheme, request: WebhookRequest) -> Id:
+    """Every item must carry a token that matches; which of several secrets it was is told of the first."""
+    what = f"the items of {scheme.items}"
+    items = Ref("json", scheme.items or "").demand(request, what)
+    if not isinstance(items, list) or not 0 < len(items) <= MAX_TOKENS:
+        raise Rejected(f"{what} are not a list of 1 to {MAX_TOKENS}")
+    sent = [scalar_text(walk(item, scheme.token.source.name)) or "" for item in items]
+    found = [_match_secret(keys, token.encode("utf-8", "surrogatepass"), "a token does not match") for token in sent]
+    return found[0]
 
 
 def _match_secret(keys: list[Key], sent: bytes, refusal: str) -> Id:

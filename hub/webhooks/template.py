@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Annotated, Any
 
 from pydantic import PlainValidator
 
-from hub.webhooks.reference import Ref, Rejected, parse_ref, scalar_text, text_bytes
+from hub.webhooks.body import BodyError, parse_pairs
+from hub.webhooks.reference import Joined, Ref, Rejected, parse_ref, scalar_text, text_bytes
 from hub.webhooks.request import WebhookRequest
 
-PLAIN_SLOTS = ("body", "url", "method", "id", "timestamp")
-REFERENCE_SLOTS = ("header", "query", "json")
+PLAIN_SLOTS = ("body", "payload", "form", "url", "method", "id", "timestamp")
+"""`payload` is the body, of a form its field `payload`; `form` are the fields sorted and joined, if it is one."""
+REFERENCE_SLOTS = ("header", "query", "json", "form")
+_IN_BODY = frozenset({"body", "payload", "form"})
+_COVERS = {"json": _IN_BODY, "root": _IN_BODY, "form": frozenset({"body", "form"}), "query": frozenset({"url"})}
+_NONE: frozenset[str] = frozenset()
+_NOTHING: Mapping[str, bytes] = MappingProxyType({})
 _SLOT = re.compile(r"\{([^{}]*)\}")
 
 
@@ -43,32 +50,64 @@ class Template:
         """Whether a plain slot of this name is part of the signed string."""
         return name in self.plain
 
-    def covers(self, ref: Ref) -> bool:
+    def covers(self, ref: Ref | Joined) -> bool:
         """Whether the signature protects what `ref` points at."""
-        inside_body = ref.kind in ("json", "form") and self.has("body")
-        return inside_body or any(slot.ref == ref for slot in self.slots())
+        if isinstance(ref, Joined):
+            return all(self.covers(part) for part in ref.refs())
+        return bool(_COVERS.get(ref.kind, _NONE) & self.plain) or any(slot.ref == ref for slot in self.slots())
 
-    def build(self, request: WebhookRequest, *, id: str | None, timestamp: str | None) -> bytes:
-        """Join the signed bytes; raises Rejected when a value is missing or could shift a border."""
+    def build(
+        self, request: WebhookRequest, *, id: str | None, timestamp: str | None, known: Mapping[str, bytes] = _NOTHING
+    ) -> bytes:
+        """Join the signed bytes; raises Rejected when a value is missing or could shift a border.
+
+        `known` holds the bytes of slots that the request alone does not settle, such as a URL written otherwise.
+        """
         return b"".join(
-            part if isinstance(part, bytes) else _fill(part, request, id=id, timestamp=timestamp) for part in self.parts
+            [part if isinstance(part, bytes) else _fill(part, request, id, timestamp, known) for part in self.parts]
         )
 
 
-def _fill(slot: Slot, request: WebhookRequest, *, id: str | None, timestamp: str | None) -> bytes:
-    if slot.name == "body":
-        return request.body
-    if slot.name == "method":
-        return text_bytes(request.method.upper())
-    if slot.name == "url":
-        return text_bytes(request.url)
+def _fill(
+    slot: Slot, request: WebhookRequest, id: str | None, timestamp: str | None, known: Mapping[str, bytes]
+) -> bytes:
+    if slot.ref is None and slot.name in _WHOLE:
+        return known[slot.name] if slot.name in known else _WHOLE[slot.name](request)
     value = _value(slot, request, id=id, timestamp=timestamp)
     if value is None:
         raise Rejected(f"the signed {slot.name} is missing")
-    filled = text_bytes(value)
+    inside_body = slot.ref is not None and slot.ref.kind in ("json", "form")
+    filled = value.encode("utf-8", "surrogatepass") if inside_body else text_bytes(value)
     if slot.until and slot.until in filled:
         raise Rejected(f"the signed {slot.name} holds {slot.until.decode('latin-1')!r}, which ends it")
     return filled
+
+
+def _payload(request: WebhookRequest) -> bytes:
+    if not request.is_form:
+        return request.body
+    text = Ref("form", "payload").demand(request, "the signed payload")
+    if not isinstance(text, str):
+        raise Rejected("the form has no field named payload")
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _fields(request: WebhookRequest) -> bytes:
+    """Every pair of a form once, sorted, name and value joined without anything between them."""
+    try:
+        pairs = sorted(set(parse_pairs(request.body))) if request.is_form else []
+    except BodyError as error:
+        raise Rejected(f"the signed form cannot be read: {error.detail}") from None
+    return "".join(name + value for name, value in pairs).encode("utf-8", "surrogatepass")
+
+
+_WHOLE: dict[str, Callable[[WebhookRequest], bytes]] = {
+    "body": lambda request: request.body,
+    "payload": _payload,
+    "form": _fields,
+    "method": lambda request: text_bytes(request.method.upper()),
+    "url": lambda request: text_bytes(request.url),
+}
 
 
 def _value(slot: Slot, request: WebhookRequest, *, id: str | None, timestamp: str | None) -> str | None:

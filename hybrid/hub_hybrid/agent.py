@@ -17,7 +17,7 @@ from hub.runtime.commands import Command, apply
 from hub.store import stream
 from hub.store.base import Store, Tx
 from hub.store.stream import Stream
-from hub.types import Actor, Id, Scope, now_us
+from hub.types import ID_PATTERN, Actor, Id, Scope, now_us
 from hub.version import __version__
 from pydantic import BaseModel, ValidationError
 
@@ -43,7 +43,7 @@ M = TypeVar("M", bound=BaseModel)
 PAGE = 200
 TRIES = 5
 GOODBYE_S = 2.0
-_ID = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
+_ID = re.compile(ID_PATTERN)
 
 
 class SessionLost(Exception):

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from hub_hybrid.protocol import Digest
 
-PLANE_RUNS = PlaneRun.__table__  # type: ignore[attr-defined]
+PLANE_RUNS = PlaneRun.__table__
 _DAY = 86_400 * SECOND
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from hub_hybrid.protocol import Answered, EventOut, RunOut
 
-OUTCOMES = CommandOutcome.__table__  # type: ignore[attr-defined]
+OUTCOMES = CommandOutcome.__table__
 RUN_FIELDS = tuple(name for name, level in catalog.CATALOG["hub.run.created"].items() if level == "metadata")
 
 

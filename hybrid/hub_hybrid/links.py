@@ -9,15 +9,15 @@ from urllib.parse import urlsplit
 
 from hub.errors import ConflictError, NotFoundError, RefusedError, UsageError
 from hub.runtime.commands import Command, Op
+from hub.settings import is_loopback
 from hub.store import events, leaders, stream
 from hub.store.base import Tx
 from hub.store.tables import Link
 from hub.types import Id, Scope, new_id
-from hub.web.hosts import is_loopback
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select, update
 
-LINKS = Link.__table__  # type: ignore[attr-defined]
+LINKS = Link.__table__
 _FRESH = {
     "plane_epoch": "", "acked_seq": None, "command_cursor": 0, "fence": 0, "status": "connecting", "last_error": "",
     "last_contact_at": None, "disconnected_at": None, "level": "metadata",

@@ -13,7 +13,7 @@ from hub.types import SECOND, Id, Scope
 from sqlalchemy import select, update
 
 from hub_hybrid.protocol import MAX_COMMANDS, CommandOut, Commands
-from hub_hybrid.replica import COMMANDS, RUNS, SITES, fenced, locked
+from hub_hybrid.replica import COMMANDS, RUNS, SITES, fenced, locked, older
 
 OPS = frozenset({"run.cancel", "run.pause", "run.resume"})
 """What a plane may ask for, and all that a site obeys."""
@@ -112,6 +112,8 @@ def deliver(tx: Tx, site_row: Id, fence: int, after: int) -> Commands:
     Answered ones too: a site that was restored from a backup may have lost what it did, and asks from further back.
     """
     site = fenced(tx, site_row, fence)
+    if after > site["command_delivered"]:
+        raise older(site)  # else new commands would take positions that the site has passed
     query = select(COMMANDS).where(
         COMMANDS.c.site_row == site_row, COMMANDS.c.seq > after, COMMANDS.c.withdrawn_at.is_(None),
     )  # fmt: skip

@@ -34,7 +34,7 @@ from hub_hybrid.protocol import (
     SnapshotPart,
 )
 
-TOKENS = ApiToken.__table__  # type: ignore[attr-defined]
+TOKENS = ApiToken.__table__
 MAX_BODY = MAX_BYTES + 65_536
 """A batch of the largest size with its envelope."""
 MAX_SNAPSHOT = 4 * MAX_BYTES

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from hub.hookspecs import hookimpl
@@ -48,9 +48,3 @@ def hub_shutdown(ctx: Context, reason: str) -> None:  # noqa: ARG001 - the hook'
 def hub_commands() -> Iterable[Op]:
     """Operations on links and sites."""
     return [*links.OPS, *sites.OPS]
-
-
-@hookimpl
-def hub_cli() -> Mapping[str, str]:
-    """`hub cloud` at a site, `hub sites` at a plane."""
-    return {"cloud": "hub_hybrid.cli.cloud:app", "sites": "hub_hybrid.cli.sites:app"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import uuid
 from collections.abc import Mapping
 from typing import Any, Literal, cast
@@ -29,12 +30,15 @@ from hub_hybrid.protocol import (
     SnapshotPart,
 )
 
-SITES = PlaneSite.__table__  # type: ignore[attr-defined]
-EVENTS = PlaneEvent.__table__  # type: ignore[attr-defined]
-RUNS = PlaneRun.__table__  # type: ignore[attr-defined]
-COMMANDS = PlaneCommand.__table__  # type: ignore[attr-defined]
+SITES = PlaneSite.__table__
+EVENTS = PlaneEvent.__table__
+RUNS = PlaneRun.__table__
+COMMANDS = PlaneCommand.__table__
 
 Row = Mapping[str, Any]
+
+_FORGOTTEN = 2**32
+"""More sessions than can have begun since a backup."""
 
 
 class SiteRemoved(HubError):
@@ -127,10 +131,19 @@ def restored(tx: Tx, site: Row) -> dict[str, Any]:
     The site then asks for all commands again and answers those it knows from its own record.
     """
     values: dict[str, Any] = {
-        "plane_epoch": str(uuid.uuid4()), "fence": site["fence"] + 1, "command_delivered": site["command_head"],
+        "plane_epoch": str(uuid.uuid4()), "fence": unused_fence(site["fence"]),
+        "command_delivered": site["command_head"],
     }  # fmt: skip
     tx.conn.execute(update(SITES).where(SITES.c.id == site["id"]).values(**values))
     return values
+
+
+def unused_fence(fence: int) -> int:
+    """A fence that no session has had, given that of a backup.
+
+    The next number is that of the first session after the backup: it would go on, though what it relies on is lost.
+    """
+    return fence + _FORGOTTEN + secrets.randbelow(_FORGOTTEN)
 
 
 def fenced(tx: Tx, site_row: Id, fence: int) -> dict[str, Any]:
@@ -139,6 +152,11 @@ def fenced(tx: Tx, site_row: Id, fence: int) -> dict[str, Any]:
     if site["fence"] != fence:
         raise ConflictError("a newer session of this site has begun", code="stale-session", fence=site["fence"])
     return site
+
+
+def older(site: Row) -> ConflictError:
+    """What a session hears that relies on more than the plane holds; `was_restored` then sees it in its next hello."""
+    return ConflictError("the plane is an older copy of itself", code="gap", acked_seq=site["acked_seq"])
 
 
 def ingest(tx: Tx, site_row: Id, fence: int, batch: Batch) -> Acked:
@@ -253,6 +271,8 @@ def snapshot(tx: Tx, site_row: Id, fence: int, part: SnapshotPart) -> Acked:
 def heartbeat(tx: Tx, site_row: Id, fence: int, beat: Heartbeat) -> Beat:
     """Note that the site is there, by the plane's own clock."""
     site = fenced(tx, site_row, fence)
+    if beat.acked_seq > site["acked_seq"]:
+        raise older(site)
     _save(tx, site, status=beat.model_dump())
     return Beat(server_time=tx.now)
 

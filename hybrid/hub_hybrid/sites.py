@@ -10,15 +10,14 @@ from hub.errors import ConflictError
 from hub.runtime.commands import Command, Op
 from hub.store.base import Tx
 from hub.store.tables import ApiToken
-from hub.types import new_id
+from hub.types import ID_PATTERN, new_id
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select, update
 
 from hub_hybrid import orders, replica
 from hub_hybrid.replica import SITES
 
-TOKENS = ApiToken.__table__  # type: ignore[attr-defined]
-_ID = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+TOKENS = ApiToken.__table__
 
 
 class CreateSite(BaseModel):
@@ -33,14 +32,14 @@ class SiteCommand(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     op: Literal["run.cancel", "run.pause", "run.resume"]
-    run_id: str = Field(pattern=_ID)
+    run_id: str = Field(pattern=ID_PATTERN)
 
 
 class Withdraw(BaseModel):
     """Which command is taken back."""
 
     model_config = ConfigDict(extra="forbid")
-    command_id: str = Field(pattern=_ID)
+    command_id: str = Field(pattern=ID_PATTERN)
 
 
 class Nothing(BaseModel):

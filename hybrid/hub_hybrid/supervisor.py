@@ -18,7 +18,7 @@ from hub.runtime import process
 from hub.settings import Settings
 from hub.store import leaders
 from hub.store.base import Listener, Store
-from hub.types import Id, new_id
+from hub.types import Id
 
 from hub_hybrid import exchange, links
 from hub_hybrid.agent import Agent, LinkRefused, SessionLost
@@ -54,7 +54,7 @@ class Worker:
         self._pace = pace
         self._lock_name = links.lock_name(link["id"])
         # Names the process, so that the sweeper gives the lock back when it dies.
-        self._holder = f"{process.identity()}#{new_id()}"
+        self._holder = process.holder()
         self._leads_until = 0.0
         self._next_beat = 0.0
         self._rng = Random()  # noqa: S311 - spreads load

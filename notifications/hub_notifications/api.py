@@ -4,18 +4,29 @@ from __future__ import annotations
 
 from typing import Any, Literal, cast
 
-from hub.errors import NotFoundError
+from hub.runtime import contributed
 from hub.runtime.commands import Command, apply
 from hub.types import rfc3339
 from hub.web.api.fields import NoBody, NoQuery
 from hub.web.api.op import Api, Call
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from hub_notifications import records
+from hub_notifications import channels, firing, notices, schemes
 from hub_notifications.address import check_allowed
+from hub_notifications.reach import reach_of
 
 api = Api()
-_TIMES = ("created_at", "updated_at", "resolved_at", "due_at", "started_at", "ended_at")
+_TIMES = (
+    "created_at",
+    "updated_at",
+    "resolved_at",
+    "due_at",
+    "started_at",
+    "ended_at",
+    "last_at",
+    "acknowledged_at",
+    "acknowledged_until",
+)
 
 
 class Paging(BaseModel):
@@ -37,14 +48,62 @@ class DeliveryQuery(Paging):
     """Which attempts."""
 
     alert_id: str | None = Field(None, max_length=36)
+    status: Literal["pending", "sending", "sent", "failed", "dead", "merged"] | None = None
+
+
+class AckIn(BaseModel):
+    """For how long somebody looks after it, and who if it is not the caller."""
+
+    model_config = ConfigDict(extra="forbid")
+    for_s: int = Field(86_400, ge=60, le=31 * 86_400)
+    by: str = Field("", max_length=200)
+
+
+class Acked(BaseModel):
+    """Who looks after it."""
+
+    id: str
+    by: str
+
+
+class Retried(BaseModel):
+    """The attempt that is planned."""
+
+    id: str
+    channel: str
+    attempt: int
+
+
+class OccurrenceOut(BaseModel):
+    """One time that it happened."""
+
+    id: str
+    title: str
+    run_id: str | None
+    run_name: str
+    at: str
+
+
+class OccurrenceList(BaseModel):
+    """The last times."""
+
+    items: list[OccurrenceOut]
+    next_cursor: str | None = None
 
 
 class ChannelIn(BaseModel):
-    """A new channel; its address is never given back."""
+    """A new channel, by its address or by its scheme and fields; neither is given back."""
 
     model_config = ConfigDict(extra="forbid")
     name: str = Field(max_length=63)
-    address: SecretStr = Field(max_length=4096)
+    address: SecretStr | None = Field(None, max_length=4096)
+    scheme: str | None = Field(None, max_length=31)
+    fields: dict[str, SecretStr] = Field({}, max_length=50)
+    tags: list[str] = Field(default=[], max_length=20)
+    rate: int = Field(30, ge=1, le=6_000)
+    burst: int = Field(10, ge=1, le=1_000)
+    title_template: str = Field("", max_length=20_000)
+    body_template: str = Field("", max_length=20_000)
 
 
 class ChannelChange(BaseModel):
@@ -53,6 +112,11 @@ class ChannelChange(BaseModel):
     model_config = ConfigDict(extra="forbid")
     address: SecretStr | None = Field(None, max_length=4096)
     enabled: bool | None = None
+    tags: list[str] | None = Field(default=None, max_length=20)
+    rate: int | None = Field(default=None, ge=1, le=6_000)
+    burst: int | None = Field(default=None, ge=1, le=1_000)
+    title_template: str | None = Field(None, max_length=20_000)
+    body_template: str | None = Field(None, max_length=20_000)
 
 
 class Done(BaseModel):
@@ -76,6 +140,9 @@ class ChannelOut(BaseModel):
     name: str
     label: str
     scheme: str
+    tags: list[str]
+    rate: int
+    burst: int
     enabled: bool
     disabled_reason: str
     created_at: str
@@ -93,14 +160,25 @@ class AlertOut(BaseModel):
     title: str
     body: str
     run_id: str | None
+    labels: dict[str, Any]
+    context: dict[str, Any]
+    count: int
     created_at: str
+    last_at: str
     resolved_at: str | None
+    acknowledged_at: str | None
+    acknowledged_until: str | None
+    acknowledged_by: str
 
 
 class DeliveryOut(BaseModel):
     """One attempt."""
 
     id: str
+    notification_id: str
+    reason: str | None
+    title: str
+    merged_into: str | None
     alert_id: str
     channel_id: str
     channel: str | None
@@ -138,22 +216,24 @@ class DeliveryPage(BaseModel):
 def list_channels(call: Call[NoBody, Paging]) -> ChannelPage:
     """List channels, newest first; never their addresses."""
     with call.store.read() as tx:
-        found = records.list_channels(tx, call.scope, limit=call.query.limit, cursor=call.query.cursor)
+        found = channels.listed(tx, call.scope, limit=call.query.limit, cursor=call.query.cursor)
     return ChannelPage(items=[_out(ChannelOut, row) for row in found.items], next_cursor=found.next_cursor)
 
 
 @api.op("POST", "/api/v1/channels", scope="channels:write", body=ChannelIn, out=Done, status=201)
 def add_channel(call: Call[ChannelIn, NoQuery]) -> Done:
-    """Add a channel."""
-    check_allowed(call.body.address.get_secret_value().strip(), call.services.settings.alerts_schemes)
-    return Done(**_apply(call, "channel.add", "", {"name": call.body.name, "address": call.body.address}))
+    """Add a channel, by an address or by a scheme and its fields."""
+    address = schemes.address_of(call.body.address, call.body.scheme, call.body.fields)
+    _check_allowed(call, address)
+    given = call.body.model_dump(exclude={"scheme", "fields"})
+    return Done(**_apply(call, "channel.add", "", {**given, "address": SecretStr(address)}))
 
 
 @api.op("PATCH", "/api/v1/channels/{channel}", scope="channels:write", body=ChannelChange, out=Done)
 def change_channel(call: Call[ChannelChange, NoQuery]) -> Done:
-    """Give a channel another address, or switch it on or off."""
+    """Give a channel another address or texts of its own, or switch it on or off."""
     if call.body.address is not None:
-        check_allowed(call.body.address.get_secret_value().strip(), call.services.settings.alerts_schemes)
+        _check_allowed(call, call.body.address.get_secret_value())
     return Done(**_apply(call, "channel.update", call.path["channel"], call.body.model_dump(exclude_none=True)))
 
 
@@ -174,7 +254,7 @@ def list_alerts(call: Call[NoBody, AlertQuery]) -> AlertPage:
     """List alerts, newest first."""
     query = call.query
     with call.store.read() as tx:
-        found = records.list_alerts(
+        found = firing.list_alerts(
             tx, call.scope, status=query.status, run_id=query.run_id, limit=query.limit, cursor=query.cursor
         )
     return AlertPage(items=[_out(AlertOut, row) for row in found.items], next_cursor=found.next_cursor)
@@ -184,10 +264,35 @@ def list_alerts(call: Call[NoBody, AlertQuery]) -> AlertPage:
 def show_alert(call: Call[NoBody, NoQuery]) -> AlertOut:
     """Show an alert."""
     with call.store.read() as tx:
-        row = records.find_alert(tx, call.scope, call.path["alert_id"])
-    if row is None:
-        raise NotFoundError("there is no such alert", hint="`hub alerts ls` lists them.")
+        row = firing.find(tx, call.scope, call.path["alert_id"])
     return cast(AlertOut, _out(AlertOut, row))
+
+
+@api.op("POST", "/api/v1/alerts/{alert_id}/acknowledge", scope="alerts:write", body=AckIn, out=Acked)
+def acknowledge(call: Call[AckIn, NoQuery]) -> Acked:
+    """Say that somebody looks after an alert: it is neither repeated nor escalated. 409 when it is over."""
+    return Acked(**_apply(call, "alert.acknowledge", call.path["alert_id"], call.body.model_dump()))
+
+
+@api.op("DELETE", "/api/v1/alerts/{alert_id}/acknowledge", scope="alerts:write", status=204)
+def unacknowledge(call: Call[NoBody, NoQuery]) -> None:
+    """Take an acknowledgement back."""
+    _apply(call, "alert.unacknowledge", call.path["alert_id"], {})
+
+
+@api.op("POST", "/api/v1/alerts/{alert_id}/resolve", scope="alerts:write", status=204)
+def resolve_alert(call: Call[NoBody, NoQuery]) -> None:
+    """Say by hand that an alert is over. 409 when it was already."""
+    _apply(call, "alert.end", call.path["alert_id"], {})
+
+
+@api.op("GET", "/api/v1/alerts/{alert_id}/occurrences", scope="alerts:read", out=OccurrenceList)
+def list_occurrences(call: Call[NoBody, NoQuery]) -> OccurrenceList:
+    """List the last hundred times that it happened, newest first."""
+    with call.store.read() as tx:
+        alert = firing.find(tx, call.scope, call.path["alert_id"])
+        rows = firing.occurrences(tx, alert["id"], limit=100)
+    return OccurrenceList(items=[_out(OccurrenceOut, row) for row in rows])
 
 
 @api.op("GET", "/api/v1/deliveries", scope="alerts:read", query=DeliveryQuery, out=DeliveryPage)
@@ -195,13 +300,25 @@ def list_deliveries(call: Call[NoBody, DeliveryQuery]) -> DeliveryPage:
     """List attempts to deliver, newest first."""
     query = call.query
     with call.store.read() as tx:
-        found = records.list_deliveries(tx, call.scope, alert_id=query.alert_id, limit=query.limit, cursor=query.cursor)
+        found = notices.list_deliveries(
+            tx, call.scope, alert_id=query.alert_id, status=query.status, limit=query.limit, cursor=query.cursor
+        )
     return DeliveryPage(items=[_out(DeliveryOut, row) for row in found.items], next_cursor=found.next_cursor)
+
+
+@api.op("POST", "/api/v1/deliveries/{delivery_id}/retry", scope="alerts:write", out=Retried, status=202)
+def retry_delivery(call: Call[NoBody, NoQuery]) -> Retried:
+    """Send once more what was given up. 409 for any other delivery."""
+    return Retried(**_apply(call, "delivery.retry", call.path["delivery_id"], {}))
+
+
+def _check_allowed(call: Call[Any, Any], address: str) -> None:
+    check_allowed(address.strip(), reach_of(call.services.settings), contributed.installed().channels)
 
 
 def _apply(call: Call[Any, Any], op: str, target: str, args: dict[str, Any]) -> dict[str, Any]:
     result = apply(call.store, Command(op, call.scope, target, args, call.command_id, "api")).result
-    return {name: value for name, value in result.items() if name in ("id", "name", "channel")}
+    return {name: value for name, value in result.items() if name in ("id", "name", "channel", "by", "attempt")}
 
 
 def _out(model: type[Any], row: dict[str, Any]) -> Any:

@@ -8,29 +8,39 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-from hub.errors import HubError, PermanentError, TransientError, UsageError
+from hub.channels import Sent
+from hub.errors import DeclinedError, HubError, PermanentError, TransientError, UsageError
+from hub.outbound.again import next_delay
+from hub.runtime import contributed
 from hub.settings import Settings
 from hub.store import events
 from hub.store.base import Store, Tx
-from hub.types import SECOND, Scope
+from hub.types import SECOND, Id, Micros, Scope
 from sqlalchemy import update
 
-from hub_notifications import records
+from hub_notifications import channels, firing, notices, templates
 from hub_notifications.address import check_allowed
-from hub_notifications.messages import Message, plain_message
+from hub_notifications.content import content
+from hub_notifications.links import with_links
+from hub_notifications.outgoing import outgoing
+from hub_notifications.outline import title_of
+from hub_notifications.reach import reach_of
 from hub_notifications.rules import AlertEvent
 from hub_notifications.send import TIMEOUT, send
+from hub_notifications.shapes import Rendered, shape_of
+from hub_notifications.texts import compose
 
 _BATCH = 16
 _SENDERS = 4
 _LEASE_S = TIMEOUT * (_BATCH / _SENDERS + 2)
 """Long enough for the last of a batch of which every attempt runs into its timeout."""
-_LONGEST_WAIT_S = 86_400.0
+LONGEST: Micros = 24 * 3600 * SECOND
+"""After that a message is too old to be brought."""
 _log = logging.getLogger("hub.alerts")
 
 
@@ -45,10 +55,10 @@ class Deliverer:
     def step(self) -> bool:
         """Send what is due; True when there was something."""
         with self._store.read() as tx:
-            if not records.anything_due(tx):
+            if not notices.anything_due(tx):
                 return False
         with self._store.write() as tx:
-            due = records.claim_due(tx, limit=_BATCH, lease_s=_LEASE_S)
+            due = notices.claim_due(tx, limit=_BATCH, lease_s=_LEASE_S)
         if not due:
             return False
         self._pool = self._pool or ThreadPoolExecutor(_SENDERS, "hub-alerts")
@@ -59,14 +69,18 @@ class Deliverer:
 def deliver_one(store: Store, settings: Settings, delivery: Mapping[str, Any]) -> None:
     """Make one attempt and write down how it went."""
     error: Exception | None = None
+    sent = Sent()
+    document = with_links({**delivery["content"], "channel": delivery["name"]}, settings)
+    title, problem = title_of(document), None
     try:
         if not delivery["enabled"]:
             raise PermanentError("the channel is switched off")
-        address = store.keyring.open(
-            delivery["sealed"], context=f"channels:{delivery['channel_id']}", key_id=delivery["key_id"]
-        )
-        check_allowed(address, settings.alerts_schemes)
-        send(address, Message(delivery["title"], delivery["body"]), sender=settings.alerts_from)
+        address = channels.open_address(store.keyring, delivery, delivery["channel_id"])
+        reach, kinds = reach_of(settings), contributed.installed().channels
+        check_allowed(address, reach, kinds)
+        made = _made(store, delivery, document, address)
+        title, problem = made.title, made.problem
+        sent = send(outgoing(address, made, delivery, settings), reach, kinds)
     except (TransientError, PermanentError) as failure:
         error = failure
     except UsageError as failure:
@@ -76,25 +90,25 @@ def deliver_one(store: Store, settings: Settings, delivery: Mapping[str, Any]) -
     except Exception as failure:  # noqa: BLE001 - one service's client must not end the loop; its text may hold addresses
         error = TransientError(f"the sender failed: {type(failure).__name__}")
     with store.write() as tx:
-        _settle(tx, settings, delivery, error)
+        if problem is not None:
+            templates.note(tx, Scope(delivery["workspace_id"]), delivery["channel_id"], problem)
+        _settle(tx, settings, delivery, error, title=title, provider_id=sent.message_id)
 
 
-def next_delay(delays: tuple[float, ...], attempt: int, *, retry_after: float | None, spread: float) -> float | None:
-    """Seconds until the next attempt after number `attempt`; None when it was the last.
-
-    Up to 20 % is added so that many alerts do not return at once; a Retry-After is never undercut.
-    """
-    if attempt > len(delays):
-        return None
-    wanted = max(delays[attempt - 1], min(retry_after or 0.0, _LONGEST_WAIT_S))
-    return wanted * (1 + 0.2 * spread)
+def _made(store: Store, delivery: Mapping[str, Any], document: Mapping[str, Any], address: str) -> Rendered:
+    """The message as the channel's service takes it, by the channel's templates as they are now."""
+    with store.read() as tx:
+        own = templates.of_channel(tx, delivery["channel_id"])
+    return compose(document, shape_of(address), own)
 
 
-def _settle(tx: Tx, settings: Settings, delivery: Mapping[str, Any], error: Exception | None) -> None:
+def _settle(
+    tx: Tx, settings: Settings, delivery: Mapping[str, Any], error: Exception | None, *, title: str, provider_id: str
+) -> None:
     scope = Scope(delivery["workspace_id"])
     named = {"alert_id": delivery["alert_id"], "channel": delivery["name"], "attempt": delivery["attempt"]}
     if error is None:
-        if records.finish(tx, delivery["id"], "sent"):
+        if notices.finish(tx, delivery["id"], "sent", title=title, provider_id=provider_id):
             events.append(tx, scope, "hub.delivery.sent", subject=delivery["alert_id"], **named)
         return
     permanent = isinstance(error, PermanentError)
@@ -102,32 +116,49 @@ def _settle(tx: Tx, settings: Settings, delivery: Mapping[str, Any], error: Exce
         settings.alerts_retry_delays, delivery["attempt"], retry_after=getattr(error, "retry_after", None),
         spread=random.random(),  # noqa: S311 - spreads load, guards nothing
     )  # fmt: skip
+    due = tx.now + int((delay or 0) * SECOND)
+    if due > delivery["made_at"] + LONGEST:
+        delay = None
     kind = "permanent" if permanent else "transient"
     status = "dead" if delay is None else "failed"
-    if not records.finish(tx, delivery["id"], status, error_class=kind, error=str(error)):
+    if not notices.finish(tx, delivery["id"], status, title=title, error_class=kind, error=str(error)):
         return
     _log.warning("alert %s to channel %s: attempt %d: %s", *named.values(), error)
     events.append(tx, scope, "hub.delivery.failed", subject=delivery["alert_id"], error=str(error), **named)
     if delay is not None:
-        due = tx.now + int(delay * SECOND)
-        records.deliver(
-            tx, scope.workspace_id, delivery["alert_id"], delivery["channel_id"], attempt=delivery["attempt"] + 1,
-            due_at=due,
+        notices.attempt(
+            tx, scope.workspace_id, delivery["notification_id"], delivery["alert_id"], delivery["channel_id"],
+            number=delivery["attempt"] + 1, due_at=due,
         )  # fmt: skip
-    elif permanent and delivery["enabled"]:
+    elif permanent and delivery["enabled"] and not isinstance(error, DeclinedError):
         _disable(tx, scope, delivery, str(error))
 
 
 def _disable(tx: Tx, scope: Scope, delivery: Mapping[str, Any], reason: str) -> None:
-    """Switch off a channel that can never take anything, and say so on another one."""
-    table, channel_id = records.CHANNELS, delivery["channel_id"]
+    """Switch off a channel that can never take anything; say so, and what it did not take, on another one."""
+    table, channel_id = channels.CHANNELS, delivery["channel_id"]
     values = {"enabled": False, "disabled_reason": reason, "updated_at": tx.now}
     changed = update(table).where(table.c.id == channel_id, table.c.enabled).values(**values).returning(table.c.id)
     if tx.conn.execute(changed).first() is None:
         return
     events.append(tx, scope, "hub.channel.disabled", subject=channel_id, name=delivery["name"])
-    other = records.other_channel(tx, scope.workspace_id, channel_id)
-    told = AlertEvent("firing", f"{channel_id}/channel-disabled", delivery["id"], "channel-disabled", "warning", "")
-    text = f"Channel {delivery['name']} refused an alert for good: {reason}\nIt gets no more alerts until it is mended."
-    message = plain_message(f"Channel {delivery['name']} was switched off", text)
-    records.raise_alert(tx, scope, told, message, channels=[other] if other else [])
+    other = channels.other(tx, scope.workspace_id, channel_id)
+    told = AlertEvent(
+        "firing", f"channel/{channel_id}", delivery["id"], "channel-disabled", "warning",
+        f"Channel {delivery['name']} was switched off",
+        f"It refused an alert for good: {reason}\nIt gets no more alerts until it is mended.",
+        labels={"channel": delivery["name"]},
+    )  # fmt: skip
+    tell_directly(tx, scope, told, [other] if other else [])
+    if other and delivery["reason"] != "test":
+        notices.attempt(tx, scope.workspace_id, delivery["notification_id"], delivery["alert_id"], other)
+
+
+def tell_directly(tx: Tx, scope: Scope, told: AlertEvent, to: Sequence[Id], *, reason: str = "firing") -> Id | None:
+    """Raise an alert past the routes: about alerting itself, these channels alone are told. None: known already."""
+    alert_id = firing.fire(tx, scope, told, routed=False)
+    if alert_id is None:
+        return None
+    one = [{"alert_id": alert_id, "status": "firing", "occurrences": 1}]
+    notices.plan(tx, scope, content(reason, [firing.find(tx, scope, alert_id)], one, tx.now), one, to)
+    return alert_id

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from hub.hookspecs import hookimpl
 from hub.plugins import Context, Loop
 from hub.types import Scope
 
-from hub_notifications import records
-from hub_notifications.messages import run_message
+from hub_notifications import firing
+from hub_notifications.messages import MAX_LINE, run_title
 from hub_notifications.rules import judge
 
 
@@ -23,42 +24,48 @@ def hub_run_state(ctx: Context, event: Mapping[str, Any], run: Mapping[str, Any]
     scope = Scope(run["workspace_id"])
     if told.status == "resolved":
         with ctx.store.read() as tx:
-            page = records.list_alerts(tx, scope, status="firing", limit=1, cursor=None)
-        if page.items:
+            is_firing = firing.anything_firing(tx, scope)
+        if is_firing:
             with ctx.store.write() as tx:
-                records.resolve(tx, scope, told.dedup_key)
+                firing.resolve(tx, scope, told.about)
         return
     with ctx.store.write() as tx:
-        logs = records.last_logs(tx, scope, run["id"])
-        records.raise_alert(tx, scope, told, run_message(told.kind, run, logs, run_link(ctx, run["id"])))
+        logs = [str(line["message"])[:MAX_LINE] for line in firing.last_logs(tx, scope, run["id"])]
+        told = replace(told, title=run_title(told.kind, run), context={**told.context, "logs": logs})
+        firing.fire(tx, scope, told)
 
 
 @hookimpl
 def hub_loops(ctx: Context) -> Iterable[Loop]:
-    """The delivery loop."""
+    """Alerts are routed by one loop and brought to their channels by another."""
     from hub_notifications.deliver import Deliverer  # noqa: PLC0415 - only upkeep sends
+    from hub_notifications.router import Router  # noqa: PLC0415 - only upkeep routes
 
-    return [Loop("alerts", Deliverer(ctx.store, ctx.settings).step, topics=("deliveries",), interval=1.0)]
+    return [
+        Loop("alert routing", Router(ctx.store).step, topics=(firing.TOPIC,), interval=1.0),
+        Loop("alerts", Deliverer(ctx.store, ctx.settings).step, topics=("deliveries",), interval=1.0),
+    ]
 
 
 @hookimpl
 def hub_commands() -> Iterable[Any]:
-    """The operations on channels."""
-    from hub_notifications.ops import OPS  # noqa: PLC0415 - not every process changes channels
+    """The operations on channels, alerts and what decides where they go."""
+    from hub_notifications import alert_ops, ops, route_ops  # noqa: PLC0415 - not every process changes channels
 
-    return OPS
+    return [*ops.OPS, *alert_ops.OPS, *route_ops.OPS]
+
+
+@hookimpl
+def hub_sections(ctx: Context) -> Iterable[Any]:
+    """What `hub.yaml` can declare of alerts."""
+    from hub_notifications.declared import sections  # noqa: PLC0415 - only `hub apply` and the API need it
+
+    return sections(ctx.settings)
 
 
 @hookimpl
 def hub_routes() -> Iterable[Any]:
-    """The API of channels, alerts and deliveries."""
-    from hub_notifications.api import api  # noqa: PLC0415 - only the web process serves it
+    """The API of channels, alerts and deliveries, and of what decides where they go."""
+    from hub_notifications import api, route_api, schemes, texts_api  # noqa: PLC0415 - only the web process serves it
 
-    return [api]
-
-
-def run_link(ctx: Context, run_id: str) -> str:
-    """Where the dashboard shows a run."""
-    settings = ctx.settings
-    base = settings.public_url.rstrip("/") or f"http://127.0.0.1:{settings.web_port}"
-    return f"{base}/ui/runs/{run_id}"
+    return [schemes.api, api.api, route_api.api, texts_api.api]  # the first one's paths are those of no channel

@@ -1,9 +1,9 @@
-"""Which transition of a run somebody should hear about. Pure."""
+"""What somebody should hear about: the alert that a transition of a run means. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from hub.types import Id
@@ -14,14 +14,44 @@ FIRING = {"failed": "run-failed", "timed_out": "run-timed-out", "crashed": "run-
 
 @dataclass(frozen=True, slots=True)
 class AlertEvent:
-    """Something to tell. The key says what it is about, the occurrence which one; both together are told once."""
+    """Something to tell, or (resolved) what is over.
+
+    The key says what it is about: `about/kind`; while it fires, another occurrence is one more of the same alert.
+    """
 
     status: Literal["firing", "resolved"]
-    dedup_key: str
+    about: str
     occurrence: str
+    """Which time it happened: the same one twice is told once."""
     kind: str
-    severity: str
-    run_id: Id
+    severity: str = "error"
+    title: str = ""
+    text: str = ""
+    run_id: Id = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    context: Mapping[str, Any] = field(default_factory=dict)
+    """run {id, name, state, attempt}, task, error {type, message}, logs [line], links {name: URL}, tags."""
+
+    @property
+    def key(self) -> str:
+        """Its identity."""
+        return f"{self.about}/{self.kind}"
+
+
+def about_run(run: Mapping[str, Any]) -> str:
+    """What alerts of a run are about.
+
+    Both names: a plain run of a flow and a deployment that has the flow's name are not the same thing.
+    """
+    return f"{run['flow_name']}/{run['deployment_name'] or ''}"
+
+
+def labels_of_run(run: Mapping[str, Any]) -> dict[str, str]:
+    """The labels of an alert about a run."""
+    return {
+        "about": about_run(run), "flow": run["flow_name"], "deployment": run["deployment_name"] or "",
+        "queue": run.get("queue") or "",
+    }  # fmt: skip
 
 
 def judge(event: Mapping[str, Any], run: Mapping[str, Any]) -> AlertEvent | None:
@@ -30,10 +60,19 @@ def judge(event: Mapping[str, Any], run: Mapping[str, Any]) -> AlertEvent | None
     A failing child of another run is told by its parent's failure, not twice.
     """
     verb = str(event["type"]).removeprefix("hub.run.")
-    # Both: a plain run of a flow and a deployment that has the flow's name are not the same thing.
-    subject = f"{run['flow_name']}/{run['deployment_name'] or ''}"
     if verb == "completed":
-        return AlertEvent("resolved", subject, run["id"], "run-completed", "info", run["id"])
+        return AlertEvent("resolved", about_run(run), run["id"], "run-completed", "info", run_id=run["id"])
     if verb not in FIRING or run.get("parent_run_id"):
         return None
-    return AlertEvent("firing", f"{subject}/{FIRING[verb]}", run["id"], FIRING[verb], "error", run["id"])
+    return AlertEvent(
+        "firing", about_run(run), run["id"], FIRING[verb], "error", run_id=run["id"], labels=labels_of_run(run),
+        context={
+            "run": {"id": run["id"], "name": run["name"], "state": run["state_name"], "attempt": run["attempt"]},
+            "error": _error(run), "tags": list(run.get("tags") or []),
+        },
+    )  # fmt: skip
+
+
+def _error(run: Mapping[str, Any]) -> dict[str, str]:
+    message = run["error_message"] or run["state_message"] or ""
+    return {"type": run["error_type"] or "", "message": message[:4_000]}

@@ -208,6 +208,12 @@ class Site:
             self._store = open_store(url)
         return self._store
 
+    def reconnect(self) -> None:
+        """Leave the connections that the test held to a database that was restarted."""
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
     def deploy(self, flow: str, **more: Any) -> None:
         """Make a deployment of a flow of FLOWS, under its own name."""
         entrypoint = f"{self.home.parent / 'flows.py'}:{flow}"

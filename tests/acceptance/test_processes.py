@@ -7,7 +7,6 @@ import shutil
 import signal
 import socket
 import sys
-import time
 from collections.abc import Callable
 
 import pytest
@@ -54,6 +53,8 @@ def test_after_a_killed_hub_the_next_one_goes_on(site: Site) -> None:
     site.wait_marks("between-a")
     hub.kill()
     hub.wait(10)
+    # Its processes die one after the other; a task that began in the last of them before it died may run again.
+    wait_until(lambda: not site.processes(), what="no process is left")
     site.up()
     (site.folder / "go").touch()
     site.wait_ended([run_id])
@@ -67,11 +68,15 @@ def test_any_process_may_be_killed_in_the_middle_of_a_run(site: Site, victim: st
     site.deploy("held")
     before = [site.run("held", key) for key in ("a", "b")]
     site.wait_marks("between-a", "between-b")
+    pids = [int((site.folder / f"between-{key}").read_text()) for key in ("a", "b")]
     if victim == "runs":
         # The child that executes run a, not an idle one.
-        os.kill(int((site.folder / "between-a").read_text()), signal.SIGKILL)
+        os.kill(pids[0], signal.SIGKILL)
     else:
         site.kill(victim)
+    # A task that began in a child before its death reached it may run again.
+    doomed = {"runs": pids[:1], "celery": pids, "worker": pids}.get(victim, [])
+    wait_until(lambda: not any(map(process.alive, doomed)), what="who executed is gone")
     after = site.run("held", "c")
     (site.folder / "go").touch()
     site.wait_ended([*before, after])
@@ -87,8 +92,9 @@ def test_a_worker_killed_and_a_broker_wiped_lose_no_run(site: Site) -> None:
     made = [site.run("held", key) for key in keys]
     wait_until(lambda: sum(site.marks(f"between-{key}") for key in keys) == 2, what="two runs execute")
     site.kill("worker")
-    pid = site.kill("valkey-server")
-    wait_until(lambda: not process.alive(pid))
+    doomed = [int((site.folder / f"between-{key}").read_text()) for key in keys if site.marks(f"between-{key}")]
+    doomed.append(site.kill("valkey-server"))
+    wait_until(lambda: not any(map(process.alive, doomed)), what="who executed is gone")
     shutil.rmtree(site.home / "broker" / "appendonlydir", ignore_errors=True)
     (site.folder / "go").touch()
     site.wait_ended(made)
@@ -118,13 +124,14 @@ def test_a_message_that_comes_again_starts_nothing(site: Site) -> None:
 def test_a_cancelled_run_is_interrupted(site: Site) -> None:
     site.up()
     site.deploy("slow")
-    run_id = site.run("slow", "a", seconds=60)
+    run_id = site.run("slow", "a", seconds=3600)
     site.wait_marks("between-a")
+    executor = int((site.folder / "between-a").read_text().split()[0])
     handle(site.store, SCOPE, run_id, Cancel("enough"))
-    took = site.wait_ended([run_id])
+    site.wait_ended([run_id])
     assert site.row(run_id)["state_name"] == "Cancelled"
     assert site.marks("second-a") == 0
-    assert took < 10
+    assert process.alive(executor)  # its code was interrupted, not its process killed
 
 
 def test_a_flow_that_ignores_its_cancel_is_ended_with_all_it_started(site: Site) -> None:
@@ -156,9 +163,7 @@ def test_a_stopped_worker_hands_its_runs_back_without_costing_a_crash(site: Site
     site.deploy("held")
     run_id = site.run("held", "a")
     site.wait_marks("between-a")
-    began = time.monotonic()
-    assert site.stop(hub) == 0
-    assert time.monotonic() - began < 30
+    assert site.stop(hub, timeout=90) == 0  # the flow goes on until it is told to
     row = site.row(run_id)
     assert (row["state_name"], row["crashes"]) == ("Recovering", 0)
     (site.folder / "go").touch()
@@ -170,7 +175,8 @@ def test_a_stopped_worker_hands_its_runs_back_without_costing_a_crash(site: Site
 def test_a_worker_that_no_message_reaches_starts_anew(site: Site) -> None:
     site.up()
     (worker,) = site.ready()
-    (celery,) = site.pids("celery")
+    # Children that were just forked still have their parent's name.
+    (celery,) = wait_until(lambda: found if len(found := site.pids("celery")) == 1 else None, 30, "one process celery")
     os.kill(celery, signal.SIGSTOP)
     wait_until(lambda: any(row["id"] != worker["id"] for row in site.ready()), 60, "another worker\n" + site.logs())
     site.deploy("quick")

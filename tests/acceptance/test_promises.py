@@ -113,6 +113,7 @@ def test_a_plugin_that_misbehaves_harms_no_run_and_is_named(
     assert wait_until(lambda: said in trouble() and trouble(), 60, site.logs())
 
 
+@pytest.mark.long("raise", "hang")
 @pytest.mark.parametrize("mode", ["raise", "hang", "import_error"])
 def test_the_demo_passes_with_a_plugin_that_misbehaves(site: Site, mode: str) -> None:
     done = subprocess.run(

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 from hub.engine.run import Dispatch
 from hub.runtime import inline
@@ -17,10 +15,10 @@ from hub.runtime.attempt import execute_attempt
 from hub.runtime.orchestrator import handle
 from hub.settings import Settings, load_settings
 from hub.store import Store, attempts, run_details, runs
-from hub.store.tables import metadata
 from hub.types import Scope, new_id
 from sqlalchemy import select
-from tests.conftest import service
+from tests.resultstores import results_table as results_table
+from tests.resultstores import s3_endpoint as s3_endpoint
 
 SCOPE = Scope()
 
@@ -39,11 +37,10 @@ class Plane:
         return path
 
     def run(self, entrypoint: str, parameters: dict[str, Any] | None = None, **more: Any) -> str:
-        run_id = new_id()
-        row = {"id": run_id, "name": "a-run", "flow_name": "f", "entrypoint": entrypoint, **more}
+        row = {"id": new_id(), "name": "a-run", "flow_name": "f", "entrypoint": entrypoint, **more}
         with self.store.write() as tx:
             runs.create(tx, SCOPE, {**row, "parameters": parameters or {}})
-        return run_id
+        return str(row["id"])
 
     def attempt(self, run_id: str) -> bool:
         """Dispatch the run and execute its attempt here, as a worker's child would."""
@@ -88,22 +85,10 @@ class Plane:
             return [(row["logger"], row["message"]) for row in tx.conn.execute(query).mappings()]
 
 
-@pytest.fixture(scope="module")
-def shared_postgres_url() -> Iterator[str]:
-    """One database for a module, emptied after each of its tests: making one takes longer than most tests."""
-    base = service("HUB_TEST_POSTGRES_URL")
-    name = f"hub_test_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(base, autocommit=True) as admin:
-        admin.execute(f'CREATE DATABASE "{name}"')
-        yield base.rsplit("/", 1)[0] + f"/{name}"
-        admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-
-
-def _empty(url: str) -> None:
-    keep = {"alembic_version", "workspaces", "work_pools", "work_queues"}
-    # Not TRUNCATE: it makes new files for every table and index, which takes seconds.
-    with psycopg.connect(url, autocommit=True) as admin:
-        admin.execute("; ".join(f'DELETE FROM "{table}"' for table in metadata.tables if table not in keep))
+@pytest.fixture
+def quick_renewal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leases are renewed often, so that a cancel that nobody signals is soon noticed. Comes before `plane`."""
+    monkeypatch.setenv("HUB_LEASE_RENEW", "0.5")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -111,9 +96,7 @@ def plane(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     """Plain calls of flows and worker attempts alike use this store."""
     with contextlib.ExitStack() as stack:
         if request.param == "postgresql":
-            url = request.getfixturevalue("shared_postgres_url")
-            monkeypatch.setenv("HUB_DATABASE_URL", url)
-            stack.callback(_empty, url)
+            monkeypatch.setenv("HUB_DATABASE_URL", request.getfixturevalue("postgres_url"))
         home = inline.home()
         assert home.store is not None
         stack.callback(inline.forget)

@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -19,6 +20,7 @@ from hub.store import Store, receipts, sources
 from hub.store.tables import Effect
 from hub.types import Scope, now_us
 from hub.web.door import Door
+from hub.web.protocol import BoundedProtocol
 from hub.webhooks.request import WebhookRequest, header_pairs
 from hub.webhooks.signing import sign
 from starlette.applications import Starlette
@@ -122,13 +124,16 @@ def source_row(store: Store, name: str) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def serve(store: Store, **settings: Any) -> Iterator[Served]:
+def serve(store: Store, verifiers: Any = None, **settings: Any) -> Iterator[Served]:
     """Serve a door until the block ends."""
-    door = Door(Settings(public_url="https://hub.example", **settings), store, installed())
+    door = Door(Settings(public_url="https://hub.example", **settings), store, installed(), verifiers=verifiers)
     app = Starlette(routes=door.routes())
     sock = socket.create_server(("127.0.0.1", 0))
     # uvicorn would believe X-Forwarded-For of every sender on this machine.
-    config = uvicorn.Config(app, log_level="error", lifespan="off", ws="none", proxy_headers=False)
+    config = uvicorn.Config(
+        app, http=partial(BoundedProtocol, take=door.take),  # type: ignore[arg-type]
+        log_level="error", lifespan="off", ws="none", proxy_headers=False,
+    )  # fmt: skip
     server = uvicorn.Server(config)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[sock])), daemon=True)
     thread.start()

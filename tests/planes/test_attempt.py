@@ -77,6 +77,7 @@ def test_a_doorbell_out_of_date_is_dropped(plane: Plane) -> None:
 def test_what_can_never_run_fails_before_user_code(plane: Plane, text: str, name: str, kind: str, part: str) -> None:
     row = plane.execute(f"{plane.file(text)}:{name}", {"n": "x"}, retry_policy={"retries": 3})
     assert (row["state_name"], row["error_type"], row["retries_used"]) == ("Failed", kind, 0)
+    assert row["error_class"] == "user_error"
     assert part in row["error_message"]
     assert "hub/runtime" not in (row["error_trace"] or "")
 
@@ -105,11 +106,9 @@ def whole():
 
 
 def test_the_runs_own_timeout_ends_a_blocking_flow(plane: Plane) -> None:
-    file = plane.file("@flow\ndef whole():\n    time.sleep(30)\n    Path(__file__).with_suffix('.ran').touch()")
-    begin = time.monotonic()
+    file = plane.file("@flow\ndef whole():\n    time.sleep(3600)\n    Path(__file__).with_suffix('.ran').touch()")
     row = plane.execute(f"{file}:whole", timeout_s=0.5)
     assert row["state_name"] == "TimedOut"
-    assert time.monotonic() - begin < 5
     assert not file.with_suffix(".ran").exists()
 
 
@@ -219,9 +218,9 @@ for key in sys.argv[1:]:
 
 
 @contextmanager
-def child(*attempt_ids: str) -> Iterator[subprocess.Popen[str]]:
+def child(*attempt_ids: str, before: str = "") -> Iterator[subprocess.Popen[str]]:
     process_ = subprocess.Popen(
-        [sys.executable, "-c", CHILD, *attempt_ids], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", before + CHILD, *attempt_ids], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
         yield process_

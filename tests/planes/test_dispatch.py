@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 import pytest
-from hub.engine.run import Cancel, Claim
+from hub.engine.run import Cancel, Claim, Complete
 from hub.errors import UnavailableError
 from hub.runtime import process
 from hub.runtime.commands import Command, apply
@@ -90,22 +90,43 @@ def state(store: Store, run_id: Id) -> str:
 
 def claim(store: Store, run_id: Id, *, dead: bool = False, lease_s: float = 30) -> Id:
     """Claim a dispatched run as this process, or as one that has ended."""
-    key = attempts.attempt_id(run_id, 1)
-    handle(store, SCOPE, run_id, Claim(1, 1), lease_s=lease_s)
     me = process.identity()
     if dead:
         me = dataclasses.replace(me, pid_started="1")
-    with store.write() as tx:
-        attempts.occupy(tx, key, **me.columns())  # type: ignore[arg-type]
-    return key
+    handle(store, SCOPE, run_id, Claim(1, 1), lease_s=lease_s, process=me.columns())
+    return attempts.attempt_id(run_id, 1)
 
 
 def test_it_fills_free_slots_and_no_more(store: Store, dispatcher: Dispatcher, bells: Bells) -> None:
     worker = make_worker(store, slots=2)
     made = [make_run(store) for _ in range(3)]
-    assert dispatcher.step() is True
+    assert dispatcher.step() is False, "no slot is free: there is nothing to look at"
     assert [state(store, run_id) for run_id in made] == ["Pending", "Pending", "Scheduled"]
     assert sorted(bells.rung) == sorted((worker, attempts.attempt_id(run_id, 1), 1) for run_id in made[:2])
+    dispatcher.step()
+    assert len(bells.rung) == 2
+
+
+def test_it_looks_again_while_a_slot_is_free(store: Store, dispatcher: Dispatcher, bells: Bells) -> None:
+    make_worker(store, slots=2)
+    make_run(store)
+    assert dispatcher.step() is True
+    make_run(store)
+    assert dispatcher.step() is False
+    assert len(bells.rung) == 2
+
+
+def test_the_end_of_an_attempt_wakes_the_dispatcher(store: Store, dispatcher: Dispatcher, bells: Bells) -> None:
+    make_worker(store, slots=1)
+    runs_ = [make_run(store) for _ in range(2)]
+    dispatcher.step()
+    claim(store, runs_[0])
+    listener = store.listen("runs")
+    try:
+        handle(store, SCOPE, runs_[0], Complete(1, 1))
+        assert listener.wait(5.0) == {"runs"}
+    finally:
+        listener.close()
     dispatcher.step()
     assert len(bells.rung) == 2
 

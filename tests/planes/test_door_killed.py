@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,8 +13,8 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from hub.settings import load_settings
-from hub.store import open_hub
+from hub.testing.demo.site import free_port
+from tests.processes import shared_store
 
 from .doors import EVENT, PUSH, Made, effects, make, rows
 
@@ -40,21 +39,12 @@ def hub_web(port: int) -> Iterator[subprocess.Popen[bytes]]:
         process.wait(10)
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_what_was_answered_202_outlives_a_kill(
     kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("HUB_HOME", str(tmp_path / "home"))
-    if kind == "postgresql":
-        monkeypatch.setenv("HUB_DATABASE_URL", request.getfixturevalue("postgres_url"))
-    store = open_hub(load_settings())
-    store.migrate()
+    store = shared_store(kind, request, monkeypatch, tmp_path)
     source = make(store)
     port = free_port()
 

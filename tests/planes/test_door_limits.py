@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -41,6 +40,20 @@ def test_the_kept_headers_hold_no_secret(door: Served) -> None:
         assert kept[name] == "[redacted]"
     assert "accept-language" not in kept
     assert row["query"] == "token=[redacted]&ok=1"
+
+
+def test_headers_that_the_preset_reads_are_kept_and_each_place_of_a_signature_is_hidden(door: Served) -> None:
+    sentry = make(door.store, "sentry", name="sentry")
+    named = {"Sentry-Hook-Resource": "issue", "Request-ID": "r-1", "Content-Type": "application/json", "Other": "x"}
+    assert door.knock(sentry, b'{"action":"created"}', named).is_success
+    box = make(door.store, "box", name="box")
+    second = {"box-signature-secondary": "c2Vjb25k", "box-delivery-id": "b-1", "Content-Type": "application/json"}
+    assert door.knock(box, b'{"trigger":"FILE.MOVED"}', second).is_success
+    kept = [{name.lower(): value for name, value in row["headers"]} for row in rows(door.store)]
+    assert (kept[0]["sentry-hook-resource"], kept[0]["request-id"]) == ("issue", "r-1")
+    assert "other" not in kept[0]
+    assert kept[1]["box-delivery-id"] == "b-1"
+    assert kept[1]["box-signature-secondary"] == kept[1]["box-signature-primary"] == "[redacted]"
 
 
 def test_a_wrong_a_missing_and_an_expired_signature_are_401_without_a_reason(door: Served) -> None:
@@ -87,6 +100,22 @@ def test_a_signed_body_that_is_no_json_object_is_400_and_kept(door: Served, body
     (row,) = rows(door.store)
     assert (row["verdict"], row["body"]) == ("rejected", body)
     assert row["reason"]
+
+
+@pytest.mark.parametrize("size", [1_000, 1_001])
+def test_a_batch_of_more_than_1000_items_is_refused_at_the_door(
+    door: Served, size: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = make(door.store, "cloudevents")
+    body = json.dumps([{"type": "a", "source": "s", "id": str(number)} for number in range(size)]).encode()
+    with caplog.at_level("INFO", logger="hub.door"):
+        answer = door.knock(source, body, {"Content-Type": "application/cloudevents-batch+json"})
+    (row,) = rows(door.store)
+    refused = size > 1_000
+    assert (answer.status_code, row["verdict"]) == ((400, "rejected") if refused else (202, "accepted"))
+    assert effects(door.store) == ([] if refused else [row["id"]])
+    assert row["reason"] == ("the batch holds 1001 items, at most 1000 are taken" if refused else "")
+    assert ("the batch holds 1001 items" in caplog.text) is refused
 
 
 def test_github_forms_are_verified_over_the_raw_form(door: Served) -> None:
@@ -139,9 +168,8 @@ def test_a_chunked_body_without_end_is_cut_off_at_the_limit(door: Served) -> Non
 
 def test_a_sender_of_one_byte_a_second_is_cut_off(door: Served) -> None:
     source = make(door.store)
-    started = time.monotonic()
-    with socket.create_connection(("127.0.0.1", door.port), timeout=15) as conn:
-        conn.sendall(f"POST {source.path} HTTP/1.1\r\nHost: a\r\nContent-Length: 50\r\n\r\n".encode())
+    with socket.create_connection(("127.0.0.1", door.port), timeout=60) as conn:
+        conn.sendall(f"POST {source.path} HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n".encode())
         stop = threading.Event()
 
         def drip() -> None:
@@ -157,7 +185,6 @@ def test_a_sender_of_one_byte_a_second_is_cut_off(door: Served) -> None:
         stop.set()
         dripping.join(5)
     assert b" 408 " in answer
-    assert time.monotonic() - started < 6
     assert rows(door.store) == []
 
 

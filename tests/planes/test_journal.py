@@ -98,6 +98,56 @@ def test_only_the_attempt_that_holds_the_run_may_write(plane: Plane) -> None:
             stale.close()
 
 
+def completed(run_id: str, task_id: str, key: str, **more: Any) -> Fact:
+    row = dict.fromkeys(journal_sql.TASK_COLUMNS) | {
+        "id": task_id, "workspace_id": DEFAULT_WORKSPACE, "run_id": run_id, "journal_key": key, "task_name": "t",
+        "name": "t-0", "upstream": "[]", "state_type": "COMPLETED", "state_name": "Completed", "state_message": "",
+        "version": 1, "run_attempt": 1, "attempt": 1, "retries_used": 0, "created_at": now_us(), **more,
+    }  # fmt: skip
+    return Fact(task_id, lambda: tuple(row.values()))
+
+
+def test_a_task_run_has_one_row_however_often_it_is_written(plane: Plane) -> None:
+    run_id, task_id = begun(plane), new_id()
+    journal = StoreJournal(plane.store, SCOPE, Fence(run_id, 1, 0))
+    try:
+        journal.settle(completed(run_id, task_id, "k", name="first", created_at=1))
+        journal.settle(completed(run_id, task_id, "k", name="second", created_at=2))
+        assert [(row["name"], row["created_at"]) for row in plane.tasks()] == [("second", 1)]
+    finally:
+        journal.close()
+
+
+def test_of_two_rows_of_one_step_the_newer_one_counts(plane: Plane) -> None:
+    run_id, older, newer = begun(plane), new_id(), new_id()
+    journal = StoreJournal(plane.store, SCOPE, Fence(run_id, 1, 0))
+    try:
+        journal.settle(completed(run_id, newer, "k"))
+        journal.settle(completed(run_id, older, "k"))  # a thread that was given up writes late
+        assert journal.known(run_id)["k"].id == newer
+    finally:
+        journal.close()
+
+
+def test_a_step_keeps_its_row_in_every_attempt(plane: Plane) -> None:
+    @task
+    def step(n: int) -> int:
+        return n
+
+    @flow(retries=2)
+    def tried() -> int:
+        found = sum(step(n) for n in (1, 1, 2))
+        found += step.submit(3).result()
+        context = runtime_context()
+        if context is not None and context.attempt < 3:
+            raise RuntimeError("again")
+        return found
+
+    assert tried() == 7
+    rows = plane.tasks(plane.only("tried")["id"])
+    assert len(rows) == 4
+
+
 def test_it_notices_that_the_run_is_to_be_cancelled(plane: Plane) -> None:
     run_id = begun(plane)
     journal = StoreJournal(plane.store, SCOPE, Fence(run_id, 1, 0))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,13 +61,16 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Effects of the kind `note` are carried out by being written down here."""
     found: list[str] = []
 
-    def note(_ctx: Context, effect: Mapping[str, Any]) -> None:
+    def note(effect: Mapping[str, Any]) -> None:
         found.append(effect["key"])
         if effect["payload"].get("fails"):
             raise UnavailableError("the receiver is away")
 
+    def notes(_ctx: Context, rows: Sequence[Mapping[str, Any]]) -> list[carrying.Deed]:
+        return [partial(note, row) for row in rows]
+
     monkeypatch.setitem(carrying.HOMES, "note", "nowhere:note")
-    monkeypatch.setattr(carrying, "handler", lambda _kind: note)
+    monkeypatch.setattr(carrying, "handler", lambda _kind: notes)
     return found
 
 
@@ -236,10 +239,7 @@ def executing(store: Store, worker_id: Id, pid: int, *, lease_s: float = 30, **r
     """A run that a process of this machine executes."""
     run_id = make_run(store, **run)
     handle(store, SCOPE, run_id, Dispatch(worker_id))
-    handle(store, SCOPE, run_id, Claim(1, 1), lease_s=lease_s)
-    who = dataclasses.replace(process.identity(pid))
-    with store.write() as tx:
-        attempts.occupy(tx, attempts.attempt_id(run_id, 1), **who.columns())  # type: ignore[arg-type]
+    handle(store, SCOPE, run_id, Claim(1, 1), lease_s=lease_s, process=process.identity(pid).columns())
     return run_id
 
 

@@ -247,7 +247,9 @@ def on_disk(tmp_path: Any) -> Iterator[Store]:
 
 
 def pragma(store: Any, text: str) -> None:
-    """Set a pragma on every connection as it is taken from the pool."""
+    """Set a pragma on every connection: those that stand by, and those to come."""
+    for conn in list(store._idle["FULL"]):
+        conn.connection.dbapi_connection.execute(f"PRAGMA {text}").close()
     alchemy.listen(store._engine("FULL"), "checkout", lambda conn, *_: conn.execute(f"PRAGMA {text}").close())
 
 
@@ -265,9 +267,9 @@ def test_a_full_disk_is_503_and_nothing_is_kept(on_disk: Store) -> None:
     assert len(rows(on_disk)) == 2
 
 
-def test_a_locked_database_is_503_until_it_is_free(on_disk: Any) -> None:
+def test_a_locked_database_is_503_until_it_is_free(on_disk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     source = make(on_disk)
-    pragma(on_disk, "busy_timeout=200")
+    monkeypatch.setattr(on_disk._turns, "_timeout_s", 0.2)
     other = sqlite3.connect(on_disk._path, isolation_level=None)
     with serve(on_disk) as door:
         other.execute("BEGIN IMMEDIATE")
@@ -279,13 +281,13 @@ def test_a_locked_database_is_503_until_it_is_free(on_disk: Any) -> None:
     assert len(rows(on_disk)) == 1
 
 
-def test_a_database_that_is_away_is_503(postgres_url: str) -> None:
+def test_a_database_that_is_away_is_503(own_postgres_url: str) -> None:
     import psycopg
 
-    store = open_store(postgres_url)
+    store = open_store(own_postgres_url)
     store.migrate()
     source = make(store)
-    base, _, name = postgres_url.rpartition("/")
+    base, _, name = own_postgres_url.rpartition("/")
     with serve(store) as door:
         assert door.knock(source, PUSH, EVENT).status_code == 202
         with psycopg.connect(f"{base}/postgres", autocommit=True) as admin:

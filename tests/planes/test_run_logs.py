@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -171,8 +172,8 @@ def test_large_results_go_to_files_and_come_back(plane: Plane) -> None:
     assert whole() == 100_000
     assert calls == [1]
     row = next(t for t in plane.tasks() if t["task_name"] == "large")
-    assert row["result_format"] == "file:json"
-    stored = plane.settings.home / "results" / row["result"].decode()
+    assert row["result_format"] == "local:json"
+    stored = plane.settings.home / "results" / json.loads(row["result"])["key"]
     assert stored.stat().st_size == 100_002
 
 
@@ -182,7 +183,7 @@ def test_a_result_that_cannot_be_stored_fails_its_run(plane: Plane) -> None:
         return "x" * 100_000
 
     (plane.settings.home / "results").write_text("in the way")
-    with pytest.raises(UnavailableError, match="a result of 100002 bytes cannot be written"):
+    with pytest.raises(UnavailableError, match="a result of 100002 bytes cannot be kept"):
         whole()
     run = plane.only()
     assert (run["state_name"], run["error_type"]) == ("Failed", "UnavailableError")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -59,6 +61,14 @@ def test_the_key_file_is_made_once_and_private(tmp_path: Path) -> None:
     settings = load_settings({"home": tmp_path / "h"}, environ={})
     assert load_keyring(settings).key_id == load_keyring(settings).key_id
     assert (tmp_path / "h" / "key").stat().st_mode & 0o777 == 0o600
+
+
+def test_many_threads_make_one_key_and_what_a_kill_left_is_no_obstacle(tmp_path: Path) -> None:
+    (tmp_path / f"key.{os.getpid()}").write_text("half a k")  # as versions before left it
+    settings = load_settings({"home": tmp_path}, environ={})
+    with ThreadPoolExecutor(8) as pool:
+        assert len({ring.key_id for ring in pool.map(lambda _: load_keyring(settings), range(32))}) == 1
+    assert (tmp_path / "key").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_key_that_is_none_is_refused_without_being_shown() -> None:

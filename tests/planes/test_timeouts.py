@@ -28,17 +28,15 @@ def test_a_blocking_task_in_the_main_thread_is_interrupted(plane: Plane, tmp_pat
     @task(timeout_seconds=0.5)
     def sleeps() -> None:
         with contextlib.suppress(Exception):  # a broad except must not keep it alive
-            time.sleep(30)
+            time.sleep(3600)
         after.write_text("its next line ran")
 
     @flow
     def whole() -> None:
         sleeps()
 
-    begin = time.monotonic()
     with pytest.raises(RunTimedOut, match=r"task sleeps-0 was over its timeout of 0\.5 s"):
         whole()
-    assert time.monotonic() - begin < 2
     assert not after.exists()
     (row,) = plane.tasks()
     assert (row["state_name"], row["state_type"], row["error_type"]) == ("TimedOut", "FAILED", "RunTimedOut")
@@ -53,7 +51,7 @@ def test_a_blocking_task_on_a_thread_is_given_up_at_once(plane: Plane, tmp_path:
     @task(timeout_seconds=0.5)
     def sleeps() -> None:
         given_up.append(threading.current_thread())
-        release.wait(30)
+        release.wait()
         after.write_text("its next line ran")
 
     @flow
@@ -63,11 +61,13 @@ def test_a_blocking_task_on_a_thread_is_given_up_at_once(plane: Plane, tmp_path:
             future.result()
         return future.state.name
 
-    begin = time.monotonic()
-    assert whole() == "TimedOut"
-    assert time.monotonic() - begin < 2
-    release.set()
-    given_up[0].join(10)
+    try:
+        assert whole() == "TimedOut"
+        assert given_up[0].is_alive()  # it was not waited for
+    finally:
+        release.set()
+    given_up[0].join(60)
+    assert not given_up[0].is_alive()
     assert not after.exists()
 
 
@@ -110,9 +110,11 @@ def test_an_async_task_over_its_timeout_is_cancelled(plane: Plane) -> None:
 
 @pytest.mark.parametrize("where", ["main", "thread"])
 def test_a_flow_over_its_timeout_stops_with_its_tasks(plane: Plane, where: str) -> None:
+    release = threading.Event()
+
     @task
     def sleeps() -> None:
-        time.sleep(30)
+        release.wait()
 
     @flow(timeout_seconds=0.5)
     def whole() -> None:
@@ -126,14 +128,13 @@ def test_a_flow_over_its_timeout_stops_with_its_tasks(plane: Plane, where: str) 
         except BaseException as error:
             caught.append(error)
 
-    begin = time.monotonic()
     if where == "main":
         call()
     else:
         thread = threading.Thread(target=call)
         thread.start()
-        thread.join(20)
-    assert time.monotonic() - begin < 5
+        thread.join(60)
+    release.set()
     assert isinstance(caught[0], RunTimedOut)
     run = plane.only()
     assert (run["state_name"], run["error_type"]) == ("TimedOut", "TimedOut")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -40,3 +42,17 @@ def test_the_length_of_the_home_does_not_matter(tmp_path: Path, length: int) -> 
         assert heard(store, TOPICS, ["runs", "logs"]) == {"runs", "logs"}
     finally:
         store.close()
+
+
+def test_a_process_with_very_many_open_files_hears_as_well(store: Store) -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if before[0] < 1200:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (1200, before[1]))
+    many = [os.open(os.devnull, os.O_RDONLY) for _ in range(1030)]
+    try:
+        assert max(many) > 1023
+        assert heard(store, TOPICS, list(TOPICS)) == set(TOPICS)
+    finally:
+        for descriptor in many:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine, Generator, Iterator
 from typing import Any, assert_type
 
-from hub import Future, exponential_backoff, flow, task, unmapped
-from hub.sdk import Deployed, Flow, Futures, RunContext, Task, runtime_context
+import hub
+from hub import Future, allow_failure, as_completed, batched, exponential_backoff, flow, lazy, quote, task, unmapped
+from hub.sdk import Deployed, Flow, Futures, FutureStream, RunContext, Task, runtime_context
 
 
 @task
@@ -28,6 +29,11 @@ def whole(text: str, times: int = 1) -> list[int]:
     assert_type(length.map([text], wait_for=[fetch.submit("x")]).result(), list[int])
     assert_type(fetch.submit("x"), Future[bytes])
     assert_type(fetch.map(unmapped("x")), Futures[bytes])
+    assert_type(length.map(iter([text])), FutureStream[int])
+    assert_type(fetch.map(lazy([text])).result(), list[bytes])
+    assert_type(length.map(batched([text], 2)), Futures[int])
+    assert_type(length.map(batched(iter([text]), 2)), FutureStream[int])
+    assert_type(next(as_completed(length.map(text for _ in range(times)))), Future[int])
     length(3)  # type: ignore[arg-type]
     length(text, more=1)  # type: ignore[call-arg]
     return [length(text)] * times
@@ -67,3 +73,56 @@ async def calls() -> None:
     t: Task[..., int] = length.with_options(persist=False)
     assert_type(f("a"), list[int])
     assert_type(t.fn("a"), int)
+
+
+@flow
+def partial() -> None:
+    assert_type(length.submit(allow_failure(length.submit("x"))).result(), int)
+    assert_type(length.submit(quote("x")).result(raise_on_failure=False), int | BaseException)
+    assert_type(length(quote("x")), int)
+    task(trigger="all_done")
+    task(trigger="some")  # type: ignore[call-overload]
+
+
+@task
+def numbers() -> Iterator[int]:
+    yield 1
+
+
+@task
+def words() -> Generator[str, None, None]:
+    yield ""
+
+
+@task
+async def later() -> AsyncIterator[int]:
+    yield 1
+
+
+@flow
+async def streams() -> None:
+    assert_type(numbers(), Iterator[int])
+    assert_type(numbers.submit().result(), list[int])
+    assert_type(words.submit().result(), list[str])
+    assert_type(numbers.map([1]).result(), list[list[int]])
+    assert_type(await later.submit(), list[int])
+    async for number in later():
+        assert_type(number, int)
+
+
+@hub.materialize("s3://lake/a", asset_deps=["s3://lake/b"], retries=2)
+def makes(n: int) -> list[int]:
+    hub.add_asset_metadata("s3://lake/a", {"n": n})
+    return [n]
+
+
+@flow
+async def leaves() -> str:
+    assert_type(makes(1), list[int])
+    assert_type(makes.submit(1), Future[list[int]])
+    hub.create_table_artifact([{"a": 1}], key="rows")
+    hub.create_table_artifact({"a": [1, 2]})
+    hub.create_table_artifact([[1, "x"]], description="x")
+    hub.create_table_artifact(7)  # type: ignore[arg-type]
+    hub.variables.set("n", 1, tags=["a"], overwrite=True)
+    return await hub.create_markdown_artifact("# x")

@@ -19,19 +19,88 @@ RUN_EVENTS = {
     "hub.run.paused",
     "hub.run.released",
     "hub.run.resumed",
+    "hub.run.sleeping",
     "hub.run.started",
+    "hub.run.suspended",
     "hub.run.timed_out",
+    "hub.run.waiting",
+    "hub.run.went_on",
 }
 PRIVATE_OF_RUNS = {"state_message": "errors", "error_message": "errors", "parameters": "params"}
+LIMIT = {"name": "metadata", "slots": "metadata", "rate": "metadata", "period_us": "metadata"}
+ARTIFACT = {
+    **dict.fromkeys(("kind", "key", "flow_name", "task_name", "task_run_id"), "metadata"), "description": "results",
+}  # fmt: skip
+ASSET = {
+    **dict.fromkeys(
+        ("key", "asset_id", "flow_name", "task_name", "task_run_id", "attempt", "upstream"), "metadata"
+    ),
+    "details": "results",
+}  # fmt: skip
+INPUT = {"key": "metadata", "point_id": "metadata"}
+SENT = dict.fromkeys(("endpoint_id", "kind", "attempt", "status_code"), "metadata")
+CONTROLLED = {
+    **dict.fromkeys(("control", "deployment_id", "deployment_name", "origin", "reason"), "metadata"), "key": "params",
+}  # fmt: skip
 OTHERS = {
+    **{f"hub.flow_control.{verb}": CONTROLLED for verb in ("delayed", "merged", "dropped", "cancelled")},
+    **{
+        f"hub.endpoint.{verb}": {"name": "metadata", "version": "metadata"}
+        for verb in ("created", "updated", "rotated", "deleted")
+    },
+    "hub.endpoint.disabled": {"name": "metadata", "reason": "errors"},
+    "hub.webhook.delivered": SENT,
+    "hub.webhook.failed": {**SENT, "error": "errors"},
+    "hub.source.connected": {"name": "metadata", "version": "metadata"},
+    "hub.source.disconnected": {"name": "metadata", "reason": "errors"},
+    "hub.source.confirmed": {"name": "metadata", "by": "metadata"},
+    "hub.source.unconfirmed": {"name": "metadata", "by": "metadata", "reason": "errors"},
+    "hub.automation.ticked": {"name": "metadata", "planned_for": "metadata"},
+    "hub.input.asked": {**INPUT, "expires_at": "metadata", "description": "params"},
+    "hub.input.answered": {**INPUT, "value": "params"},
+    "hub.input.expired": {**INPUT, "expires_at": "metadata"},
+    "hub.asset.materialized": ASSET,
+    "hub.asset.failed": {**ASSET, "error": "errors"},
+    "hub.rollback.failed": {
+        **dict.fromkeys(
+            ("flow_name", "run_name", "task_name", "task_run_id", "step", "tries", "rollback_run_id"), "metadata"
+        ),
+        "error": "errors",
+    },
+    "hub.variable.set": {"name": "metadata", "tags": "metadata", "created": "metadata", "value": "params"},
+    "hub.variable.unset": {"name": "metadata"},
+    "hub.artifact.created": ARTIFACT,
+    "hub.artifact.updated": ARTIFACT,
+    "hub.alert.resolved": {"alert_id": "metadata", "kind": "metadata", "title": "errors"},
+    "hub.alert.acknowledged": {"alert_id": "metadata", "kind": "metadata", "by": "metadata", "title": "errors"},
+    "hub.route.created": {"name": "metadata", "version": "metadata"},
+    "hub.route.updated": {"name": "metadata", "version": "metadata"},
+    "hub.route.deleted": {"name": "metadata", "version": "metadata"},
+    "hub.inhibition.created": {"name": "metadata", "version": "metadata"},
+    "hub.inhibition.updated": {"name": "metadata", "version": "metadata"},
+    "hub.inhibition.deleted": {"name": "metadata", "version": "metadata"},
+    "hub.route.failed": {"name": "metadata", "alert_id": "metadata", "error": "errors"},
+    "hub.silence.created": {"by": "metadata", "comment": "errors"},
+    "hub.silence.ended": {"by": "metadata", "comment": "errors"},
     "hub.alert.raised": {"alert_id": "metadata", "kind": "metadata", "severity": "metadata", "title": "errors"},
     "hub.automation.created": {"name": "metadata", "version": "metadata"},
     "hub.automation.deleted": {"name": "metadata", "version": "metadata"},
-    "hub.automation.failed": {"name": "metadata", "cause": "metadata", "error": "errors"},
+    "hub.automation.failed": {"name": "metadata", "cause": "metadata", "depth": "metadata", "error": "errors"},
+    "hub.automation.missed": {
+        "name": "metadata",
+        "cause": "metadata",
+        "depth": "metadata",
+        "since": "metadata",
+        "until": "metadata",
+        "count": "metadata",
+        "threshold": "metadata",
+        "key": "params",
+    },
     "hub.automation.updated": {"name": "metadata", "version": "metadata"},
     "hub.channel.created": {"name": "metadata", "version": "metadata"},
     "hub.channel.deleted": {"name": "metadata", "version": "metadata"},
     "hub.channel.disabled": {"name": "metadata", "version": "metadata"},
+    "hub.channel.template_failed": {"name": "metadata", "error": "errors"},
     "hub.channel.updated": {"name": "metadata", "version": "metadata"},
     "hub.command.answered": {"command_id": "metadata", "op": "metadata", "status": "metadata", "code": "metadata"},
     "hub.delivery.failed": {"alert_id": "metadata", "channel": "metadata", "attempt": "metadata", "error": "errors"},
@@ -41,6 +110,9 @@ OTHERS = {
     "hub.deployment.paused": {"name": "metadata", "version": "metadata"},
     "hub.deployment.resumed": {"name": "metadata", "version": "metadata"},
     "hub.deployment.updated": {"name": "metadata", "version": "metadata"},
+    "hub.limit.updated": LIMIT,
+    "hub.limit.deleted": LIMIT,
+    "hub.limit.created": LIMIT,
     "hub.link.connected": {"name": "metadata"},
     "hub.link.disconnected": {"name": "metadata", "reason": "metadata"},
     "hub.receipt.failed": {"receipt_id": "metadata", "source_id": "metadata", "error": "errors"},
@@ -50,6 +122,17 @@ OTHERS = {
     "hub.schedule.updated": {"deployment_id": "metadata", "kind": "metadata"},
     "hub.source.created": {"name": "metadata", "version": "metadata"},
     "hub.source.deleted": {"name": "metadata", "version": "metadata"},
+    "hub.source.drifted": {
+        "name": "metadata",
+        "event_type": "metadata",
+        "kind": "metadata",
+        "receipt_id": "metadata",
+        "path": "params",
+    },
+    "hub.source.heard": {"name": "metadata", "since": "metadata", "reason": "metadata"},
+    "hub.source.silent": {"name": "metadata", "since": "metadata", "after_s": "metadata"},
+    "hub.source.paused": {"name": "metadata", "version": "metadata"},
+    "hub.source.resumed": {"name": "metadata", "version": "metadata"},
     "hub.source.rotated": {"name": "metadata", "version": "metadata"},
     "hub.source.updated": {"name": "metadata", "version": "metadata"},
     "hub.worker.lost": {"name": "metadata"},
@@ -63,7 +146,8 @@ def test_the_classes_are_the_ones_that_were_agreed() -> None:
     for name in RUN_EVENTS:
         assert {field: level for field, level in CATALOG[name].items() if level != "metadata"} == PRIVATE_OF_RUNS
     assert {name: fields for name, fields in CATALOG.items() if name not in RUN_EVENTS} == OTHERS
-    assert set(WEBHOOK_FIELDS.values()) == {"metadata"}
+    private = {name: level for name, level in WEBHOOK_FIELDS.items() if level != "metadata"}
+    assert private == {"order_key": "params", "order_error": "errors"}
 
 
 def test_a_field_that_nobody_classed_is_an_error() -> None:

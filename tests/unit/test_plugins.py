@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Iterator
 from importlib.metadata import Distribution, EntryPoint
 from pathlib import Path
@@ -79,13 +78,16 @@ def test_a_plugin_that_cannot_be_loaded_is_a_row_and_the_next_one_loads(
 
 
 def test_an_import_that_hangs_is_left_behind(settings: Settings, site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loader, "IMPORT_LIMIT", 0.3)
-    hanging = stranger(site, "hanging", "import time\ntime.sleep(10)\n")
-    started = time.monotonic()
-    rows, _ = load(settings, ("hanging", hanging), ("zgood", stranger(site, "zgood")))
-    assert time.monotonic() - started < 5
+    monkeypatch.setattr(loader, "IMPORT_LIMIT", 2.0)
+    go = site / "go"
+    code = f"import time\nfrom pathlib import Path\nwhile not Path({str(go)!r}).exists():\n    time.sleep(0.01)\n"
+    hanging = stranger(site, "hanging", code)
+    try:
+        rows, _ = load(settings, ("hanging", hanging), ("zgood", stranger(site, "zgood")))
+    finally:
+        go.touch()
     assert rows["hanging"].state == "failed"
-    assert "did not end within 0.3 s" in rows["hanging"].problem
+    assert "did not end within 2 s" in rows["hanging"].problem
     assert rows["zgood"].state == "loaded"
 
 
@@ -151,13 +153,11 @@ def test_the_strangers_plugin_misbehaves_and_the_hub_goes_on(
     loaded = load_plugins(settings, process="upkeep")
     assert "echo" in {row.name for row in loaded.table}, "tests/thirdparty is not installed: run scripts/test"
     event = {"type": "hub.run.started"}  # means nothing to the other plugins
-    started = time.monotonic()
     failed = [
         result
         for result in loaded.hooks.run_state(event, {"id": "1", "deployment_name": "", "flow_name": "f"})
         if not result.ok
     ]
-    assert time.monotonic() - started < 6
     assert [result.plugin for result in failed] == ["echo"]
     assert error in failed[0].error
     (told,) = [row for row in loaded.hooks.health_of_hooks()["echo"] if row["hook"] == "hub_run_state"]

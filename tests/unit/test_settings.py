@@ -23,6 +23,11 @@ EXAMPLES: list[tuple[str, str, Any, str | None]] = [
     ("web_hosts", "a, b", ("a", "b"), None),
     ("web_trusted_proxies", "3", 3, "many"),
     ("web_max_body", "3", 3, "many"),
+    ("endpoint_timeout", "20", 20.0, "0"),
+    ("endpoint_retry_delays", "5, 60", (5.0, 60.0), "soon"),
+    ("endpoint_disable_after", "3600", 3600.0, "-1"),
+    ("outbound_networks", "10.0.0.0/8, fd00::/8", ("10.0.0.0/8", "fd00::/8"), "10.0.0.1/8"),
+    ("web_proxy_networks", "10.0.0.0/8, 192.0.2.7", ("10.0.0.0/8", "192.0.2.7"), "10.0.0.1/8"),
     ("door_max_body", "3", 3, "many"),
     ("door_read_timeout", "4.5", 4.5, "-1"),
     ("door_queue", "3", 3, "many"),
@@ -37,16 +42,28 @@ EXAMPLES: list[tuple[str, str, Any, str | None]] = [
     ("claim_timeout", "4.5", 4.5, "-1"),
     ("canary_interval", "4.5", 4.5, "-1"),
     ("poll_interval", "4.5", 4.5, "-1"),
+    ("results", "text", "text", None),
     ("sdk_threads", "3", 3, "many"),
+    ("sdk_task_retries", "3", 3, "-1"),
+    ("sdk_task_retry_delay", "4.5", 4.5, "-1"),
+    ("sdk_flow_retries", "3", 3, "1001"),
+    ("sdk_flow_retry_delay", "4.5", 4.5, "soon"),
+    ("sdk_loggers", "a, b.c", ("a", "b.c"), None),
+    ("sdk_wait_in_place", "2.5", 2.5, "-1"),
     ("alerts_from", "text", "text", None),
     ("alerts_retry_delays", "1, 2", (1.0, 2.0), "soon"),
     ("alerts_schemes", "a, b", ("a", "b"), None),
+    ("alerts_timeout", "4.5", 4.5, "21"),
+    ("alerts_reach", "fixed", "fixed", "nowhere"),
     ("sync_interval", "4.5", 4.5, "-1"),
     ("sync_poll", "4.5", 4.5, "-1"),
     ("sync_longest_wait", "4.5", 4.5, "-1"),
     ("retention_runs", "4.5", 4.5, "-1"),
     ("retention_events", "4.5", 4.5, "-1"),
     ("retention_receipts", "4.5", 4.5, "-1"),
+    ("retention_artifacts", "4.5", 4.5, "-1"),
+    ("retention_cache", "4.5", 4.5, "-1"),
+    ("results", "lake", "lake", ""),
     ("plugins", "text", "text", None),
     ("plugins_strict", "true", True, "perhaps"),
     ("log_format", "json", "json", "nonsense"),
@@ -97,6 +114,11 @@ def test_flag_beats_environment_beats_profile_beats_file_beats_default(tmp_path:
 def test_what_is_not_known_is_refused_with_the_nearest(variable: str, text: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=said):
         load_settings(environ={"HUB_HOME": str(tmp_path), variable: text})
+
+
+def test_variables_of_tests_and_benchmarks_are_no_settings(tmp_path: Path) -> None:
+    others = {"HUB_TEST_WRITE": "1", "HUB_BENCH_PREFECT_PYTHON": "/usr/bin/python3"}
+    assert load_settings(environ={"HUB_HOME": str(tmp_path), **others}).home == tmp_path
 
 
 def test_a_broken_or_unknown_file_entry_is_named(tmp_path: Path) -> None:

@@ -7,18 +7,17 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ValidationError
-from sqlalchemy import select
 
 from hub.errors import ContentionError, HubError, UnavailableError, UsageError
 from hub.runtime.commands.registry import Op, find
-from hub.store import events
+from hub.store import events, raw
 from hub.store.base import Store, Tx
 from hub.store.tables import AuditEntry, CommandOutcome
 from hub.types import Id, Scope, new_id
 
 Via: TypeAlias = Literal["api", "cli", "ui", "link", "automation", "schedule", "system"]
-_OUTCOMES = CommandOutcome.__table__  # type: ignore[attr-defined]
-_AUDIT = AuditEntry.__table__  # type: ignore[attr-defined]
+_OUTCOMES = CommandOutcome.__table__
+_AUDIT = AuditEntry.__table__
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +45,12 @@ class Outcome:
 
 Guard: TypeAlias = Callable[[Tx], None]
 """Looks, in the transaction of the command, whether it may still be obeyed; raises HubError if not."""
+Then: TypeAlias = Callable[[Tx, "Outcome"], None]
+"""Writes down, in the transaction of the command, what came of it."""
 
 
-def apply(store: Store, command: Command, *, guard: Guard | None = None) -> Outcome:
-    """Carry out a command in one transaction: effect, audit row and outcome together.
+def apply(store: Store, command: Command, *, guard: Guard | None = None, then: Then | None = None) -> Outcome:
+    """Carry out a command in one transaction: effect, audit row and outcome together, and what `then` writes.
 
     Raises the HubError of a refusal; a command that came over a link is instead answered with a rejected outcome,
     which is kept, so that the plane learns it. Only what may work later (UnavailableError) is raised there too.
@@ -57,7 +58,7 @@ def apply(store: Store, command: Command, *, guard: Guard | None = None) -> Outc
     for _ in range(3):
         try:
             op = find(command.op)
-            return _once(store, command, op, _checked(op, command), guard)
+            return _once(store, command, op, _checked(op, command), guard, then)
         except ContentionError:
             continue
         except HubError as error:
@@ -67,28 +68,35 @@ def apply(store: Store, command: Command, *, guard: Guard | None = None) -> Outc
     raise ContentionError(f"{command.op} met others three times in a row", hint="Try again.")
 
 
-def _once(store: Store, command: Command, op: Op, args: BaseModel, guard: Guard | None) -> Outcome:
+def apply_in(tx: Tx, command: Command) -> Outcome:
+    """Carry out a command as a part of somebody's transaction, who sees to it that this happens once."""
+    op = find(command.op)
+    return _carry_out(tx, command, op, _checked(op, command))
+
+
+def _once(store: Store, command: Command, op: Op, args: BaseModel, guard: Guard | None, then: Then | None) -> Outcome:
     with store.write() as tx:
         earlier = _earlier(tx, command)
         if earlier is not None:
             return earlier
         if guard is not None:
             guard(tx)
-        result = op.handler(tx, command, args)
-        _note(
-            tx,
-            command,
-            "accepted",
-            "",
-            {name: value for name, value in result.items() if name not in op.secret},
-        )
-        detail = args.model_dump(mode="json", exclude=set(op.secret), exclude_defaults=True)
-        target = command.target or str(result.get("id", ""))
-        row = {
-            "id": new_id(), "workspace_id": command.scope.workspace_id, "at": tx.now, "actor": str(command.scope.actor),
-            "op": command.op, "target": target, "detail": detail,
-        }  # fmt: skip
-        tx.insert(_AUDIT, row)
+        outcome = _carry_out(tx, command, op, args)
+        if then is not None:
+            then(tx, outcome)
+        return outcome
+
+
+def _carry_out(tx: Tx, command: Command, op: Op, args: BaseModel) -> Outcome:
+    result = op.handler(tx, command, args)
+    _note(tx, command, "accepted", "", {name: value for name, value in result.items() if name not in op.secret})
+    detail = args.model_dump(mode="json", exclude=set(op.secret), exclude_defaults=True)
+    target = command.target or str(result.get("id", ""))
+    row = {
+        "id": new_id(), "workspace_id": command.scope.workspace_id, "at": tx.now, "actor": str(command.scope.actor),
+        "op": command.op, "target": target, "detail": detail,
+    }  # fmt: skip
+    tx.insert(_AUDIT, row)
     return Outcome(command.id, "accepted", "", result)
 
 
@@ -107,7 +115,9 @@ def _note(tx: Tx, command: Command, status: str, code: str, result: dict[str, An
         "command_id": command.id, "workspace_id": scope.workspace_id, "op": command.op, "target": command.target,
         "via": command.via, "actor": str(scope.actor), "status": status, "code": code, "result": result, "at": tx.now,
     }  # fmt: skip
-    tx.insert(_OUTCOMES, row)
+    if not tx.insert_ignore(_OUTCOMES, row):
+        # Another process carries out the same command at this moment: what came of it there is the outcome.
+        raise ContentionError(f"{command.op} is being carried out by another process", hint="Try again.")
     if command.via == "link":
         events.append(
             tx, scope, "hub.command.answered", subject=command.target, command_id=command.id, op=command.op,
@@ -116,10 +126,9 @@ def _note(tx: Tx, command: Command, status: str, code: str, result: dict[str, An
 
 
 def _earlier(tx: Tx, command: Command) -> Outcome | None:
-    query = select(_OUTCOMES).where(
-        _OUTCOMES.c.command_id == command.id, _OUTCOMES.c.workspace_id == command.scope.workspace_id
+    row = raw.select_one(
+        tx, _OUTCOMES, raw.names_of(_OUTCOMES), {"command_id": command.id, "workspace_id": command.scope.workspace_id}
     )
-    row = tx.conn.execute(query).mappings().first()
     return None if row is None else Outcome(row["command_id"], row["status"], row["code"], row["result"], repeated=True)
 
 
@@ -127,5 +136,6 @@ def _checked(op: Op, command: Command) -> BaseModel:
     try:
         return op.args.model_validate(dict(command.args))
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'arguments'}: {e['msg']}" for e in error.errors())
-        raise UsageError(f"{command.op}: {wrong}") from None
+        faults = [(".".join(map(str, e["loc"])) or "arguments", e["msg"]) for e in error.errors()]
+        wrong = "; ".join(f"{place}: {says}" for place, says in faults)
+        raise UsageError(f"{command.op}: {wrong}", field=faults[0][0]) from None

@@ -2,39 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, update
 
 from hub.errors import ConflictError, NotFoundError
+from hub.runtime import acting, counting, ticking, windows
+from hub.runtime.commands import controls
 from hub.runtime.commands.apply import Command
 from hub.runtime.commands.registry import Op
-from hub.runtime.expressions import check_mapping, compile_expression
-from hub.store import automations, events
+from hub.runtime.commands.triggers import Action, RunDeployment, SendWebhook, Trigger, WholeTrigger, check
+from hub.runtime.composing import KINDS, Whole, id_of, ids_of
+from hub.store import automation_state as state
+from hub.store import automations, catalog, endpoints, events, flow_states
 from hub.store.base import Tx
-from hub.store.tables import Deployment
-from hub.types import new_id
+from hub.types import Id, new_id
 
-_DEPLOYMENTS = Deployment.__table__  # type: ignore[attr-defined]
+MOST_ACTIONS = 10
 NAME = r"^[a-z0-9][a-z0-9._-]{0,62}$"
-
-
-class Trigger(BaseModel):
-    """Which events. `types` are patterns such as `github.push` or `github.*`; `match` is CEL, empty: all of them."""
-
-    model_config = ConfigDict(extra="forbid")
-    kind: Literal["event"] = "event"
-    types: list[str] = Field(default_factory=list, max_length=50)
-    match: str = Field(default="", max_length=10_000)
-
-
-class RunDeployment(BaseModel):
-    """Start a deployment. `parameters` is a JSON tree whose strings that start with `=` are CEL."""
-
-    model_config = ConfigDict(extra="forbid")
-    run_deployment: str = Field(min_length=1, max_length=200)
-    parameters: dict[str, Any] = Field(default_factory=dict)
 
 
 class CreateAutomation(BaseModel):
@@ -43,8 +30,8 @@ class CreateAutomation(BaseModel):
     model_config = ConfigDict(extra="forbid")
     name: str = Field(pattern=NAME)
     description: str = Field("", max_length=2000)
-    trigger: Trigger = Trigger()
-    actions: list[RunDeployment] = Field(min_length=1, max_length=10)
+    trigger: WholeTrigger = Trigger()
+    actions: list[Action] = Field(min_length=1, max_length=MOST_ACTIONS)
     enabled: bool = True
 
 
@@ -66,13 +53,13 @@ def create(tx: Tx, command: Command, args: CreateAutomation) -> dict[str, Any]:
     _check(tx, command, args)
     row = {
         "id": new_id(), "workspace_id": command.scope.workspace_id, "name": args.name, "version": 1,
-        "description": args.description, "enabled": args.enabled, "trigger": args.trigger.model_dump(),
-        "actions": [action.model_dump() for action in args.actions], "created_at": tx.now, "updated_at": tx.now,
+        "created_at": tx.now, "updated_at": tx.now, **stored(args),
     }  # fmt: skip
     if not tx.insert_ignore(automations.TABLE, row):
         raise ConflictError(
             f"there is already an automation named {args.name!r}", hint="Choose another name, or remove that one first."
         )
+    _begin(tx, row)
     events.append(tx, command.scope, "hub.automation.created", subject=str(row["id"]), name=args.name, version=1)
     return {"id": row["id"], "name": args.name}
 
@@ -85,8 +72,9 @@ def set_(tx: Tx, command: Command, args: CreateAutomation) -> dict[str, Any]:
     _check(tx, command, args)
     table = automations.TABLE
     version = found["version"] + 1
-    values = {**args.model_dump(exclude={"name"}), "version": version, "updated_at": tx.now}
+    values = {**stored(args), "version": version, "updated_at": tx.now}
     tx.conn.execute(update(table).where(table.c.id == found["id"]).values(**values))
+    _begin(tx, {**found, **values}, found)
     events.append(tx, command.scope, "hub.automation.updated", subject=found["id"], name=args.name, version=version)
     return {"id": found["id"], "name": args.name}
 
@@ -98,6 +86,8 @@ def update_(tx: Tx, command: Command, args: UpdateAutomation) -> dict[str, Any]:
     version = found["version"] + 1
     values = {"enabled": args.enabled, "version": version, "updated_at": tx.now}
     tx.conn.execute(update(table).where(table.c.id == found["id"]).values(**values))
+    if args.enabled != found["enabled"]:
+        _begin(tx, {**found, **values}, found)
     events.append(tx, command.scope, "hub.automation.updated", subject=found["id"], name=found["name"], version=version)
     return {"id": found["id"], "name": found["name"], "enabled": args.enabled}
 
@@ -106,10 +96,30 @@ def remove(tx: Tx, command: Command, _args: Nothing) -> dict[str, Any]:
     """Delete an automation; what it did stays in the history."""
     found = _find(tx, command)
     tx.conn.execute(delete(automations.TABLE).where(automations.TABLE.c.id == found["id"]))
+    state.drop_windows(tx, ids_of(found["id"], found["trigger"]))
+    ticking.end(tx, found["id"])
+    for number in range(MOST_ACTIONS):
+        flow_states.drop(tx, acting.owner_of(found["id"], number))
     events.append(
         tx, command.scope, "hub.automation.deleted", subject=found["id"], name=found["name"], version=found["version"]
     )
     return {"id": found["id"], "name": found["name"]}
+
+
+def stored(args: CreateAutomation) -> dict[str, Any]:
+    """What was asked for, without what was left out, as it is kept."""
+    said = args.model_dump(exclude={"name", "trigger", "actions"})
+    trigger = args.trigger.model_dump(exclude_defaults=True)
+    if isinstance(args.trigger, Trigger):
+        trigger = {"kind": "event", "types": args.trigger.types, "match": args.trigger.match, **trigger}
+    return {**said, "trigger": trigger, "actions": [_stored_action(action) for action in args.actions]}
+
+
+def _stored_action(action: Action) -> dict[str, Any]:
+    said = action.model_dump(exclude_none=True, exclude={"flow_control"})
+    if isinstance(action, RunDeployment) and action.flow_control is not None:
+        said["flow_control"] = action.flow_control.stored()
+    return said
 
 
 def _find(tx: Tx, command: Command) -> dict[str, Any]:
@@ -119,19 +129,48 @@ def _find(tx: Tx, command: Command) -> dict[str, Any]:
     return found
 
 
+def _begin(tx: Tx, row: dict[str, Any], before: dict[str, Any] | None = None) -> None:
+    """Count anew; what is expected from the moment that it is switched on is expected from now."""
+    if before is not None:
+        state.drop_windows(tx, ids_of(before["id"], before["trigger"]))
+    ticking.begin(tx, row)
+    if not row["enabled"]:
+        return
+    for part_id, trigger in _counting(row):
+        window = windows.first(trigger, tx.now)
+        if window is not None:
+            state.keep_window(tx, row["workspace_id"], part_id, "", windows.as_row(trigger, window))
+
+
+def _counting(row: dict[str, Any]) -> Iterator[tuple[Id, counting.Trigger]]:
+    """The triggers that count, with the ids under which they do."""
+    if row["trigger"].get("kind") not in KINDS:
+        yield row["id"], counting.Trigger.of(row["trigger"])
+    elif not row["trigger"].get("for_each"):  # which values are counted apart is known when they come
+        for place, trigger in Whole.of(row["trigger"]).leaves():
+            yield id_of(row["id"], place), trigger
+
+
 def _check(tx: Tx, command: Command, args: CreateAutomation) -> None:
-    compile_expression(args.trigger.match or "true")
+    check(args.trigger, args.actions)
     for action in args.actions:
-        check_mapping(action.parameters)
-        _known_deployment(tx, command, action.run_deployment)
+        if isinstance(action, SendWebhook):
+            endpoints.get(tx, command.scope, action.send_webhook)
+        if isinstance(action, RunDeployment):
+            deployment = _known_deployment(tx, command, action.run_deployment)
+            said = action.flow_control.stored() if action.flow_control else {}
+            # Together they hold for what the action asks for; when the deployment changes, its runs tell.
+            controls.check_combination({**deployment["flow_control"], **said}, deployment)
+            controls.check_batch(said, deployment["name"], deployment["parameter_schema"])
 
 
-def _known_deployment(tx: Tx, command: Command, target: str) -> None:
-    query = select(_DEPLOYMENTS.c.id).where(_DEPLOYMENTS.c.workspace_id == command.scope.workspace_id)
-    if tx.conn.execute(query.where((_DEPLOYMENTS.c.name == target) | (_DEPLOYMENTS.c.id == target))).first() is None:
+def _known_deployment(tx: Tx, command: Command, target: str) -> dict[str, Any]:
+    found = catalog.find_deployment(tx, command.scope, target)
+    if found is None:
         raise NotFoundError(
             f"there is no deployment {target!r} for the automation to run", hint="`hub deploy` makes one."
         )
+    return found
 
 
 OPS = (

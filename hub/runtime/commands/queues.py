@@ -14,8 +14,8 @@ from hub.store.base import Tx
 from hub.store.tables import WorkPool, WorkQueue
 from hub.types import new_id
 
-_QUEUES = WorkQueue.__table__  # type: ignore[attr-defined]
-_POOLS = WorkPool.__table__  # type: ignore[attr-defined]
+_QUEUES = WorkQueue.__table__
+_POOLS = WorkPool.__table__
 
 
 class SetQueue(BaseModel):

@@ -23,7 +23,7 @@ class CreateSchedule(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     deployment: str = Field(min_length=1, max_length=100, pattern=TEXT)
-    kind: Literal["cron", "interval"] = "cron"
+    kind: Literal["cron", "interval", "rrule"] = "cron"
     spec: str = Field(min_length=1, max_length=200, pattern=TEXT)
     timezone: str = Field("UTC", max_length=64, pattern=TEXT)
     anchor_at: int | None = Field(None, ge=0, le=2**60)

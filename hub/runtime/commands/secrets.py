@@ -12,14 +12,17 @@ from hub.runtime.commands.apply import Command
 from hub.runtime.commands.registry import Op
 from hub.store import secrets
 from hub.store.base import Tx
-from hub.store.tables import Channel, Link, SourceSecret
+from hub.store.tables import Channel, Connection, Endpoint, EndpointKey, Link, SourceSecret
 from hub.types import Id
 
 NAME = r"^[A-Za-z_][A-Za-z0-9_.-]{0,127}$"
 _ELSEWHERE: tuple[tuple[Table, str, str], ...] = (
-    (SourceSecret.__table__, "sealed", "source_secrets"),  # type: ignore[attr-defined]
-    (Channel.__table__, "sealed", "channels"),  # type: ignore[attr-defined]
-    (Link.__table__, "sealed_token", "links"),  # type: ignore[attr-defined]
+    (SourceSecret.__table__, "sealed", "source_secrets"),
+    (Channel.__table__, "sealed", "channels"),
+    (Connection.__table__, "sealed", "connections"),
+    (Endpoint.__table__, "sealed", "endpoints"),
+    (EndpointKey.__table__, "sealed", "endpoint_keys"),
+    (Link.__table__, "sealed_token", "links"),
 )
 """Every other column that holds sealed bytes; its context is `<table>:<row id>`."""
 

@@ -3,75 +3,119 @@
 from __future__ import annotations
 
 import functools
-import inspect
+import logging
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
 from hub.errors import UsageError
+from hub.runtime import loader
+from hub.runtime.executor import assets, processes, remote, transactions
 from hub.runtime.executor.digests import step_key
 from hub.runtime.executor.loops import LoopWork, running_loop
 from hub.runtime.executor.pool import Work, assist, may_assist
 from hub.runtime.executor.root import Root
 from hub.runtime.executor.session import Session
 from hub.runtime.executor.steps import drive, drive_on_loop
-from hub.runtime.executor.tasklife import Call, live
-from hub.runtime.executor.texts import clean
-from hub.runtime.executor.values import futures_in
+from hub.runtime.executor.streams import called
+from hub.runtime.executor.tasklife import STOPPING, Call, live
+from hub.runtime.executor.values import needs
+from hub.runtime.naming import rendered
 from hub.sdk.context import FlowInfo, RunContext, current
-from hub.sdk.futures import Future, Futures
-from hub.sdk.options import RunName
-from hub.sdk.tasks import Task, Unmapped
+from hub.sdk.futures import Future
+from hub.sdk.runners import CeleryTaskRunner, ProcessPoolTaskRunner
+from hub.sdk.tagging import with_those_around
+from hub.sdk.tasks import Task
 from hub.types import Scope, new_id
 
-MAX_MAPPED = 1_000_000
+_log = logging.getLogger("hub.executor")
 
 
 def call_task(task: Task[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Call a task where its caller stands: its value, or a coroutine of it."""
     call = prepare(task, args, kwargs)
-    return drive_on_loop(live(call)) if task.is_async else drive(live(call))
+    return called(live(call), task._wrapped)
 
 
-def submit(
-    task: Task[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Iterable[Future[Any]]
-) -> Future[Any]:
-    """Start a task beside its caller."""
-    return _launch(prepare(task, args, kwargs, wait_for))
+def submit(task: Task[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Iterable[Any]) -> Future[Any]:
+    """Start a task beside its caller, or on a worker."""
+    there = elsewhere()
+    if there is not None:
+        return remote.send(*there, task, [(args, kwargs)], wait_for)[0]
+    call = for_process(task, [prepare(task, args, kwargs, wait_for)])[0]
+    if not task.is_async and running_loop() is None:
+        call.session.root.pool.hold()
+    return launch(call)
 
 
-def map_over(
-    task: Task[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Iterable[Future[Any]]
-) -> Futures[Any]:
-    """Submit a task for each element of its iterable arguments. All are named before the first one starts."""
-    columns, length = _columns(task, args, kwargs)
-    waits = list(wait_for)
-    calls = []
-    for row in range(length):
-        values = {key: value[row] if many else value for key, (many, value) in columns.items()}
-        positional = tuple(values.pop(number) for number in range(len(args)))
-        calls.append(prepare(task, positional, values, waits))  # type: ignore[arg-type]
-    return Futures([_launch(call) for call in calls])
+def for_process(task: Task[..., Any], calls: list[Call]) -> list[Call]:
+    """The same calls; they execute in processes where their flow wants that."""
+    body = body_elsewhere(task, calls[0].session) if calls else None
+    if body is not None:
+        for call in calls:
+            call.body = body
+    return calls
+
+
+def body_elsewhere(task: Task[..., Any], session: Session) -> processes.Body | None:
+    """How calls of a task are made in processes, where their flow wants that."""
+    runner = session.runner
+    # What is no Python function runs in a process of its own anyway.
+    if isinstance(runner, ProcessPoolTaskRunner) and not task.is_async and task._wrapped.made_of is None:
+        return processes.body(loader.task_entrypoint(task), runner.max_workers)
+    return None
+
+
+def made_here(call: Call) -> bool:
+    """Make a call in this thread; whether it ended well. Its row says how it failed."""
+    try:
+        drive(live(call))
+    except STOPPING:
+        raise
+    except BaseException as error:  # noqa: BLE001 - whatever user code raises
+        _log.debug("%s failed: %s", call.name, type(error).__name__)
+        return False
+    return True
+
+
+def elsewhere() -> tuple[CeleryTaskRunner, RunContext] | None:
+    """Where the flow has its submitted tasks executed, when that is not here."""
+    context = current.get()
+    runner = context.session.runner if context is not None else None
+    return (runner, context) if context is not None and isinstance(runner, CeleryTaskRunner) else None
 
 
 def prepare(
-    task: Task[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Iterable[Future[Any]] = ()
-) -> Call:
-    """Name a call: its step is decided here, in the caller's own order."""
-    parent = current.get() or _alone()
+    task: Task[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Iterable[Any] = (), *,
+    parent: RunContext | None = None, among: str = "",
+) -> Call:  # fmt: skip
+    """Name a call: its step is decided here, in the caller's own order; `among` so named ones, where that is given."""
+    parent = parent or caller()
     session: Session = parent.session
+    session.root.check_body(parent)
     wrapped, options = task._wrapped, task.options
-    upstream = futures_in(args, kwargs, wait_for)
-    digest = step_key(parent.step, task.key, args, kwargs)
+    if (tags := with_those_around(options.tags)) is not options.tags:
+        options = replace(options, tags=tags)
+    needed = needs(args, kwargs, wait_for)
+    digest = step_key(f"{parent.step}{among}", task.key, args, kwargs)
     key = f"{digest}:{session.ordinals.take(digest)}"
     number = session.names.take(options.name)
     name = f"{options.name}-{number}" if options.run_name is None else _named(task, args, kwargs, number)
-    return Call(session, parent, wrapped, options, args, kwargs, key=key, name=name, upstream=upstream)
+    call = Call(session, parent, wrapped, options, args, kwargs, key=key, name=name, needs=needed)
+    call.task = task
+    call.made_from = assets.follow(session, call.id, options, needed.futures)
+    call.txn = transactions.around(parent, hooked=bool(options.transaction_hooks))
+    return call
 
 
-def _alone() -> RunContext:
-    """The context of a task that is called outside a flow: nothing is kept."""
+def caller() -> RunContext:
+    """Who calls; of a task that is called outside a flow nothing is kept."""
+    return current.get() or alone()
+
+
+def alone() -> RunContext:
     session = Session(_root_of(os.getpid()), FlowInfo(run_id=new_id(), run_name="", flow_name=""))
     return RunContext(session.info, session)
 
@@ -87,79 +131,27 @@ def _named(task: Task[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], 
         values = task._wrapped.arguments(args, kwargs)
     except TypeError:
         return f"{task.name}-{number}"
-    return named(task.options.run_name, values) or f"{task.name}-{number}"
+    return rendered(task.options.run_name, values) or f"{task.name}-{number}"
 
 
-def named(template: RunName | None, values: Mapping[str, Any]) -> str:
-    """A run's name from its author's template or function; empty when there is none or it does not fit."""
-    if template is None:
-        return ""
-    try:
-        text = template.format(**values) if isinstance(template, str) else template(values)
-    except Exception as error:
-        raise UsageError(
-            f"the run name {template!r} cannot be made: {type(error).__name__}: {error}",
-            hint="A template may use the parameters in braces, as in 'load-{day}'.",
-        ) from error
-    return clean(str(text), 200).replace("\n", " ")
-
-
-def _columns(
-    task: Task[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[dict[int | str, tuple[bool, Any]], int]:
-    """Every argument as (is it iterated, value or list); and how many calls that makes."""
-    given: dict[int | str, Any] = dict(enumerate(args))
-    given.update(kwargs)
-    columns = {key: _column(value) for key, value in given.items()}
-    lengths = {key: len(value) for key, (many, value) in columns.items() if many}
-    if not lengths:
-        raise UsageError(
-            f"{task.name}.map got nothing to iterate over", hint="Give a list, or use submit for a single call."
-        )
-    if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{_label(task, key)} has {length}" for key, length in lengths.items())
-        raise UsageError(
-            f"{task.name}.map got iterables of different lengths: {told}", hint="Wrap constants in unmapped(...)."
-        )
-    return columns, next(iter(lengths.values()))
-
-
-def _column(value: Any) -> tuple[bool, Any]:
-    if isinstance(value, Unmapped):
-        return False, value.value
-    if isinstance(value, Future):
-        value = value.result()
-    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable) or inspect.isclass(value):
-        return False, value
-    items = []
-    for item in value:
-        items.append(item)
-        if len(items) > MAX_MAPPED:
-            raise UsageError(f"map got more than {MAX_MAPPED} elements", hint="Map over batches instead.")
-    return True, items
-
-
-def _label(task: Task[..., Any], key: int | str) -> str:
-    names = list(task._wrapped.parameters)
-    return key if isinstance(key, str) else names[key] if key < len(names) else f"argument {key + 1}"
-
-
-def _launch(call: Call) -> Future[Any]:
+def launch(call: Call) -> Future[Any]:
     future: Future[Any] = Future(call.id, call.name)
     future._step = call.key
     call.future = future
+    if call.txn is not None:
+        call.txn.add([future])
     session = call.session
     session.add([future])
     if call.key not in session.earlier and call.key not in session.restarted:
         session.journal.put(call.opened().fact())
     if call.wrapped.is_async:
-        work = LoopWork(session.root.loop(), tuple(call.upstream))
+        work = LoopWork(session.root.loop(), tuple(call.needs.futures))
         future._work = work
         work.start(_settled_on_loop(call, future))
     else:
-        job = Work(lambda: _settled(call, future), future, call.upstream)
+        job = Work(lambda: _settled(call, future), future, call.needs.futures)
         future._work = job
-        _when_ended(call.upstream, lambda: session.root.pool.add(job))
+        _when_ended(call.needs.futures, lambda: session.root.pool.add(job))
     return future
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
 from hub.sdk.context import RunContext, current
-from hub.sdk.loggers import NAME, get_run_logger
+from hub.sdk.loggers import NAME, PRINTED, get_run_logger
 
 _LINE = 65_536
 
@@ -32,12 +32,24 @@ class RunLogHandler(logging.Handler):
 _installed = threading.Lock()
 
 
-def install_logging() -> None:
-    """Connect the run logger; once is enough."""
-    logger = get_run_logger()
+def install_logging(further: Iterable[str] = ()) -> None:
+    """Connect the run logger and the `further` ones; once is enough. Those without a level get INFO."""
     with _installed:
-        if not any(isinstance(handler, RunLogHandler) for handler in logger.handlers):
-            logger.addHandler(RunLogHandler())
+        _connect(get_run_logger())
+        for name in further:
+            logger = logging.getLogger(name)
+            _connect(logger)
+            if logger.level == logging.NOTSET:
+                logger.setLevel(logging.INFO)
+
+
+def _connect(logger: logging.Logger) -> None:
+    above: logging.Logger | None = logger
+    while above is not None:  # what a logger above keeps already would be kept twice
+        if any(isinstance(handler, RunLogHandler) for handler in above.handlers):
+            return
+        above = above.parent if above.propagate else None
+    logger.addHandler(RunLogHandler())
 
 
 class _Lines:
@@ -54,7 +66,7 @@ class _Lines:
             self._rest = ""
         for line in lines:
             if line.strip():
-                self._context.session.log(self._context.task_run_id, logging.INFO, "print", line)
+                self._context.session.log(self._context.task_run_id, logging.INFO, PRINTED, line)
 
     def flush(self) -> None:
         if self._rest:
@@ -74,7 +86,16 @@ class _Tee:
         lines = _capturing.get()
         if lines is not None:
             lines.write(text)
+        if self._closed():  # by an earlier task, maybe of another run: nothing that this one could help
+            return len(text)
         return self.under.write(text)  # type: ignore[no-any-return]
+
+    def flush(self) -> None:
+        if not self._closed():
+            self.under.flush()
+
+    def _closed(self) -> bool:
+        return bool(getattr(self.under, "closed", False))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.under, name)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from hashlib import blake2b
-from itertools import count
 from pathlib import PurePath
 from typing import Any
 from uuid import UUID
 
+from hub.sdk.annotations import AllowFailure, Quote
+from hub.sdk.artifacts import ArtifactId
 from hub.sdk.futures import Future
 
 _ATOMS = frozenset({type(None), bool, int, float, str, bytes})
@@ -22,23 +22,6 @@ _MAX_PARTS = 100_000
 
 class _Unhashable(Exception):
     pass
-
-
-class Ordinals:
-    """Counts calls that look alike, in the order in which their callers make them. Safe between threads."""
-
-    __slots__ = ("_counters",)
-
-    def __init__(self) -> None:
-        self._counters: dict[str, Callable[[], int]] = {}
-
-    def take(self, key: str) -> int:
-        """The next number of `key`, from 0."""
-        counter = self._counters.get(key)
-        if counter is None:
-            # setdefault and next are single C calls: two threads get one counter and two numbers.
-            counter = self._counters.setdefault(key, count().__next__)
-        return counter()
 
 
 def step_key(parent: str, task_key: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
@@ -66,7 +49,7 @@ def _write(value: Any, parts: list[str]) -> None:
     if len(parts) > _MAX_PARTS:
         raise _Unhashable
     kind = type(value)
-    if kind in _ATOMS:
+    if kind in _ATOMS or kind is ArtifactId:
         parts.append(repr(value))
     elif kind in (list, tuple):
         parts.append(f"{kind.__name__}{len(value)}")
@@ -98,6 +81,12 @@ def _write_object(value: Any, parts: list[str]) -> None:
     if isinstance(value, Future):
         # Not its value, which is not known yet, but the step that makes it: the same in every attempt.
         parts.append(f"future:{value._step}")
+    elif isinstance(value, Quote):
+        # Left alone, as its author asked: calls that differ in it alone are told apart by their order.
+        parts.append("quote")
+    elif isinstance(value, AllowFailure):
+        parts.append("allow")
+        _write(value.value, parts)
     elif isinstance(value, Enum):
         parts.append(f"{name}.{value.name}")
     elif isinstance(value, _TEXTS):

@@ -10,12 +10,13 @@ from typing import Any, Protocol
 
 from hub.engine.retry import NEVER, RetryPolicy
 from hub.engine.rules import decide
-from hub.engine.run import Begin, Cancel, Refusal, Run, Signal
-from hub.errors import ConflictError, RunCancelled, UnavailableError
-from hub.runtime import orchestrator, process
+from hub.engine.run import Begin, Cancel, Refusal, Run, Signal, Suspend, Transition
+from hub.errors import ConflictError, HubError, RunCancelled, UnavailableError
+from hub.runtime import orchestrator, process, waits
+from hub.runtime.executor.root import Leaving
 from hub.runtime.journal import AttemptLost
 from hub.states import State, StateType
-from hub.store import attempts, runs
+from hub.store import attempts, hooks, runs
 from hub.store.base import Store, Tx
 from hub.types import Id, Micros, Scope, now_us
 
@@ -50,8 +51,14 @@ class FlowRecord(Protocol):
     def report(self, make: Callable[[int, int], Signal], **columns: Any) -> Ended:
         """Report how the attempt ended; `make` gets its number and epoch. Raises AttemptLost for a stale attempt."""
 
+    def leave(self, leaving: Leaving) -> Ended:
+        """Report that the attempt ends and the run goes on later. Raises AttemptLost for a stale attempt."""
+
     def stop(self, make: Callable[[int, int], Signal], message: str) -> Ended:
         """Cancel it from inside (Ctrl-C, a cancelled coroutine) and confirm that it has stopped."""
+
+    def told(self) -> None:
+        """Note that the state hooks for its end have been called."""
 
 
 class Unrecorded:
@@ -71,19 +78,28 @@ class Unrecorded:
         """See FlowRecord.report."""
         return self._signal(make(self._run.attempt, self._run.epoch))
 
+    def leave(self, leaving: Leaving) -> Ended:
+        """See FlowRecord.leave."""
+        raise AssertionError(f"a run without a record has nowhere to go on: {leaving}")
+
     def stop(self, make: Callable[[int, int], Signal], message: str) -> Ended:
         """See FlowRecord.stop."""
         self._signal(Cancel(message))
         return self.report(make)
 
+    def told(self) -> None:
+        """See FlowRecord.told."""
+
     def _signal(self, signal: Signal) -> Ended:
-        answer = decide(self._run, signal, now=now_us())
+        now = now_us()
+        answer = decide(self._run, signal, now=now)
         if isinstance(answer, Refusal):
             raise AssertionError(answer.reason)
         used = answer.changes.get("retries_used", self._run.retries_used)
         self._run = replace(
-            self._run, state=answer.state, version=self._run.version + 1, attempt=answer.attempt, retries_used=used
-        )
+            self._run, state=answer.state, version=self._run.version + 1, attempt=answer.attempt, retries_used=used,
+            started_at=self._run.started_at or (now if answer.started else None),
+        )  # fmt: skip
         return Ended(answer.state, answer.due_at if answer.state.type is StateType.SCHEDULED else None)
 
 
@@ -96,37 +112,82 @@ class Stored:
         self.run_id = run_id
         self.lease_s = lease_s
         self.begun: Begun | None = None
+        self.calls_hooks = True
+        """Whether this process calls the hooks of the end that it reports."""
 
     def report(self, make: Callable[[int, int], Signal], **columns: Any) -> Ended:
         """See FlowRecord.report."""
         assert self.begun is not None
         return self._handle(make(self.begun.attempt, self.begun.epoch), **columns)
 
+    def leave(self, leaving: Leaving) -> Ended:
+        """See FlowRecord.leave."""
+        assert self.begun is not None
+        why = Suspend(self.begun.attempt, self.begun.epoch, leaving.why, leaving.due_at, leaving.message)
+        return self._handle(why, point_id=leaving.point_id)
+
     def stop(self, make: Callable[[int, int], Signal], message: str) -> Ended:
-        """See FlowRecord.stop."""
+        """See FlowRecord.stop. In one transaction: a run that is seen CANCELLING was cancelled by somebody else."""
+        assert self.begun is not None
+        attempt, epoch = self.begun.attempt, self.begun.epoch
+        for _ in range(3):
+            with self.store.write() as tx:
+                try:
+                    if orchestrator.attempt(tx, self.scope, self.run_id, Cancel(message)) is None:
+                        continue
+                except ConflictError:
+                    _log.debug("run %s: somebody else has cancelled it already", self.run_id)
+                try:
+                    done = orchestrator.attempt(
+                        tx, self.scope, self.run_id, make(attempt, epoch), here=self.calls_hooks
+                    )
+                except ConflictError as refused:
+                    raise AttemptLost(f"the report was refused: {refused.detail}") from None
+            if done is not None:
+                return _ended(done)
+        raise RunCancelled(f"run {self.run_id} was changed by somebody else")
+
+    def told(self) -> None:
+        """See FlowRecord.told."""
         try:
-            self._handle(Cancel(message))
-        except ConflictError:
-            _log.debug("run %s: somebody else has cancelled it already", self.run_id)
-        return self.report(make)
+            with self.store.write() as tx:
+                hooks.called(tx, self.run_id)
+        except HubError as error:
+            _log.warning("run %s: its hooks will be called once more: %s", self.run_id, error.detail)
 
     def _handle(self, signal: Signal, **columns: Any) -> Ended:
         try:
-            done = orchestrator.handle(self.store, self.scope, self.run_id, signal, lease_s=self.lease_s, **columns)
+            done = self._carry_out(signal, columns)
         except ConflictError as refused:
             if isinstance(signal, Cancel):
                 raise
             _log.warning("run %s: %s dropped: %s", self.run_id, type(signal).__name__, refused.detail)
             raise AttemptLost(refused.detail) from None
-        return Ended(done.state, done.due_at if done.state.type is StateType.SCHEDULED else None)
+        return _ended(done)
+
+    def _carry_out(self, signal: Signal, columns: dict[str, Any]) -> Transition:
+        carry_out: Callable[..., Transition] = waits.leave if isinstance(signal, Suspend) else orchestrator.handle
+        return carry_out(
+            self.store, self.scope, self.run_id, signal, lease_s=self.lease_s,
+            here=self.calls_hooks and not isinstance(signal, Cancel), **columns,
+        )  # fmt: skip
+
+
+def _ended(done: Transition) -> Ended:
+    return Ended(done.state, done.due_at if done.state.type is StateType.SCHEDULED else None)
 
 
 class InlineRun(Stored):
-    """A run that lives in the process that calls its flow. Made with its first attempt, in one transaction."""
+    """A run that lives in the process that calls its flow. Made with its first attempt, in one transaction.
 
-    def __init__(self, store: Store, scope: Scope, row: dict[str, Any], *, lease_s: float) -> None:
+    `made`: the row is there, and the run goes on within the next attempt of the run that it is nested in.
+    """
+
+    def __init__(
+        self, store: Store, scope: Scope, row: dict[str, Any], *, lease_s: float, made: bool = False
+    ) -> None:  # fmt: skip
         super().__init__(store, scope, row["id"], lease_s=lease_s)
-        self._row: dict[str, Any] | None = row
+        self._row: dict[str, Any] | None = None if made else row
         self._queue = str(row.get("queue", "default"))
 
     def begin(self) -> Begun:

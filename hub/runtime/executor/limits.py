@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextvars
 import ctypes
+import math
 import signal
 import threading
 import time
@@ -18,6 +19,8 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 _AGAIN = 5.0
 """Seconds until code that swallowed its interruption is interrupted again."""
+_REPEATED_S = 1.0
+"""Until an alarm that did not reach the main thread comes again."""
 
 
 class Expired(Exception):
@@ -58,10 +61,16 @@ class _Scope:
 
 _stack: list[_Scope] = []
 _before: list[Any] = []
+_armed = [False]
+_handing = threading.Lock()
+"""Held by who sends the alarm's signal from another thread, and by who takes its handler away."""
 
 
 def _by_alarm(call: Callable[[], T], seconds: float) -> T:
-    scope = _Scope(time.monotonic() + seconds)
+    return _within(_Scope(time.monotonic() + seconds), call)
+
+
+def _within(scope: _Scope, call: Callable[[], T]) -> T:
     try:
         try:
             _enter(scope)
@@ -90,21 +99,90 @@ def _leave() -> None:
         _stack.pop()
     _arm()
     if not _stack and _before:
-        signal.signal(signal.SIGALRM, _before.pop() or signal.SIG_DFL)
+        with _handing:
+            before = _before.pop() or signal.SIG_DFL
+            if signal.getsignal(signal.SIGALRM) is _on_alarm:
+                signal.signal(signal.SIGALRM, before)
 
 
 def _arm() -> None:
     now = time.monotonic()
     waits = [scope.at - now if scope.at > now else _AGAIN for scope in _stack if not scope.over]
-    signal.setitimer(signal.ITIMER_REAL, max(min(waits), 0.0001) if waits else 0)
+    first = min(waits, default=math.inf)
+    if _armed[0] or first < math.inf:  # a timer of somebody else is left alone where no limit needs one
+        _armed[0] = first < math.inf
+        # Again and again: the alarm of a stopped process may go to another thread, and then ends no call of this one.
+        signal.setitimer(signal.ITIMER_REAL, max(first, 0.0001) if _armed[0] else 0, _REPEATED_S)
 
 
-def _on_alarm(_signum: int, _frame: object) -> None:
+def _on_alarm(signum: int, frame: object) -> None:
     now = time.monotonic()
     passed = [scope for scope in _stack if not scope.over and scope.at <= now]
+    if not passed and not _armed[0] and _before and callable(_before[0]):
+        _before[0](signum, frame)  # a timer of somebody else
+        return
     _arm()
     if passed:
         raise Interrupted(passed[0])
+
+
+# --- ended by somebody else ----------------------------------------------------------------------------------------
+
+
+class Place:
+    """A call in this thread that another thread may end."""
+
+    __slots__ = ("_ident", "_lock", "_over", "_scope", "_told")
+
+    def __init__(self) -> None:
+        self._ident = threading.get_ident()
+        here = threading.current_thread() is threading.main_thread()
+        self._scope = _Scope(math.inf) if here else None
+        self._lock = threading.Lock()
+        self._over = False
+        self._told = False
+
+    def interrupt(self) -> None:
+        """Raise Interrupted in the call if it has not ended. In the main thread a blocking call ends, too."""
+        with self._lock, _handing:
+            if self._over:
+                return
+            self._told = True
+            scope = self._scope
+            if scope is None:
+                interrupt_thread(self._ident, Interrupted)
+            elif scope in _stack and signal.getsignal(signal.SIGALRM) is _on_alarm:
+                scope.at = time.monotonic()
+                signal.pthread_kill(self._ident, signal.SIGALRM)
+            else:  # user code has put a handler of its own there
+                interrupt_thread(self._ident, Interrupted)
+
+    def met(self, interrupted: Interrupted) -> bool:
+        """Whether that was ours."""
+        return self._told and interrupted.scope in (None, self._scope)
+
+
+def interruptible(call: Callable[[], T], place: Place) -> T:
+    """Call it; `place.interrupt()` ends it with Interrupted, in the main thread also where it blocks."""
+    scope = place._scope
+    try:
+        if scope is None:
+            return call()
+        try:
+            return _within(scope, call)
+        except Expired:
+            if not scope.at < math.inf:
+                raise  # one that user code let out
+            raise Interrupted(scope) from None
+    finally:
+        with place._lock:
+            place._over = True
+            if place._told:  # what has not arrived must not meet the caller
+                _take_back(place._ident)
+
+
+def _take_back(ident: int) -> None:
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), None)
 
 
 # --- in other threads ----------------------------------------------------------------------------------------------

@@ -66,6 +66,9 @@ def may_assist() -> bool:
 
 
 _here = threading.local()
+_AHEAD = 2_000
+"""Work that may be queued before its submitter is held back."""
+_HOLD_S = 1.0
 
 
 class Pool:
@@ -76,17 +79,36 @@ class Pool:
         self._queue: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
-        self._idle = 0
+        # Free threads less queued work. A thread that takes work ends both at once, so that taking changes nothing
+        # and there is no moment in which a thread counts as free that has work.
+        self._spare = 0
         self._busy: dict[int, Work] = {}
+        self._taken = 0
+        self._vain = -1
+        self._relief = threading.Event()
+
+    def hold(self) -> None:
+        """Keep a caller who submits faster than threads execute from filling the memory.
+
+        Not one that the pool may need, and not for long: what executes may wait for what the caller does next.
+        """
+        if self._queue.qsize() < _AHEAD or self._vain == self._taken or may_assist():
+            return
+        before = self._taken
+        self._relief.clear()
+        if not self._relief.wait(_HOLD_S) and self._taken == before:
+            self._vain = before
 
     def add(self, work: Work) -> None:
         """Queue work whose upstream has ended."""
         self._queue.put(work)
         with self._lock:
-            if self._idle < self._queue.qsize() and len(self._threads) < self._size:
+            self._spare -= 1
+            if self._spare < 0 and len(self._threads) < self._size:
                 thread = threading.Thread(target=self._run, name=f"hub-task-{len(self._threads)}", daemon=True)
-                self._threads.append(thread)
                 thread.start()
+                self._threads.append(thread)
+                self._spare += 1
 
     def interrupt(self, kind: type[BaseException], futures: Iterable[Future[Any]] | None = None) -> bool:
         """Raise `kind` in every thread that works, for one of `futures` if they are given; whether there was one."""
@@ -106,16 +128,17 @@ class Pool:
         _here.pooled = True
         ident = threading.get_ident()
         while True:
-            with self._lock:
-                self._idle += 1
             work = self._queue.get()
-            with self._lock:
-                self._idle -= 1
             if work is None:
                 return
+            self._taken += 1  # threads may overwrite each other's: it has to change, not to count
+            if self._queue.qsize() == _AHEAD // 2:
+                self._relief.set()
             if work.claim():
                 self._busy[ident] = work
                 try:
                     work.run()
                 finally:
                     self._busy.pop(ident, None)
+            with self._lock:
+                self._spare += 1

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import json
 import math
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -20,17 +19,18 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 
-from hub.errors import UnavailableError
-from hub.types import Id, new_id
+from hub.errors import UsageError
+from hub.runtime.executor import serializers
+from hub.sdk.artifacts import ArtifactId
 
 INLINE_BYTES = 64 * 1024
 MAX_BYTES = 512 * 1024 * 1024
-PLAIN, TAGGED, TYPED, IN_FILE, IN_MEMORY, NOT_KEPT = "json", "json+tags", "json+type", "file:", "memory", "none"
+PLAIN, TAGGED, TYPED, IN_MEMORY, NOT_KEPT = "json", "json+tags", "json+type", "memory", "none"
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A result as a row keeps it: bytes and their format."""
+    """A result as a row keeps it: bytes and their format; with `<store>:` before it, the bytes say where they are."""
 
     data: bytes | None
     format: str
@@ -50,8 +50,41 @@ class Unreadable(Exception):
     """A result that was kept cannot be read here; its task must run again."""
 
 
-def encode(value: Any, hint: Any = None) -> Stored:
-    """A value as bytes; MEMORY when it would not come back as it was. `hint` is the return type, if known."""
+def encode(value: Any, hint: Any = None, serializer: str | None = None) -> Stored:
+    """A value as bytes; MEMORY when it would not come back as it was. `hint` is the return type, if known.
+
+    A `serializer` that is named must carry the value: raises UsageError when it cannot.
+    """
+    if serializer is None:
+        return _as_json(value, hint)
+    with serializers.told(serializer, value):
+        stored = _written(value, hint, serializer)
+        if not stored.kept:
+            raise UsageError(_CHANGED)
+    return stored
+
+
+_CHANGED = (
+    "it would not come back as it was; a return type hint that pydantic knows may carry it, "
+    'and result_serializer="pickle" carries nearly everything'
+)
+
+
+def _written(value: Any, hint: Any, name: str) -> Stored:
+    if name.startswith(serializers.COMPRESSED):
+        inner = _written(value, hint, name.removeprefix(serializers.COMPRESSED))
+        if inner.data is None:
+            return inner
+        return Stored(serializers.compress(inner.data), serializers.GZIP + inner.format)
+    if name == serializers.JSON:
+        return _as_json(value, hint)
+    data = serializers.named(name).dump(value)
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"{len(data)} bytes are more than {MAX_BYTES}")
+    return Stored(data, name)
+
+
+def _as_json(value: Any, hint: Any) -> Stored:
     if value is None:
         return NOTHING
     try:
@@ -63,70 +96,28 @@ def encode(value: Any, hint: Any = None) -> Stored:
     return _typed(value, hint) if hint not in (None, Any) else MEMORY
 
 
-def decode(stored: Stored, hint: Any = None) -> Any:
-    """The value again. Raises Unreadable."""
+def decode(stored: Stored, hint: Any = None, serializer: str | None = None) -> Any:
+    """The value again. `serializer` is the one that the reader's options name. Raises Unreadable."""
     if stored.data is None:
         raise Unreadable("it was not kept")
     try:
+        if stored.format.startswith(serializers.GZIP):
+            inner = Stored(serializers.decompress(stored.data, MAX_BYTES), stored.format.removeprefix(serializers.GZIP))
+            return decode(inner, hint, serializer)
         if stored.format == PLAIN:
             return json.loads(stored.data)
         if stored.format == TAGGED:
             return _untagged(json.loads(stored.data))
         if stored.format == TYPED:
             return TypeAdapter(hint).validate_json(stored.data)
+        known = serializers.named(stored.format)
+        if known.runs_code and serializers.innermost(serializer or "") != known.name:
+            raise Unreadable(f"reading {known.name} may run code, and the task's options do not name it")
+        return known.load(stored.data)
+    except Unreadable:
+        raise
     except Exception as error:  # noqa: BLE001 - the code may have changed since; then the task runs again
-        raise Unreadable(f"{type(error).__name__}") from None
-    raise Unreadable(f"format {stored.format!r}")
-
-
-def put(stored: Stored, folder: Path, run_id: Id, name: str) -> Stored:
-    """Move a large result to `folder/run_id/name.json`, safely on the disk before its row says so."""
-    if stored.data is None or len(stored.data) <= INLINE_BYTES:
-        return stored
-    place = f"{run_id}/{name}.json"
-    try:
-        _write_once(folder / place, stored.data)
-    except OSError as error:
-        raise UnavailableError(
-            f"a result of {len(stored.data)} bytes cannot be written to {folder}: {error.strerror}",
-            hint="Free some space, or choose another place with HUB_HOME.",
-            code="results-unwritable",
-        ) from None
-    return Stored(place.encode(), IN_FILE + stored.format)
-
-
-def get(stored: Stored, folder: Path) -> Stored:
-    """The result with its bytes, read from its file when it is in one. Raises Unreadable."""
-    if not stored.format.startswith(IN_FILE) or stored.data is None:
-        return stored
-    path = folder / stored.data.decode()
-    if ".." in path.parts:
-        raise Unreadable("its file has an odd name")
-    try:
-        return Stored(path.read_bytes(), stored.format.removeprefix(IN_FILE))
-    except OSError as error:
-        raise Unreadable(f"its file cannot be read: {error.strerror}") from None
-
-
-def _write_once(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    part = path.with_name(f".{new_id()}.part")
-    try:
-        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        # A link, not a rename: a result that stands is never replaced.
-        os.link(part, path)
-    except FileExistsError:
-        return
-    finally:
-        part.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+        raise Unreadable(f"{stored.format}: {type(error).__name__}") from None
 
 
 def _bounded(text: str, format_: str) -> Stored:
@@ -178,6 +169,8 @@ def _tagged(value: Any) -> Any:
     for tag, (tagged_kind, write, _) in _TAGS.items():
         if kind is tagged_kind:
             return {tag: write(value)}
+    if kind is ArtifactId:
+        return str(value)
     if isinstance(value, PurePath):
         return {"$path": str(value)}
     raise _NotTagged

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
-from collections.abc import Callable, Generator, Iterable
-from typing import Any, Protocol, TypeAlias
+from collections.abc import Awaitable, Callable, Generator, Iterable
+from typing import Any, Protocol, TypeAlias, TypeVar
 
-from hub.runtime.executor import capture
+from hub.runtime.executor import capture, passing
+from hub.runtime.executor.branches import Branch
 from hub.runtime.executor.limits import Expired, limited
 from hub.runtime.executor.loops import awaiting
 from hub.runtime.journal import Fact, Journal
 from hub.sdk.context import RunContext, current
 from hub.sdk.functions import Wrapped
 from hub.sdk.futures import Future
+from hub.sdk.futurestream import FutureStream
+
+T = TypeVar("T")
 
 
 class Effect(Protocol):
@@ -67,7 +70,7 @@ async def drive_on_loop(life: Life) -> Any:
 class Invoke:
     """Call user code in its context, within its time limit. Raises Expired when that is over."""
 
-    __slots__ = ("args", "context", "kwargs", "printing", "taint", "timeout", "wrapped")
+    __slots__ = ("args", "body", "branch", "context", "kwargs", "printing", "taint", "timeout", "wrapped")
 
     def __init__(
         self,
@@ -79,6 +82,8 @@ class Invoke:
         timeout: float | None,
         printing: bool,
         taint: Callable[[], object],
+        branch: Branch | None = None,
+        body: bool = False,
     ) -> None:
         self.wrapped = wrapped
         self.args = args
@@ -87,6 +92,10 @@ class Invoke:
         self.timeout = timeout
         self.printing = printing
         self.taint = taint
+        self.branch = branch
+        """Interrupted with this nested run."""
+        self.body = body
+        """Whether it is that run's flow itself."""
 
     def here(self) -> Any:
         """See Effect.here."""
@@ -98,11 +107,26 @@ class Invoke:
             return self._call()
         finally:
             current.reset(token)
+            if self.context.held:
+                give_back(self.context)
 
     def _call(self) -> Any:
         if self.timeout is None:
-            return self.wrapped.call(self.args, self.kwargs)
-        return limited(lambda: self.wrapped.call(self.args, self.kwargs), self.timeout, taint=self.taint)
+            return self.guarded(lambda: self.wrapped.call(self.args, self.kwargs))
+        return limited(
+            lambda: self.guarded(lambda: self.wrapped.call(self.args, self.kwargs)), self.timeout, taint=self.taint
+        )
+
+    def guarded(self, call: Callable[[], T]) -> T:
+        """Call it, to be interrupted with the nested run it belongs to."""
+        return call() if self.branch is None else self.branch.guarded(call)
+
+    async def guarded_on_loop(self, call: Callable[[], Awaitable[T]]) -> T:
+        """The same of a coroutine. Those of tasks are cancelled with what awaits them."""
+        if self.branch is None or not self.body:
+            return await call()
+        with self.branch.awaiting():
+            return await call()
 
     async def on_loop(self) -> Any:
         """See Effect.on_loop."""
@@ -114,16 +138,24 @@ class Invoke:
             return await self._await()
         finally:
             current.reset(token)
+            if self.context.held:
+                await asyncio.to_thread(give_back, self.context)
 
     async def _await(self) -> Any:
         scope = asyncio.timeout(self.timeout)
         try:
             async with scope:
-                return await self.wrapped.call(self.args, self.kwargs)
+                return await self.guarded_on_loop(lambda: self.wrapped.call(self.args, self.kwargs))
         except TimeoutError:
             if scope.expired():
                 raise Expired from None
             raise
+
+
+def give_back(context: RunContext) -> None:
+    """Give back what the code held of limits when it was interrupted between taking and giving."""
+    for held in list(context.held or ()):
+        held.give_back()
 
 
 class Commit:
@@ -173,13 +205,11 @@ class Pause:
 
     def here(self) -> None:
         """See Effect.here."""
-        self.stop.wait(self.seconds)
+        passing.passes.here(self.seconds, self.stop)
 
     async def on_loop(self) -> None:
         """See Effect.on_loop."""
-        until = time.monotonic() + self.seconds
-        while not self.stop.is_set() and (left := until - time.monotonic()) > 0:
-            await asyncio.sleep(min(left, 1.0))
+        await passing.passes.on_loop(self.seconds, self.stop)
 
 
 class Gather:
@@ -206,6 +236,24 @@ class Gather:
                     raise
             except BaseException:  # noqa: BLE001, S112 - kept in the future, for whoever asks for its result
                 continue
+
+
+class Drain:
+    """Take from a stream of futures until there are no more; their list, or nothing of them."""
+
+    __slots__ = ("keep", "stream")
+
+    def __init__(self, stream: FutureStream[Any], *, keep: bool = False) -> None:
+        self.stream = stream
+        self.keep = keep
+
+    def here(self) -> list[Future[Any]]:
+        """See Effect.here."""
+        return [future for future in self.stream if self.keep]
+
+    async def on_loop(self) -> list[Future[Any]]:
+        """See Effect.on_loop."""
+        return [future async for future in self.stream if self.keep]
 
 
 class Blocking:

@@ -9,25 +9,34 @@ from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from hub.engine.run import Begin, Cancel, Complete, Fail, Reject, Stopped
+from hub.engine.run import Begin, Cancel, Complete, Fail, Reject, Stopped, Suspend
+from hub.errorclasses import class_of
 from hub.errors import RunCancelled, RunError, RunFailed, RunTimedOut
-from hub.runtime.executor import results, retrying
+from hub.runtime.executor import assets, caching, outside, retrying, staging, statehooks, transactions
+from hub.runtime.executor.branches import Branch
+from hub.runtime.executor.keeping import keep
+from hub.runtime.executor.leaving import task_may_rest, wait_until
 from hub.runtime.executor.limits import Expired, Interrupted
-from hub.runtime.executor.root import attempt_name
+from hub.runtime.executor.root import Leaving, attempt_name
 from hub.runtime.executor.session import Recalled, Session
+from hub.runtime.executor.slots import hold_tags
 from hub.runtime.executor.steps import Blocking, Commit, Gather, Invoke, Life, Pause
+from hub.runtime.executor.streams import ClosedEarly, calling
 from hub.runtime.executor.taskrecord import TaskRecord, retry_policy
-from hub.runtime.executor.texts import describe
-from hub.runtime.executor.values import has_futures, replaced
-from hub.runtime.journal import AttemptLost, Fact
+from hub.runtime.executor.texts import clean, describe
+from hub.runtime.executor.transactions import Txn
+from hub.runtime.executor.triggers import SKIPPED, Fails, Skips, verdict
+from hub.runtime.executor.values import NOTHING, Needs, replaced
+from hub.runtime.journal import AttemptLost, Fact, Write, both
 from hub.sdk.context import RunContext
 from hub.sdk.functions import Wrapped
-from hub.sdk.futures import Future
+from hub.sdk.futures import Departure, Future
 from hub.sdk.options import Options
+from hub.sdk.statehooks import TaskRun
 from hub.states import State, StateType
 from hub.types import SECOND, Id, new_id, now_us
 
-STOPPING = (Interrupted, AttemptLost, RunCancelled, asyncio.CancelledError, KeyboardInterrupt, GeneratorExit)
+STOPPING = (Interrupted, AttemptLost, RunCancelled, Leaving, asyncio.CancelledError, KeyboardInterrupt, GeneratorExit)
 """What ends a task from outside: no failure of its own, never retried."""
 _REPEATED = "done by the run that this one repeats"
 
@@ -36,13 +45,13 @@ class Call:
     """One call of a task, as its caller made it."""
 
     __slots__ = (
-        "args", "body", "future", "id", "key", "kwargs", "name", "options", "parent", "record", "session", "state",
-        "task_name", "upstream", "wrapped",
+        "args", "body", "future", "id", "key", "kwargs", "made_from", "name", "needs", "options", "parent", "record",
+        "session", "state", "task", "task_name", "txn", "wrapped",
     )  # fmt: skip
 
     def __init__(
         self, session: Session, parent: RunContext, wrapped: Wrapped, options: Options, args: tuple[Any, ...],
-        kwargs: dict[str, Any], *, key: str, name: str, upstream: list[Future[Any]],
+        kwargs: dict[str, Any], *, key: str, name: str, needs: Needs,
     ) -> None:  # fmt: skip
         self.session = session
         self.parent = parent
@@ -53,13 +62,20 @@ class Call:
         self.key = key
         self.name = name
         self.task_name = options.name
-        self.upstream = upstream
+        self.needs = needs
+        self.made_from = options.asset_deps
+        self.task: Any = None
+        """What its hooks get to see."""
         known = session.earlier.get(key)
         self.id: Id = known.id if known is not None else new_id()
         self.state = State(StateType.PENDING, "Pending")
         self.record: TaskRecord | None = None
         self.future: Future[Any] | None = None
-        self.body: Callable[[Call, RunContext, tuple[Any, ...], dict[str, Any]], Life] = _invoke
+        self.txn: Txn | None = None
+        """The transaction that it is part of."""
+        self.body: Callable[[Call, RunContext, tuple[Any, ...], dict[str, Any]], Life] = (
+            _invoke if wrapped.made_of is None else outside.body
+        )
 
     def opened(self) -> TaskRecord:
         """Its record, made when it is first needed."""
@@ -67,8 +83,9 @@ class Call:
             # A flow as a step has retries of its own.
             self.record = TaskRecord(
                 self.session, self.id, key=self.key, task_name=self.task_name, name=self.name,
-                parent=self.parent.task_run_id, retry=retry_policy(self.options.retry),
-                known=self.session.earlier.get(self.key), upstream=[future.task_run_id for future in self.upstream],
+                parent=self.parent.task_run_id, retry=retry_policy(self.options.retry, self.session.root.task_retries),
+                known=self.session.earlier.get(self.key),
+                upstream=[future.task_run_id for future in self.needs.futures],
             )  # fmt: skip
         return self.record
 
@@ -78,46 +95,70 @@ def live(call: Call) -> Life:
     session = call.session
     yield from _check(call)
     if call.key in session.earlier or call.key in session.restarted:
-        recalled = yield Blocking(lambda: session.recall(call.key, hint_of(call.wrapped)))
+        written_as = call.options.result_serializer
+        recalled = yield Blocking(lambda: session.recall(call.key, hint_of(call.wrapped), written_as))
         if recalled is not None:
             return (yield from _recalled(call, recalled))
-    if call.upstream:
-        yield from _upstream(call)
+    if session.root.recording is not None:
+        return (yield from session.root.recording.other(call))
+    if call.needs is not NOTHING or call.options.trigger == "one_failed":
+        runs = yield from _upstream(call)
+        if not runs:
+            return None
+    if call.options.cache is not None:
+        return (yield from caching.live(call, call.options.cache, _tries, _check))
     return (yield from _tries(call))
 
 
 def _recalled(call: Call, recalled: Recalled) -> Life:
     call.state = State(StateType.COMPLETED, recalled.known.state_name)
+    yield from staging.recalled(call, recalled)
     if recalled.again:
         record = call.opened()
         record.stored = recalled.stored
         record.started_at = record.created_at
+        yield from caching.using(call.session, recalled.stored)
         yield from _end(call, record.signal(Complete(record.run.attempt, 0, "Cached", _REPEATED)))
     return recalled.value
 
 
 def _upstream(call: Call) -> Life:
-    """Wait for the futures among the arguments; a failed one ends the task before it began."""
-    yield Gather([future for future in call.upstream if not future.done()])
-    for future in call.upstream:
-        error = future.exception()
-        if error is None:
-            continue
+    """Wait for the futures among the arguments, then do what the trigger says. Gives whether the task runs."""
+    yield Gather([future for future in call.needs.futures if not future.done()])
+    for future in call.needs.futures:
+        if isinstance(future._error, Departure):
+            call.session.resting.append(future._error)  # type: ignore[arg-type]
+            raise future._error
+    said = verdict(call.options.trigger, call.needs)
+    if isinstance(said, Fails):
+        yield from _refused(call, said)
+    elif isinstance(said, Skips):
         record = call.opened()
-        if isinstance(error, STOPPING):
-            yield from _end(call, record.signal(Cancel(f"{future.name}, whose result it needs, was stopped")))
-            raise error
-        refused = RunFailed(f"{call.name} did not run: {future.name}, whose result it needs, has failed")
-        refused.__cause__ = error
-        record.error = (type(refused).__name__, refused.detail, None)
-        yield from _end(call, record.signal(Reject(f"upstream {future.name} failed: {describe(error)}")))
-        raise refused
-    if has_futures(call.args, call.kwargs):
-        call.args, call.kwargs = replaced(call.args), replaced(call.kwargs)
+        yield from _end(call, record.signal(Complete(record.run.attempt, 0, SKIPPED, said.why)))
+        return False
+    elif call.needs.marked:
+        call.args = replaced(call.args, forgiving=said.forgiving)
+        call.kwargs = replaced(call.kwargs, forgiving=said.forgiving)
+    return True
+
+
+def _refused(call: Call, said: Fails) -> Life:
+    record, future, error = call.opened(), said.upstream, said.error
+    if isinstance(error, STOPPING):
+        yield from _end(call, record.signal(Cancel(f"{future.name}, whose result it needs, was stopped")))
+        raise error
+    refused = RunFailed(f"{call.name} did not run: {future.name}, whose result it needs, has failed")
+    refused.__cause__ = error
+    record.error = (type(refused).__name__, refused.detail, None)
+    why = f"upstream {future.name} failed: {describe(error)}"
+    yield from _end(call, record.signal(Reject(why, error_class=class_of(error))))
+    raise refused
 
 
 def _tries(call: Call) -> Life:
     record, session = call.opened(), call.session
+    if record.state.type is StateType.SCHEDULED:
+        yield from _until_retry(call, record)
     while True:
         yield from _check(call)
         session.journal.put(record.signal(Begin()))
@@ -125,12 +166,28 @@ def _tries(call: Call) -> Life:
         attempt = record.run.attempt
         context = RunContext(
             call.parent.flow, session, step=call.key, task_run_id=call.id, task_name=call.task_name,
-            task_attempt=attempt,
+            task_attempt=attempt, is_async=call.wrapped.is_async,
         )  # fmt: skip
+        assets.begin(call, context)
+        context.around = call.txn
+        staged: Write | None = None
+        yield from _tell(call, record, context)
         try:
+            if call.options.tags and call.body is _invoke:
+                yield from hold_tags(context, call.options.tags)
             value = yield from call.body(call, context, call.args, call.kwargs)
+            if not record.state.final:
+                record.stored = yield from _keep(call, value, attempt)
+                yield from transactions.left(context, None)
+                staged = yield from staging.completing(call, value, record.stored)
+        except Leaving as left:
+            _left(call, record, left)
+            raise
         except STOPPING as error:
+            yield from transactions.left(context, error)
             yield from _stopped(call, record, error)
+            if record.state.type is StateType.CANCELLED and not isinstance(error, GeneratorExit):
+                yield from _tell(call, record, context)
             raise
         except Expired:
             failure: BaseException = RunTimedOut(f"task {call.name} was over its timeout of {call.options.timeout:g} s")
@@ -140,25 +197,62 @@ def _tries(call: Call) -> Life:
         else:
             # A thread that was given up may come back when its flow has closed the record.
             if not record.state.final:
-                record.stored = yield from _keep(call, value, attempt)
-                yield from _end(call, record.signal(Complete(attempt, 0)))
+                fact = record.signal(Complete(attempt, 0))
+                fact.also = both(assets.ended(call, context), staged)
+                yield from _end(call, fact)
+                yield from _tell(call, record, context)
             return value
+        undone = yield from transactions.left(context, failure)
         if record.state.final:  # as above
             raise failure
-        fact = _failed(call, record, failure, timed_out=timed_out)
+        fact = _failed(call, record, failure, timed_out=timed_out, undone=undone)
         if record.state.type is not StateType.SCHEDULED:
+            fact.also = assets.ended(call, context, record.run.state.message)
             yield from _end(call, fact)
+            yield from _tell(call, record, context)
             raise failure
         session.journal.put(fact)
         call.state = record.state
-        yield Pause(max(0.0, ((record.due_at or 0) - now_us()) / SECOND), session.root.stop)
+        yield from _until_retry(call, record)
+
+
+def _until_retry(call: Call, record: TaskRecord) -> Life:
+    """Wait for the next try. A long delay is not waited for here where the run can go on in another process."""
+    root, due = call.session.root, record.due_at or 0
+    leaving = Leaving("retry", due, f"{call.name} is tried again then: {record.state.message}")
+    left = max(0.0, (due - now_us()) / SECOND)
+    if call.future is None:
+        yield from wait_until(call.parent, due, leaving)
+    elif left > root.wait_in_place and task_may_rest(call.parent):
+        # It rests: whoever needs its result leaves, and so does its flow in the end.
+        leaving.root = root
+        root.resting.append(leaving)
+        call.session.resting.append(leaving)
+        raise leaving
+    else:
+        yield Pause(left, call.session.branch.stop)
+
+
+def _left(call: Call, record: TaskRecord, left: Leaving) -> None:
+    """Its run leaves: it begins again in the next attempt, and a nested flow goes on there."""
+    if record.state.type is StateType.RUNNING:
+        suspend = Suspend(record.run.attempt, 0, left.why, left.due_at, left.message)
+        call.session.journal.put(record.signal(suspend))
+        call.state = record.state
+
+
+def _tell(call: Call, record: TaskRecord, context: RunContext) -> Life:
+    """Call the hooks of the state that the task run has entered."""
+    if call.options.hooks:
+        run = TaskRun(call.id, call.name, call.task_name, record.run.attempt, call.session.info.run_id)
+        yield from statehooks.tell(call.options, call.task, run, record.state, context)
 
 
 def _check(call: Call) -> Life:
     """Call it off when its run is to stop or its flow has ended."""
     session = call.session
     try:
-        session.root.check()
+        session.branch.check()
         if session.ended:
             raise RunCancelled(f"{call.name} did not run: its flow has ended")
     except STOPPING as error:
@@ -171,22 +265,25 @@ def _check(call: Call) -> Life:
 
 
 def _invoke(call: Call, context: RunContext, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Life:
-    return (
-        yield Invoke(
-            call.wrapped, args, kwargs, context, timeout=call.options.timeout,
-            printing=call.options.log_prints or call.session.printing, taint=call.session.root.taint,
-        )
+    root, branch = call.session.root, call.session.branch
+    invoke = Invoke(
+        call.wrapped, args, kwargs, context, timeout=call.options.timeout,
+        printing=call.options.log_prints or call.session.printing, taint=root.taint,
+        branch=branch if isinstance(branch, Branch) else None,
     )  # fmt: skip
+    return (yield calling(invoke, persist=call.options.persist and root.store is not None, check=branch.check))
 
 
-def _failed(call: Call, record: TaskRecord, error: BaseException, *, timed_out: bool) -> Fact:
-    retryable = isinstance(error, Exception) and not call.session.root.stop.is_set()
+def _failed(call: Call, record: TaskRecord, error: BaseException, *, timed_out: bool, undone: bool) -> Fact:
+    # Not before what it had done is undone: that would undo what the next try does.
+    retryable = undone and isinstance(error, Exception) and not call.session.branch.stop.is_set()
+    retryable = retryable and call.key not in call.session.handed
     retryable = retryable and retrying.wanted(call.options.retry, error, timed_out=timed_out)
     line = record.failed(error)
     message = error.detail if isinstance(error, RunError) else line
     signal = Fail(
-        record.run.attempt, 0, message, timed_out=timed_out, retryable=retryable,
-        spread=random.random(),  # noqa: S311 - spreads retries, keeps no secret
+        record.run.attempt, 0, message, timed_out=timed_out, retryable=retryable, error_class=class_of(error),
+        retry_after=retrying.asked(error), spread=random.random(),  # noqa: S311 - spreads retries, keeps no secret
     )  # fmt: skip
     return record.signal(signal)
 
@@ -194,7 +291,12 @@ def _failed(call: Call, record: TaskRecord, error: BaseException, *, timed_out: 
 def _stopped(call: Call, record: TaskRecord, error: BaseException) -> Life:
     if record.state.final or isinstance(error, AttemptLost | GeneratorExit):
         return
-    fact = record.signal(Stopped(record.run.attempt, 0, f"stopped with its flow: {type(error).__name__}"))
+    alone = isinstance(error, RunCancelled) and call.session.branch.stopped_by is None
+    if alone:
+        # A flow that was cancelled alone: a later attempt of its caller is told so, and does not begin it again.
+        record.error = (RunCancelled.__name__, clean(str(error)), None)
+    told = str(error) if alone or isinstance(error, ClosedEarly) else f"stopped with its flow: {type(error).__name__}"
+    fact = record.signal(Stopped(record.run.attempt, 0, told))
     call.state = record.state
     # Not waited for: whoever stops the run may be waiting for us.
     call.session.journal.put(fact)
@@ -203,21 +305,8 @@ def _stopped(call: Call, record: TaskRecord, error: BaseException) -> Life:
 
 
 def _keep(call: Call, value: Any, attempt: int) -> Life:
-    if not call.options.persist:
-        return results.UNKEPT
-    if value is None:
-        return results.NOTHING
-    stored = results.encode(value, hint_of(call.wrapped))
-    if not stored.kept:
-        call.session.log(
-            call.id, 20, "hub",
-            f"the result ({type(value).__qualname__}) is not JSON and lives in memory only: a new attempt of the run "
-            "would run this task again. A return type hint that pydantic knows, or persist=False, ends this line.",
-        )  # fmt: skip
-    elif stored.data is not None and len(stored.data) > results.INLINE_BYTES:
-        root, name = call.session.root, attempt_name(call.id, attempt)
-        stored = yield Blocking(lambda: results.put(stored, root.results, call.session.info.run_id, name))
-    return stored
+    part = attempt_name(call.id, attempt)
+    return keep(call.session, call.options, value, hint_of(call.wrapped), part=part, task_run_id=call.id)
 
 
 def _end(call: Call, fact: Fact) -> Life:
@@ -235,7 +324,9 @@ def hint_of(wrapped: Wrapped) -> Any:
     fn = wrapped.fn
     if fn not in _hints:
         try:
-            _hints[fn] = typing.get_type_hints(fn, include_extras=True).get("return")
+            hint = typing.get_type_hints(fn, include_extras=True).get("return")
+            # What is kept of a generator is the list of its items.
+            _hints[fn] = list[typing.get_args(hint)[0]] if wrapped.generates else hint  # type: ignore[misc]
         except Exception:  # noqa: BLE001 - hints are any expression
             _hints[fn] = None
     return _hints[fn]

@@ -9,6 +9,7 @@ from hub.engine.retry import NEVER, RetryPolicy
 from hub.engine.rules import decide
 from hub.engine.run import Refusal, Run, Signal, Transition
 from hub.runtime.executor.results import Stored
+from hub.runtime.executor.retrying import NO_RETRIES, RetryDefault, with_default
 from hub.runtime.executor.session import Session
 from hub.runtime.executor.texts import MESSAGE_CHARS, NAME_CHARS, TRACE_CHARS, clean, describe
 from hub.runtime.journal import Fact, Known
@@ -18,21 +19,23 @@ from hub.states import State, StateType
 from hub.types import Id, Micros, now_us
 
 _PENDING = State(StateType.PENDING, "Pending")
+_AWAITING = State(StateType.SCHEDULED, "AwaitingRetry")
 
 
-def retry_policy(options: RetryOptions) -> RetryPolicy:
-    """An author's options as the rules' policy."""
+def retry_policy(options: RetryOptions, default: RetryDefault = NO_RETRIES) -> RetryPolicy:
+    """An author's options as the rules' policy; what they leave open is `default`."""
+    options = with_default(options, default)
     if options.retries == 0:
         return NEVER
-    return RetryPolicy(options.retries, options.delays, options.factor, options.cap, options.jitter)
+    return RetryPolicy(options.retries, options.delays, options.factor, options.cap, options.jitter, options.budget)
 
 
 class TaskRecord:
     """One task run of a session. Every change comes from `engine.rules.decide`."""
 
     __slots__ = (
-        "created_at", "due_at", "ended_at", "error", "key", "name", "parent", "run", "session", "started_at",
-        "stored", "task_name", "upstream",
+        "created_at", "due_at", "ended_at", "error", "error_class", "key", "name", "parent", "run", "session",
+        "started_at", "stored", "task_name", "upstream",
     )  # fmt: skip
 
     def __init__(
@@ -46,14 +49,18 @@ class TaskRecord:
         self.parent = parent
         self.upstream = upstream
         self.created_at = now_us()
-        self.due_at: Micros | None = None
+        again = known if known is not None and known.retries_go_on else None
+        waits = again is not None and again.awaits_retry
+        self.due_at: Micros | None = again.due_at if again is not None and waits else None
         self.started_at: Micros | None = None
         self.ended_at: Micros | None = None
         self.error: tuple[str | None, str | None, str | None] = (None, None, None)
+        self.error_class: str | None = None
         self.stored: Stored | None = None
         self.run = Run(
-            id_, session.root.scope.workspace_id, _PENDING, known.version if known else 0,
-            known.attempt if known else 0, 0, "inline", "task", retry=retry,
+            id_, session.root.scope.workspace_id, _AWAITING if waits else _PENDING, known.version if known else 0,
+            known.attempt if known else 0, 0, "inline", "task", again.retries_used if again else 0, retry=retry,
+            started_at=again.created_at if again and again.retries_used else None,
         )  # fmt: skip
 
     @property
@@ -71,8 +78,9 @@ class TaskRecord:
         answer = decide(self.run, signal, now=now)
         if isinstance(answer, Refusal):
             raise AssertionError(f"task run {self.run.id}: {answer.reason}")
-        self.run = _after(answer)
+        self.run = _after(answer, now)
         self.due_at = answer.due_at
+        self.error_class = answer.error_class
         if answer.started:
             self.started_at, self.ended_at, self.error = now, None, (None, None, None)
             self.session.open[self.run.id] = self
@@ -93,7 +101,7 @@ class TaskRecord:
 
     def _fact(self, state: State, at: Micros) -> Fact:
         # The row is made when it is written, from the run as it is now: most starts are overtaken by their end.
-        run, ended_at, stored, error = self.run, self.ended_at, self.stored, self.error
+        run, ended_at, stored, error = self.run, self.ended_at, self.stored, (*self.error, self.error_class)
         message = clean(state.message, MESSAGE_CHARS) if state.message else ""
         history = self.session.state_row(run.id, state.type.value, state.name, message, run.attempt, at)
         return Fact(run.id, lambda: self._row(run, ended_at, stored, error), history)
@@ -113,11 +121,11 @@ class TaskRecord:
         )  # fmt: skip
 
 
-def _after(transition: Transition) -> Run:
+def _after(transition: Transition, now: Micros) -> Run:
     """The run once its transition has happened."""
     run = transition.before
     return Run(
         run.id, run.workspace_id, transition.state, run.version + 1, transition.attempt, transition.epoch, run.home,
         run.kind, transition.changes.get("retries_used", run.retries_used), run.crashes, run.crash_retries, run.retry,
-        transition.due_at or run.due_at,
+        transition.due_at or run.due_at, run.started_at or (now if transition.started else None),
     )  # fmt: skip

@@ -5,12 +5,24 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from sqlalchemy import BigInteger, Index, UniqueConstraint
-from sqlmodel import Field, SQLModel
+from sqlalchemy import text as sql
+from sqlmodel import Field
 
-from hub.store.tables.columns import document, id_key, integer, maybe_moment, maybe_ref, maybe_text, moment, ref, text
+from hub.store.tables.columns import (
+    Row,
+    document,
+    id_key,
+    integer,
+    maybe_moment,
+    maybe_ref,
+    maybe_text,
+    moment,
+    ref,
+    text,
+)
 
 
-class WorkPool(SQLModel, table=True):
+class WorkPool(Row, table=True):
     """Where runs execute; the launcher is a plugin's name (warm: in the Celery child)."""
 
     __tablename__: ClassVar[str] = "work_pools"
@@ -23,7 +35,7 @@ class WorkPool(SQLModel, table=True):
     created_at: int = moment()
 
 
-class WorkQueue(SQLModel, table=True):
+class WorkQueue(Row, table=True):
     """A line of waiting runs. A lower `priority` is served first; `slots` null means no limit of its own."""
 
     __tablename__: ClassVar[str] = "work_queues"
@@ -38,13 +50,20 @@ class WorkQueue(SQLModel, table=True):
     created_at: int = moment()
 
 
-class Deployment(SQLModel, table=True):
+class Deployment(Row, table=True):
     """A flow that the hub may start: where its code is, its default parameters, its queue."""
 
     __tablename__: ClassVar[str] = "deployments"
     __table_args__: ClassVar[Any] = (
         UniqueConstraint("workspace_id", "name"),
         Index("ix_deployments_ws", "workspace_id", "id"),
+        # The few whose surplus runs are cancelled.
+        Index(
+            "ix_deployments_overflow",
+            "id",
+            sqlite_where=sql("overflow <> 'enqueue'"),
+            postgresql_where=sql("overflow <> 'enqueue'"),
+        ),
     )
     id: str = id_key()
     workspace_id: str = ref()
@@ -59,14 +78,19 @@ class Deployment(SQLModel, table=True):
     retry_policy: dict[str, Any] = document({})
     timeout_s: float | None = Field(default=None, nullable=True)
     crash_retries: int = integer(2)
+    state_hooks: list[str] = document([])
     paused: bool = Field(default=False, nullable=False)
+    concurrency: int | None = Field(default=None, nullable=True)
+    concurrency_key: str = text()
+    overflow: str = text("enqueue")
+    flow_control: dict[str, Any] = document({})
     version: int = integer(1)
     code_digest: str | None = maybe_text()
     created_at: int = moment()
     updated_at: int = moment()
 
 
-class Schedule(SQLModel, table=True):
+class Schedule(Row, table=True):
     """When a deployment starts by itself. `kind` cron (`spec` is the expression) or interval (`spec` is seconds)."""
 
     __tablename__: ClassVar[str] = "schedules"
@@ -88,7 +112,7 @@ class Schedule(SQLModel, table=True):
     updated_at: int = moment()
 
 
-class Tick(SQLModel, table=True):
+class Tick(Row, table=True):
     """One planned time of a schedule. The key makes it happen once, whatever number of schedulers runs."""
 
     __tablename__: ClassVar[str] = "ticks"

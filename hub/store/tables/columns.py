@@ -7,12 +7,18 @@ refuses the NUL that a webhook body may hold, and text gives back exactly what w
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import BigInteger, LargeBinary, String, Text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
-from sqlmodel import Field
+from sqlmodel import Field, SQLModel
+
+
+class Row(SQLModel):
+    """What every table derives from. SQLAlchemy gives each its `__table__`, which hot paths speak to."""
+
+    __table__: ClassVar[Any]
 
 
 class JsonText(TypeDecorator[Any]):

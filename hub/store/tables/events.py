@@ -6,12 +6,23 @@ from typing import Any, ClassVar
 
 from sqlalchemy import BigInteger, Index, UniqueConstraint
 from sqlalchemy import text as sql
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from hub.store.tables.columns import document, id_key, integer, maybe_moment, maybe_ref, maybe_text, moment, ref, text
+from hub.store.tables.columns import (
+    Row,
+    document,
+    id_key,
+    integer,
+    maybe_moment,
+    maybe_ref,
+    maybe_text,
+    moment,
+    ref,
+    text,
+)
 
 
-class Event(SQLModel, table=True):
+class Event(Row, table=True):
     """A fact, written in the transaction that made it true.
 
     `body` holds fields of class metadata only: it is hashed, chained and may leave the site. `private` holds the
@@ -24,6 +35,14 @@ class Event(SQLModel, table=True):
         Index("ix_events_unstamped", "id", sqlite_where=sql("seq IS NULL"), postgresql_where=sql("seq IS NULL")),
         Index("ix_events_ws_seq", "workspace_id", "seq"),
         Index("ix_events_ws_type", "workspace_id", "type", "seq"),
+        Index(
+            "ix_events_ws_run",
+            "workspace_id",
+            "run_id",
+            "seq",
+            sqlite_where=sql("run_id IS NOT NULL"),
+            postgresql_where=sql("run_id IS NOT NULL"),
+        ),
         Index("ix_events_at", "at"),
     )
     id: str = id_key()
@@ -33,7 +52,7 @@ class Event(SQLModel, table=True):
     type: str = text()
     source: str = text()
     subject: str = text()
-    run_id: str | None = maybe_ref(index=True)
+    run_id: str | None = maybe_ref()
     at: int = moment()
     actor: str = text("system")
     schema_version: int = integer(1)
@@ -41,7 +60,7 @@ class Event(SQLModel, table=True):
     private: dict[str, Any] | None = document()
 
 
-class Effect(SQLModel, table=True):
+class Effect(Row, table=True):
     """Work that must follow a commit: at least once, idempotent, claimed by row with a lease.
 
     `kind` names who carries it out (receipt, run_state, alert, ...); `dead_at` is set when tries are spent.
@@ -73,7 +92,7 @@ class Effect(SQLModel, table=True):
     error: str | None = maybe_text()
 
 
-class Leader(SQLModel, table=True):
+class Leader(Row, table=True):
     """A lock with a lease, for work that must have one doer (the sequencer). `fence` grows with every change."""
 
     __tablename__: ClassVar[str] = "leaders"

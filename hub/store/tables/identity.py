@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from sqlalchemy import Index, UniqueConstraint
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from hub.store.tables.columns import blob, document, id_key, maybe_moment, maybe_ref, moment, ref, text
+from hub.store.tables.columns import Row, blob, document, id_key, maybe_moment, maybe_ref, moment, ref, text
 
 
-class Workspace(SQLModel, table=True):
+class Workspace(Row, table=True):
     """A tenant. Everything else belongs to exactly one."""
 
     __tablename__: ClassVar[str] = "workspaces"
@@ -19,7 +19,7 @@ class Workspace(SQLModel, table=True):
     created_at: int = moment()
 
 
-class User(SQLModel, table=True):
+class User(Row, table=True):
     """A person. `role` is viewer, operator, developer, admin or owner; the password is an argon2 hash."""
 
     __tablename__: ClassVar[str] = "users"
@@ -34,7 +34,7 @@ class User(SQLModel, table=True):
     disabled_at: int | None = maybe_moment()
 
 
-class ApiToken(SQLModel, table=True):
+class ApiToken(Row, table=True):
     """`hub_<kind>_<random>`, kept as SHA-256; shown once."""
 
     __tablename__: ClassVar[str] = "api_tokens"
@@ -52,7 +52,7 @@ class ApiToken(SQLModel, table=True):
     revoked_at: int | None = maybe_moment()
 
 
-class AuditEntry(SQLModel, table=True):
+class AuditEntry(Row, table=True):
     """One row for every mutation and every reveal of a secret. `detail` never holds a secret."""
 
     __tablename__: ClassVar[str] = "audit"
@@ -66,7 +66,7 @@ class AuditEntry(SQLModel, table=True):
     detail: dict[str, Any] = document({})
 
 
-class Secret(SQLModel, table=True):
+class Secret(Row, table=True):
     """A named secret, AES-GCM under the key named by `key_id`."""
 
     __tablename__: ClassVar[str] = "secrets"
@@ -80,7 +80,7 @@ class Secret(SQLModel, table=True):
     updated_at: int = moment()
 
 
-class SiteValue(SQLModel, table=True):
+class SiteValue(Row, table=True):
     """What this installation knows of itself: site id, stream epoch, schema notes."""
 
     __tablename__: ClassVar[str] = "site_values"

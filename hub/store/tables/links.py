@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from sqlalchemy import BigInteger, Index, Integer, UniqueConstraint
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
 from hub.store.tables.columns import (
+    Row,
     blob,
     document,
     id_key,
@@ -20,7 +21,7 @@ from hub.store.tables.columns import (
 )
 
 
-class Link(SQLModel, table=True):
+class Link(Row, table=True):
     """Site side: one plane we report to. `acked_seq` null: nothing yet, start with a snapshot."""
 
     __tablename__: ClassVar[str] = "links"
@@ -46,7 +47,7 @@ class Link(SQLModel, table=True):
     disconnected_at: int | None = maybe_moment()
 
 
-class CommandOutcome(SQLModel, table=True):
+class CommandOutcome(Row, table=True):
     """A command that was applied here, with what came of it: the second delivery is answered from this row."""
 
     __tablename__: ClassVar[str] = "command_outcomes"
@@ -63,7 +64,7 @@ class CommandOutcome(SQLModel, table=True):
     at: int = moment()
 
 
-class PlaneSite(SQLModel, table=True):
+class PlaneSite(Row, table=True):
     """Plane side: a site that reports here. `plane_epoch` is random and new after every restore of the plane."""
 
     __tablename__: ClassVar[str] = "plane_sites"
@@ -87,7 +88,7 @@ class PlaneSite(SQLModel, table=True):
     removed_at: int | None = maybe_moment()
 
 
-class PlaneEvent(SQLModel, table=True):
+class PlaneEvent(Row, table=True):
     """Plane side: an event as the site stamped it."""
 
     __tablename__: ClassVar[str] = "plane_events"
@@ -100,7 +101,7 @@ class PlaneEvent(SQLModel, table=True):
     received_at: int = moment()
 
 
-class PlaneRun(SQLModel, table=True):
+class PlaneRun(Row, table=True):
     """Plane side: the replica of a site's run, written from its events and snapshots only.
 
     `snapshot` is the session whose snapshot held it last; `orphaned_at` is set when a later one did not.
@@ -120,7 +121,7 @@ class PlaneRun(SQLModel, table=True):
     orphaned_at: int | None = maybe_moment()
 
 
-class PlaneCommand(SQLModel, table=True):
+class PlaneCommand(Row, table=True):
     """Plane side: a command for a site. Dense `seq` per site; `outcome` arrives as the site's event."""
 
     __tablename__: ClassVar[str] = "plane_commands"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from hub.store.tables.columns import document, id_key, moment
+from hub.store.tables.columns import Row, document, id_key, moment
 
 
-class PluginValue(SQLModel, table=True):
+class PluginValue(Row, table=True):
     """One value of one plugin in one workspace."""
 
     __tablename__: ClassVar[str] = "plugin_values"

@@ -6,9 +6,10 @@ from typing import Any, ClassVar
 
 from sqlalchemy import BigInteger, Index, Integer, UniqueConstraint
 from sqlalchemy import text as sql
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
 from hub.store.tables.columns import (
+    Row,
     blob,
     document,
     id_key,
@@ -22,7 +23,7 @@ from hub.store.tables.columns import (
 )
 
 
-class RunRow(SQLModel, table=True):
+class RunRow(Row, table=True):
     """A flow run: what was asked for, what it is now. Export classes of its fields: `hub/events.py`."""
 
     __tablename__: ClassVar[str] = "runs"
@@ -30,8 +31,10 @@ class RunRow(SQLModel, table=True):
         UniqueConstraint("workspace_id", "idempotency_key"),
         Index("ix_runs_ws", "workspace_id", "id"),
         Index("ix_runs_ws_state", "workspace_id", "state_type", "id"),
-        Index("ix_runs_deployment", "deployment_id", "id"),
-        Index("ix_runs_parent", "parent_run_id"),
+        Index("ix_runs_ws_flow", "workspace_id", "flow_name", "id"),
+        Index("ix_runs_ws_name", "workspace_id", "name", "id"),
+        Index("ix_runs_ws_deployment", "workspace_id", "deployment_id", "id"),
+        Index("ix_runs_ws_parent", "workspace_id", "parent_run_id", "id"),
         # The dispatcher's question, answered from an index that only holds what waits.
         Index(
             "ix_runs_due",
@@ -40,7 +43,23 @@ class RunRow(SQLModel, table=True):
             sqlite_where=sql("state_type = 'SCHEDULED'"),
             postgresql_where=sql("state_type = 'SCHEDULED'"),
         ),
+        # Of runs whose deployment limits how many execute at once: what waits, lane by lane.
+        Index(
+            "ix_runs_lane",
+            "queue",
+            "lane",
+            "due_at",
+            sqlite_where=sql("state_type = 'SCHEDULED' AND lane IS NOT NULL"),
+            postgresql_where=sql("state_type = 'SCHEDULED' AND lane IS NOT NULL"),
+        ),
         Index("ix_runs_ended", "ended_at"),
+        # Runs whose first attempt is still to be let through.
+        Index(
+            "ix_runs_throttle",
+            "throttle",
+            sqlite_where=sql("throttle IS NOT NULL"),
+            postgresql_where=sql("throttle IS NOT NULL"),
+        ),
     )
     id: str = id_key()
     workspace_id: str = ref()
@@ -52,8 +71,11 @@ class RunRow(SQLModel, table=True):
     parent_run_id: str | None = maybe_ref()
     parent_task_run_id: str | None = maybe_ref()
     restart_of: str | None = maybe_ref()
+    restart_from: str | None = maybe_ref()  # a task run of that run, or START
     home: str = text("worker")
     queue: str = text("default")
+    lane: str | None = maybe_text()
+    throttle: str | None = maybe_ref()  # the flow state that says when its first attempt may start
     origin: str = text("api")
     origin_id: str | None = maybe_ref()
     created_by: str = text()
@@ -69,6 +91,7 @@ class RunRow(SQLModel, table=True):
     retries_used: int = integer()
     crashes: int = integer()
     crash_retries: int = integer(2)
+    state_hooks: list[str] = document([])  # for which of its ends its flow has hooks
     retry_policy: dict[str, Any] = document({})
     timeout_s: float | None = Field(default=None, nullable=True)
     created_at: int = moment()
@@ -79,11 +102,12 @@ class RunRow(SQLModel, table=True):
     error_type: str | None = maybe_text()
     error_message: str | None = maybe_text()
     error_trace: str | None = maybe_text()
+    error_class: str | None = maybe_text()
     result: bytes | None = blob()
     result_format: str | None = maybe_text()
 
 
-class Attempt(SQLModel, table=True):
+class Attempt(Row, table=True):
     """One execution of a run. Live rows (PUBLISHED, CLAIMED) are the slots; leases are counted, never a counter.
 
     Inline runs have one too, with the worker's columns naming host, boot and pid of the caller.
@@ -118,15 +142,15 @@ class Attempt(SQLModel, table=True):
     ended_at: int | None = maybe_moment()
 
 
-class TaskRunRow(SQLModel, table=True):
-    """A task run. `journal_key` names the step across attempts, so a finished one is skipped by the next."""
+class TaskRunRow(Row, table=True):
+    """A task run. `journal_key` names the step across attempts, so a finished one is skipped by the next.
+
+    No index guards that a key stands there once: keys are in no order, so that each new one would write a page of its
+    own. It is the executor that gives a step the id it has had before, behind the fence.
+    """
 
     __tablename__: ClassVar[str] = "task_runs"
-    __table_args__: ClassVar[Any] = (
-        UniqueConstraint("run_id", "journal_key"),
-        Index("ix_task_runs_run", "run_id", "id"),
-        Index("ix_task_runs_ended", "ended_at"),
-    )
+    __table_args__: ClassVar[Any] = (Index("ix_task_runs_run", "run_id", "id"),)
     id: str = id_key()
     workspace_id: str = ref()
     run_id: str = ref()
@@ -149,18 +173,16 @@ class TaskRunRow(SQLModel, table=True):
     error_type: str | None = maybe_text()
     error_message: str | None = maybe_text()
     error_trace: str | None = maybe_text()
+    error_class: str | None = maybe_text()
     result: bytes | None = blob()
     result_format: str | None = maybe_text()
 
 
-class StateRow(SQLModel, table=True):
+class StateRow(Row, table=True):
     """One row for every state a run or task run was in."""
 
     __tablename__: ClassVar[str] = "states"
-    __table_args__: ClassVar[Any] = (
-        Index("ix_states_run", "run_id", "id"),
-        Index("ix_states_at", "at"),
-    )
+    __table_args__: ClassVar[Any] = (Index("ix_states_run", "run_id", "id"),)
     id: int | None = Field(default=None, primary_key=True, sa_type=BigInteger().with_variant(Integer, "sqlite"))
     workspace_id: str = ref()
     run_id: str = ref()
@@ -173,14 +195,11 @@ class StateRow(SQLModel, table=True):
     actor: str = text("system")
 
 
-class Log(SQLModel, table=True):
+class Log(Row, table=True):
     """One line a run wrote. `level` as in Python's logging; prints are INFO."""
 
     __tablename__: ClassVar[str] = "logs"
-    __table_args__: ClassVar[Any] = (
-        Index("ix_logs_run", "run_id", "id"),
-        Index("ix_logs_at", "at"),
-    )
+    __table_args__: ClassVar[Any] = (Index("ix_logs_run", "run_id", "id"),)
     id: int | None = Field(default=None, primary_key=True, sa_type=BigInteger().with_variant(Integer, "sqlite"))
     workspace_id: str = ref()
     run_id: str = ref()

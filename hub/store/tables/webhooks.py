@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from sqlalchemy import BigInteger, Index, UniqueConstraint
-from sqlmodel import Field, SQLModel
+from sqlalchemy import text as sql
+from sqlmodel import Field
 
 from hub.store.tables.columns import (
+    Row,
     blob,
     document,
     id_key,
@@ -20,9 +22,19 @@ from hub.store.tables.columns import (
     text,
 )
 
+_FAILED = sql("error IS NOT NULL")
+_RARE = sql("verdict <> 'accepted'")
 
-class Source(SQLModel, table=True):
-    """One endpoint, `/in/{token}`. The token is kept as a keyed hash only; `mode` is enforce or observe."""
+
+class Source(Row, table=True):
+    """One endpoint, `/in/{token}`. The token is kept as a keyed hash only; `mode` is enforce or observe.
+
+    While `paused_at` is set, what its requests start is held. `alert_after_s` 0: silence is no alarm. It is counted
+    from `heard_at`; since `silent_at` the alarm is on. With a `connection` its messages come from a broker, and nothing
+    answers at its address. `order_by` is the expression of the key in whose order runs start; `order_no` counts the
+    events that have one. `schema_mode` is off, observe or enforce: what is done where a payload departs from its
+    schema. `keep_bytes` 0: no limit. `allow_from` are networks, none: from anywhere. `answer` replaces the preset's.
+    `handshake` is open, or closed since the source was confirmed; `confirm_error` says why not."""
 
     __tablename__: ClassVar[str] = "sources"
     __table_args__: ClassVar[Any] = (
@@ -46,9 +58,67 @@ class Source(SQLModel, table=True):
     created_at: int = moment()
     updated_at: int = moment()
     deleted_at: int | None = maybe_moment()
+    paused_at: int | None = maybe_moment()
+    redact: list[str] = document([])
+    alert_after_s: int = integer()
+    heard_at: int | None = maybe_moment()
+    silent_at: int | None = maybe_moment()
+    connection: str | None = maybe_text()
+    order_by: str = text()
+    order_no: int = integer()
+    schema_mode: str = text("off")
+    keep_bytes: int = integer()
+    allow_from: list[str] = document([])
+    answer: dict[str, Any] | None = document()
+    handshake: str = text("open")
+    confirmed_at: int | None = maybe_moment()
+    confirm_error: str | None = maybe_text()
 
 
-class SourceSecret(SQLModel, table=True):
+class SourceConsumer(Row, table=True):
+    """What the process that consumes for a source said last: connecting, running, waiting (for a retry), stopped."""
+
+    __tablename__: ClassVar[str] = "source_consumers"
+    source_id: str = id_key()
+    workspace_id: str = ref()
+    state: str = text("connecting")
+    reason: str = text()
+    since: int = moment()
+    retry_at: int | None = maybe_moment()
+
+
+class SourceSchema(Row, table=True):
+    """What the payloads of an event type look like, as JSON Schema; type `*` stands for all that have none."""
+
+    __tablename__: ClassVar[str] = "source_schemas"
+    __table_args__: ClassVar[Any] = (UniqueConstraint("source_id", "event_type"),)
+    id: str = id_key()
+    workspace_id: str = ref()
+    source_id: str = ref()
+    event_type: str = text()
+    document: str = text()
+    updated_at: int = moment()
+
+
+class SourceDrift(Row, table=True):
+    """A place where payloads departed from their schema. `receipt_id` is the last that did."""
+
+    __tablename__: ClassVar[str] = "source_drifts"
+    __table_args__: ClassVar[Any] = (UniqueConstraint("source_id", "event_type", "path", "kind"),)
+    id: str = id_key()
+    workspace_id: str = ref()
+    source_id: str = ref()
+    event_type: str = text()
+    path: str = text()
+    kind: str = text()
+    detail: str = text()
+    count: int = integer()
+    first_at: int = moment()
+    last_at: int = moment()
+    receipt_id: str = ref()
+
+
+class SourceSecret(Row, table=True):
     """A signing secret of a source. All that have not expired are tried; a receipt records which one matched."""
 
     __tablename__: ClassVar[str] = "source_secrets"
@@ -62,17 +132,30 @@ class SourceSecret(SQLModel, table=True):
     expires_at: int | None = maybe_moment()
 
 
-class Receipt(SQLModel, table=True):
+class Receipt(Row, table=True):
     """One request as it came: bytes, an allow-list of headers (secrets redacted), and the verdict.
 
-    `verdict` is accepted, duplicate, handshake, rejected or observed (would have been rejected).
+    `verdict` is accepted, duplicate, handshake, rejected or observed (would have been rejected). `redacted` names the
+    places whose values were left out, `body` for all of it; null: these are the exact bytes.
     """
 
     __tablename__: ClassVar[str] = "receipts"
     __table_args__: ClassVar[Any] = (
         Index("ix_receipts_ws", "workspace_id", "id"),
-        Index("ix_receipts_source", "source_id", "id"),
+        Index("ix_receipts_ws_source", "workspace_id", "source_id", "id"),
         Index("ix_receipts_at", "received_at"),
+        # Few among many, and looked for. What is accepted, which must be quick, pays nothing for them.
+        Index("ix_receipts_ws_rare", "workspace_id", "verdict", "id", sqlite_where=_RARE, postgresql_where=_RARE),
+        Index(
+            "ix_receipts_source_rare",
+            "workspace_id",
+            "source_id",
+            "verdict",
+            "id",
+            sqlite_where=_RARE,
+            postgresql_where=_RARE,
+        ),
+        Index("ix_receipts_ws_failed", "workspace_id", "id", sqlite_where=_FAILED, postgresql_where=_FAILED),
     )
     id: str = id_key()
     workspace_id: str = ref()
@@ -96,9 +179,10 @@ class Receipt(SQLModel, table=True):
     processed_at: int | None = maybe_moment()
     events: int = integer()
     error: str | None = maybe_text()
+    redacted: list[str] | None = document()
 
 
-class ReceiptKey(SQLModel, table=True):
+class ReceiptKey(Row, table=True):
     """A dedupe key of an accepted receipt; the primary key makes the second one lose."""
 
     __tablename__: ClassVar[str] = "receipt_keys"
@@ -107,3 +191,16 @@ class ReceiptKey(SQLModel, table=True):
     key: str = Field(primary_key=True)
     receipt_id: str = ref()
     expires_at: int = Field(sa_type=BigInteger, nullable=False)
+
+
+class Bookmark(Row, table=True):
+    """A kept request by a name that somebody gave it."""
+
+    __tablename__: ClassVar[str] = "bookmarks"
+    __table_args__: ClassVar[Any] = (UniqueConstraint("workspace_id", "name"),)
+    id: str = id_key()
+    workspace_id: str = ref()
+    name: str = text()
+    receipt_id: str = ref(index=True)
+    source_id: str = ref()
+    created_at: int = moment()

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from sqlmodel import SQLModel
-
-from hub.store.tables.columns import document, id_key, integer, maybe_moment, moment, ref, text
+from hub.store.tables.columns import Row, document, id_key, integer, maybe_moment, moment, ref, text
 
 
-class Worker(SQLModel, table=True):
+class Worker(Row, table=True):
     """A worker: its queues, its slots, its lease, and when its last canary came back through the broker."""
 
     __tablename__: ClassVar[str] = "workers"

@@ -7,9 +7,11 @@ from typing import Any
 from pydantic import Field, SecretStr
 
 from hub.errors import ExpressionError, NotFoundError
+from hub.runtime import ticking
 from hub.runtime.commands import Command, apply
-from hub.runtime.commands.automations import RunDeployment, Trigger
+from hub.runtime.commands.triggers import Action, Trigger, WholeTrigger
 from hub.store import automations, secrets
+from hub.store.base import Tx
 from hub.web.api.fields import NO_NUL, In, Moment, NoBody, NoQuery, Out, Page, PageQuery
 from hub.web.api.op import Api, Call
 
@@ -21,8 +23,8 @@ class AutomationIn(In):
     """An automation as it should be: when an event matches `trigger`, do the `actions`."""
 
     description: str = Field(default="", max_length=2000, pattern=NO_NUL)
-    trigger: Trigger = Field(default_factory=Trigger)
-    actions: list[RunDeployment] = Field(min_length=1, max_length=10)
+    trigger: WholeTrigger = Field(default_factory=Trigger)
+    actions: list[Action] = Field(min_length=1, max_length=10)
     enabled: bool = True
 
 
@@ -38,6 +40,7 @@ class AutomationOut(Out):
     version: int
     created_at: Moment
     updated_at: Moment
+    next_at: Moment | None = Field(None, description="of one that fires at set times: when it does next")
 
 
 class FiringOut(Out):
@@ -84,19 +87,20 @@ def list_automations(call: Call[NoBody, PageQuery]) -> Page[AutomationOut]:
     """List automations."""
     with call.store.read() as tx:
         found = automations.listing(tx, call.scope, limit=call.query.limit, cursor=call.query.cursor)
+        _add_next(tx, found.items)
     return Page[AutomationOut].of(found)
 
 
 @api.op("GET", "/api/v1/automations/{name}", out=AutomationOut, scope=READ, errors=[NotFoundError])
 def get_automation(call: Call[NoBody, NoQuery]) -> AutomationOut:
     """Show an automation, by name or id."""
-    return AutomationOut.model_validate(_automation(call))
+    return AutomationOut.model_validate(found_automation(call))
 
 
 @api.op("GET", "/api/v1/automations/{name}/firings", out=list[FiringOut], scope=READ, errors=[NotFoundError])
 def list_automation_firings(call: Call[NoBody, NoQuery]) -> list[FiringOut]:
     """List what an automation did lately; at most 200."""
-    found = _automation(call)
+    found = found_automation(call)
     with call.store.read() as tx:
         rows = automations.firings(tx, call.scope, automation_id=found["id"])
     return [FiringOut.model_validate(row) for row in rows]
@@ -110,7 +114,7 @@ def put_automation(call: Call[AutomationIn, NoQuery]) -> AutomationOut:
     """Make an automation, or make the one of that name be as given."""
     args = call.body.model_dump(mode="json") | {"name": call.path["name"]}
     apply(call.store, Command("automation.set", call.scope, call.path["name"], args, id=call.command_id))
-    return AutomationOut.model_validate(_automation(call))
+    return AutomationOut.model_validate(found_automation(call))
 
 
 @api.op("DELETE", "/api/v1/automations/{name}", scope=WRITE, errors=[NotFoundError])
@@ -163,12 +167,19 @@ def rotate_secrets(call: Call[NoBody, NoQuery]) -> Resealed:
 def _switch(call: Call[NoBody, NoQuery], *, enabled: bool) -> AutomationOut:
     args = {"enabled": enabled}
     apply(call.store, Command("automation.update", call.scope, call.path["name"], args, id=call.command_id))
-    return AutomationOut.model_validate(_automation(call))
+    return AutomationOut.model_validate(found_automation(call))
 
 
-def _automation(call: Call[Any, Any]) -> dict[str, Any]:
+def _add_next(tx: Tx, rows: list[dict[str, Any]]) -> None:
+    times = ticking.next_times(tx, [row["id"] for row in rows])
+    for row in rows:
+        row["next_at"] = times.get(row["id"])
+
+
+def found_automation(call: Call[Any, Any]) -> dict[str, Any]:
     with call.store.read() as tx:
         found = automations.find(tx, call.scope, call.path["name"])
+        _add_next(tx, [found] if found else [])
     if found is None:
         raise NotFoundError(f"there is no automation {call.path['name']!r}", hint="`hub automations ls` lists them.")
     return dict(found)

@@ -8,7 +8,8 @@ from pydantic import Field
 
 from hub.errors import ConflictError, NotFoundError
 from hub.runtime.commands import Command, apply
-from hub.runtime.commands.deployments import OwnSchedule, Retries
+from hub.runtime.commands.controls import FlowControl
+from hub.runtime.commands.deployments import OwnSchedule, Retries, StateHookName
 from hub.store import catalog
 from hub.web.api.fields import NO_NUL, In, Moment, MomentIn, NoBody, NoQuery, Out, Page, PageQuery, Tags, Text
 from hub.web.api.op import Api, Call
@@ -31,6 +32,17 @@ class DeploymentIn(In):
     retry_policy: Retries = Field(default_factory=Retries)
     timeout_s: float | None = Field(default=None, gt=0, le=31_536_000)
     crash_retries: int = Field(default=2, ge=0, le=100)
+    state_hooks: list[StateHookName] = Field(
+        default_factory=list, max_length=4, description="ends of its runs for which the flow has hooks"
+    )
+    concurrency: int | None = Field(
+        default=None, ge=1, le=100_000, description="runs at once, for each key if one is given"
+    )
+    concurrency_key: str = Field(
+        default="", max_length=1000, pattern=NO_NUL, description="`=` and CEL, or a text with ${CEL}, over `params`"
+    )
+    overflow: Literal["enqueue", "cancel_new", "cancel_old"] = "enqueue"
+    flow_control: FlowControl = Field(default_factory=FlowControl, description="what is done with requests for runs")
     paused: bool = False
     code_digest: str | None = Field(default=None, max_length=200, pattern=NO_NUL)
     schedule: OwnSchedule | None = None
@@ -51,6 +63,11 @@ class DeploymentOut(Out):
     retry_policy: dict[str, Any]
     timeout_s: float | None
     crash_retries: int
+    state_hooks: list[str]
+    concurrency: int | None
+    concurrency_key: str
+    overflow: str
+    flow_control: dict[str, Any]
     paused: bool
     version: int
     code_digest: str | None
@@ -80,7 +97,7 @@ class ScheduleIn(In):
     """A schedule to be: `spec` is a cron expression, or for an interval a number of seconds."""
 
     deployment: str = Field(min_length=1, max_length=100, pattern=NO_NUL, description="name or id")
-    kind: Literal["cron", "interval"] = "cron"
+    kind: Literal["cron", "interval", "rrule"] = "cron"
     spec: str = Field(min_length=1, max_length=200, pattern=NO_NUL)
     timezone: str = Field(default="UTC", max_length=64, pattern=NO_NUL)
     anchor_at: MomentIn | None = Field(default=None, description="where intervals count from")

@@ -10,19 +10,42 @@ from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
-from hub.errors import NotFoundError, UnavailableError, UsageError
+from hub.errors import NotFoundError, ParameterError, UnavailableError, UsageError
+from hub.runtime.commands import Command, apply
+from hub.runtime.commands.events import TYPE
 from hub.store import Store, event_log, stream
-from hub.types import Id, Scope
-from hub.web.api.fields import ID_PATTERN, NO_NUL, In, Moment, NoBody, NoQuery, Out, Page, PageQuery
+from hub.types import ID_PATTERN, Id, Scope
+from hub.web.api.fields import NO_NUL, In, Moment, NoBody, NoQuery, Out, Page, PageQuery
 from hub.web.api.op import Api, Call
 from hub.web.tail import Tail
 
 api = Api()
-READ = "events:read"
+READ, WRITE = "events:read", "events:write"
 PING = 15.0
 LIFETIME = 1800.0
 _BATCH = 200
 _MAX_SEQ = 2**62
+
+
+class EmitIn(In):
+    """An event of your own. `type` does not begin with `hub.`; `resource` and each of `related` are labels.
+
+    `payload` is any JSON up to 64 KiB; expressions see it as `body`. With an `id` that exists nothing is written.
+    """
+
+    type: str = Field(pattern=TYPE)
+    subject: str = Field(default="", max_length=1000, pattern=NO_NUL)
+    resource: dict[str, str] = Field(default_factory=dict)
+    related: list[dict[str, str]] = Field(default_factory=list, max_length=100)
+    payload: Any = None
+    id: str | None = Field(default=None, pattern=ID_PATTERN)
+
+
+class EmittedOut(Out):
+    """The event that was written, or had been. It is in the stream once it is stamped."""
+
+    id: str
+    type: str
 
 
 class EventQuery(PageQuery):
@@ -75,6 +98,13 @@ def list_events(call: Call[NoBody, EventQuery]) -> Page[EventOut]:
             cursor=query.cursor,
         )
     return Page[EventOut].of(found)
+
+
+@api.op("POST", "/api/v1/events", body=EmitIn, out=EmittedOut, status=201, scope=WRITE, errors=[ParameterError])
+def emit_event(call: Call[EmitIn, NoQuery]) -> EmittedOut:
+    """Write an event of your own. Automations and flows that wait see it like any other."""
+    command = Command("event.emit", call.scope, "", call.body.model_dump(), id=call.command_id)
+    return EmittedOut.model_validate(apply(call.store, command).result)
 
 
 @api.op("GET", "/api/v1/events/{event_id}", out=EventOut, scope=READ, errors=[NotFoundError])
@@ -147,14 +177,15 @@ async def follow(tail: Tail, reader: Reader) -> AsyncIterator[str]:
     end = asyncio.get_running_loop().time() + LIFETIME
     with tail.subscribe() as mine:
         await run_in_threadpool(reader.begin)
-        yield "retry: 1000\n\n"
+        # Whoever is cut off before the first event comes back to this place, and misses nothing.
+        yield f"retry: 1000\nid: {reader.position}\n\n"
         async for text in _behind(reader, None):
             yield text
         while asyncio.get_running_loop().time() < end:
             try:
                 batch = await asyncio.wait_for(mine.queue.get(), PING)
             except TimeoutError:
-                yield ": ping\n\n"
+                yield f": ping\nid: {reader.position}\n\n"
                 continue
             if batch is None:
                 break

@@ -6,6 +6,7 @@ built when a model is first used, not when it is imported: a process needs few o
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Annotated, Any, Generic, Self, TypeVar
 
@@ -22,12 +23,11 @@ from pydantic import (
 )
 
 from hub.store import pages
-from hub.types import SECOND, rfc3339
+from hub.types import ID_PATTERN, SECOND, rfc3339
 
 T = TypeVar("T")
 
 NO_NUL = r"^[^\x00]*$"
-ID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 MAX_NAME = 100
 
@@ -45,6 +45,9 @@ Expression = Annotated[str, StringConstraints(min_length=1, max_length=4000, pat
 Seconds = Annotated[float, Field(gt=0, le=31_536_000, allow_inf_nan=False)]
 
 
+_DATE_AND_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d")
+
+
 def _micros(moment: datetime) -> int:
     try:
         return int(moment.timestamp() * SECOND)
@@ -52,11 +55,25 @@ def _micros(moment: datetime) -> int:
         raise ValueError("the time is outside the years 1 to 9999") from error
 
 
+def _read(given: Any) -> Any:
+    """Pydantic would also take a number for seconds since 1970."""
+    if not isinstance(given, str):
+        return given
+    if not _DATE_AND_TIME.match(given):
+        raise ValueError("write the time as 2026-01-31T12:00:00Z")
+    return datetime.fromisoformat(given.upper())
+
+
 def _written(at: Any) -> Any:
     return rfc3339(at) if isinstance(at, int) else at
 
 
-MomentIn = Annotated[AwareDatetime, Field(description="RFC 3339 with an offset"), AfterValidator(_micros)]
+MomentIn = Annotated[
+    AwareDatetime,
+    BeforeValidator(_read),
+    Field(description="RFC 3339 with an offset"),
+    AfterValidator(_micros),
+]
 """A time as people and peers write it; the handler gets microseconds."""
 Moment = Annotated[
     str,

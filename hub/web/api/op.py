@@ -25,8 +25,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from hub.errors import HubError, NotFoundError, UsageError
-from hub.types import Id, Scope, derived_id, new_id
-from hub.web.api.fields import ID_PATTERN, MAX_NAME, NoBody, NoQuery
+from hub.types import ID_PATTERN, Id, Scope, derived_id, new_id
+from hub.web.api.fields import MAX_NAME, NoBody, NoQuery
 from hub.web.problems import BodyTimeout, BodyTooLarge
 
 B = TypeVar("B")

@@ -7,12 +7,15 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from hub.errorclasses import ErrorClass
 from hub.errors import ConflictError, NotFoundError
+from hub.runtime import compensations
 from hub.runtime.commands import Command, apply
 from hub.runtime.why import why
 from hub.states import StateType
-from hub.store import catalog, run_details, runs
-from hub.web.api.fields import ID_PATTERN, NO_NUL, In, Moment, NoBody, NoQuery, Out, Page, PageQuery
+from hub.store import catalog, kept, run_details, runs
+from hub.types import ID_PATTERN
+from hub.web.api.fields import NO_NUL, In, Moment, NoBody, NoQuery, Out, Page, PageQuery
 from hub.web.api.op import Api, Call
 
 api = Api()
@@ -26,6 +29,7 @@ class RunQuery(PageQuery):
     state: list[StateType] = Field(default_factory=list, max_length=9)
     deployment: str | None = Field(default=None, min_length=1, max_length=100, pattern=NO_NUL)
     flow: str | None = Field(default=None, min_length=1, max_length=200, pattern=NO_NUL)
+    name: str | None = Field(default=None, min_length=1, max_length=400, pattern=NO_NUL)
     parent_run_id: MaybeId = None
 
 
@@ -41,6 +45,23 @@ class WhyIn(In):
     """A sentence for the run's history."""
 
     message: str = Field(default="", max_length=500, pattern=NO_NUL)
+
+
+class CancelIn(WhyIn):
+    """`alone`: runs that it has started, and that execute elsewhere, go on."""
+
+    alone: bool = False
+
+
+class RestartIn(In):
+    """From where a run is done again.
+
+    `from_task`: a task run's id or name, or a task's name: it and what began after it. `fresh`: everything. Neither:
+    what has not completed.
+    """
+
+    from_task: str | None = Field(default=None, min_length=1, max_length=200, pattern=NO_NUL)
+    fresh: bool = False
 
 
 class Reason(Out):
@@ -64,6 +85,7 @@ class RunListed(Out):
     entrypoint: str | None
     parent_run_id: str | None
     restart_of: str | None
+    restart_from: str | None
     home: str
     queue: str
     origin: str
@@ -83,6 +105,7 @@ class RunListed(Out):
     ended_at: Moment | None
     updated_at: Moment
     error_type: str | None
+    error_class: ErrorClass | None
     error_message: str | None
 
 
@@ -99,8 +122,18 @@ class RunOut(RunListed):
     result_format: str | None
 
 
+class TaskResult(Out):
+    """Where the result of a task run is. `store` null: in its row."""
+
+    store: str | None
+    key: str | None
+    bytes: int
+    sha256: str | None
+    serializer: str
+
+
 class TaskOut(Out):
-    """A task run."""
+    """A task run. `result` null: none is kept; `upstream` are the task runs that it was made from."""
 
     id: str
     run_id: str
@@ -119,9 +152,11 @@ class TaskOut(Out):
     started_at: Moment | None
     ended_at: Moment | None
     error_type: str | None
+    error_class: ErrorClass | None
     error_message: str | None
     error_trace: str | None
     result_format: str | None
+    result: TaskResult | None
 
 
 class StateOut(Out):
@@ -148,6 +183,34 @@ class LogOut(Out):
     task_run_id: str | None
 
 
+class CompensationOut(Out):
+    """A step of a transaction with hooks that undo it.
+
+    `state`: staged (undone unless its transaction commits), committed, rolling_back, done (it is undone), failed.
+    """
+
+    id: str
+    run_id: str
+    owner_run_id: str
+    task_run_id: str | None
+    task_name: str
+    name: str
+    path: str
+    state: str
+    tries: int
+    error: str | None
+    created_at: Moment
+    ended_at: Moment | None
+
+
+class CompensationsOut(Out):
+    """What of a run is or was to be undone, oldest first; the run that does it, if one does; a sentence about both."""
+
+    items: list[CompensationOut]
+    rollback_run_id: str | None
+    summary: str
+
+
 class RunState(Out):
     """A run's state after what was asked."""
 
@@ -156,12 +219,24 @@ class RunState(Out):
     state_name: str
 
 
+class ControlledOut(Out):
+    """What flow control made of a request: `decision` is delayed, merged, dropped or cancelled (an older run)."""
+
+    control: str
+    decision: str
+    reason: str
+
+
 class RunMade(Out):
-    """A new run; `created` false: the same key had made it before."""
+    """A new run; `created` false: the same key had made it before, or the request is part of it.
+
+    A request that was dropped is a run that is cancelled already, or the one that its key had made.
+    """
 
     id: str
     name: str
     created: bool
+    flow_control: ControlledOut | None = None
 
 
 @api.op("GET", "/api/v1/runs", query=RunQuery, out=Page[RunListed], scope=READ, errors=[NotFoundError])
@@ -178,6 +253,7 @@ def list_runs(call: Call[NoBody, RunQuery]) -> Page[RunListed]:
             states=query.state,
             deployment_id=deployment_id,
             flow_name=query.flow,
+            name=query.name,
             parent_run_id=query.parent_run_id,
             limit=query.limit,
             cursor=query.cursor,
@@ -197,7 +273,19 @@ def list_run_tasks(call: Call[NoBody, PageQuery]) -> Page[TaskOut]:
     run = _run(call)
     with call.store.read() as tx:
         found = run_details.tasks(tx, call.scope, run["id"], limit=call.query.limit, cursor=call.query.cursor)
-    return Page[TaskOut].of(found)
+    items = [{**row, "result": _kept(row)} for row in found.items]
+    return Page[TaskOut].model_validate({"items": items, "next_cursor": found.next_cursor})
+
+
+@api.op(
+    "GET", "/api/v1/runs/{run_id}/compensations", out=CompensationsOut, scope=READ, errors=[NotFoundError]
+)  # fmt: skip
+def list_run_compensations(call: Call[NoBody, NoQuery]) -> CompensationsOut:
+    """List the steps of a run's transactions that have hooks to undo them, and what became of each."""
+    run = _run(call)
+    with call.store.read() as tx:
+        found = compensations.of_run(tx, call.scope, run["id"])
+    return CompensationsOut.model_validate(asdict(found))
 
 
 @api.op("GET", "/api/v1/runs/{run_id}/states", out=list[StateOut], scope=READ, errors=[NotFoundError])
@@ -234,12 +322,18 @@ def why_run(call: Call[NoBody, NoQuery]) -> Reason:
 
 
 @api.op(
-    "POST", "/api/v1/runs/{run_id}/cancel", body=WhyIn, out=RunState, scope=WRITE, errors=[NotFoundError, ConflictError]
+    "POST",
+    "/api/v1/runs/{run_id}/cancel",
+    body=CancelIn,
+    out=RunState,
+    scope=WRITE,
+    errors=[NotFoundError, ConflictError],
 )
-def cancel_run(call: Call[WhyIn, NoQuery]) -> RunState:
+def cancel_run(call: Call[CancelIn, NoQuery]) -> RunState:
     """Cancel a run.
 
     At once when nothing of it executes; else what executes it is told, and the state is CANCELLING until it has ended.
+    What it has started is cancelled with it. A nested run is cancelled without its caller, which may go on.
     """
     return _signal(call, "run.cancel")
 
@@ -256,35 +350,31 @@ def pause_run(call: Call[WhyIn, NoQuery]) -> RunState:
     "POST", "/api/v1/runs/{run_id}/resume", body=WhyIn, out=RunState, scope=WRITE, errors=[NotFoundError, ConflictError]
 )
 def resume_run(call: Call[WhyIn, NoQuery]) -> RunState:
-    """Let a paused run go on."""
+    """Let a paused run go on, and one whose code waits for somebody to resume it."""
     return _signal(call, "run.resume")
 
 
 @api.op(
-    "POST", "/api/v1/runs/{run_id}/restart", out=RunMade, status=201, scope=WRITE,
+    "POST", "/api/v1/runs/{run_id}/restart", body=RestartIn, out=RunMade, status=201, scope=WRITE,
     errors=[NotFoundError, ConflictError],
 )  # fmt: skip
-def restart_run(call: Call[NoBody, NoQuery]) -> RunMade:
+def restart_run(call: Call[RestartIn, NoQuery]) -> RunMade:
     """Start a run again, as a new run with the same parameters; a final state itself never changes."""
-    old = _run(call)
-    if old["deployment_id"] is None:
-        raise ConflictError(
-            f"run {old['id']} has no deployment, so nobody knows how to start it again",
-            hint="Call the flow again where it was called.",
-        )
-    args = {
-        "parameters": old["parameters"],
-        "tags": old["tags"],
-        "origin": "restart",
-        "origin_id": old["id"],
-        "restart_of": old["id"],
-    }
-    outcome = apply(call.store, Command("run.create", call.scope, old["deployment_id"], args, id=call.command_id))
-    return RunMade.model_validate(outcome.result)
+    command = Command("run.restart", call.scope, call.path["run_id"], call.body.model_dump(), id=call.command_id)
+    return RunMade.model_validate(apply(call.store, command).result)
 
 
-def _signal(call: Call[WhyIn, NoQuery], op: str) -> RunState:
-    args = {"message": call.body.message}
+def _kept(row: dict[str, Any]) -> dict[str, Any] | None:
+    found = kept.reference(row["reference"], row["result_format"])
+    if found is not None:
+        return {**asdict(found), "bytes": found.size}
+    if row["size"] is None:
+        return None
+    return {"store": None, "key": None, "bytes": row["size"], "sha256": None, "serializer": row["result_format"]}
+
+
+def _signal(call: Call[Any, NoQuery], op: str) -> RunState:
+    args = call.body.model_dump()
     outcome = apply(call.store, Command(op, call.scope, call.path["run_id"], args, id=call.command_id))
     return RunState.model_validate(outcome.result)
 

@@ -1,28 +1,47 @@
-"""Webhook sources, their receipts and the presets over the API."""
+"""Webhook sources and the presets over the API."""
 
 from __future__ import annotations
 
 import base64
-from typing import Any, Literal
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr
-from starlette.responses import Response
+from pydantic import Base64Bytes, Field, SecretStr
 
 from hub.errors import ConflictError, NotFoundError, RefusedError
-from hub.runtime.commands import Command, apply
+from hub.runtime.commands import Command, Outcome, apply
+from hub.runtime.commands.signing import signed
+from hub.runtime.commands.sources import LARGEST_KEPT, MAX_ORDER_BY, Answer
 from hub.runtime.presets import installed
 from hub.settings import Settings
-from hub.store import receipts, sources
+from hub.store import consumers, holding, receipts, sources
 from hub.store.base import Tx
-from hub.types import Id
+from hub.types import Scope, rfc3339
 from hub.web.api.fields import NO_NUL, In, Moment, Name, NoBody, NoQuery, Out, Page, PageQuery
 from hub.web.api.op import Api, Call
+from hub.web.door.inside import Admitted
+from hub.web.services import Services
+from hub.webhooks.allowing import MAX_NETWORK, MAX_NETWORKS
 from hub.webhooks.dedupe import protects_from_replay
 from hub.webhooks.preset import Preset
+from hub.webhooks.redaction import MAX_PLACE, MAX_PLACES
+from hub.webhooks.scheme import is_keyless
 
 api = Api()
 READ, WRITE = "sources:read", "sources:write"
-SHOWN_BODY = 65_536
+NetworkText = Annotated[str, Field(min_length=1, max_length=MAX_NETWORK, pattern=NO_NUL)]
+Place = Annotated[str, Field(min_length=1, max_length=MAX_PLACE, pattern=NO_NUL)]
+KEEP_BYTES = "bytes of bodies that are kept, the newest; of refused requests a tenth of that; 0: no limit"
+FROM = "addresses and networks that requests may come from; none: from anywhere"
+ANSWER = "what is answered in place of what the preset says; preset: that again"
+SCHEMAS = "where payloads depart from the schema of their type: pay no heed, note it, or refuse violations with 400"
+ORDER = "CEL of a key: runs that requests of one key start are made one after the other, as they came; '': at once"
+HANDSHAKE = "open, or closed since its provider has confirmed it: then handshakes that happen but once are refused"
+SILENCE = "seconds without an accepted request after which an alert is raised: 60 or more; 0: none"
+REDACT = "places whose values are not stored: json:PATH, field:NAME, header:NAME, query:NAME, or body for all of it"
+
+
+_CONNECTION = "the connection by which messages come, of a preset with a consumer"
 
 
 class SourceIn(In):
@@ -31,17 +50,26 @@ class SourceIn(In):
     name: Name
     preset: str = Field(min_length=1, max_length=40, pattern=NO_NUL)
     secret: SecretStr | None = Field(default=None, max_length=4096)
+    connection: Name | None = Field(default=None, description=_CONNECTION)
     options: dict[str, str] = Field(default_factory=dict, max_length=50)
     mode: Literal["enforce", "observe"] = "enforce"
     verify: Literal["preset", "none"] = Field(default="preset", description="none: anybody may send; say it in writing")
     max_body: int | None = Field(default=None, ge=1, le=26_214_400, description="bytes")
     rate_per_minute: int | None = Field(default=None, ge=1, le=1_000_000)
     keep_s: int | None = Field(default=None, ge=3600, le=315_360_000, description="how long receipts are kept")
+    redact: list[Place] | None = Field(default=None, max_length=MAX_PLACES, description=REDACT)
+    alert_after_s: int | None = Field(default=None, ge=0, le=31_536_000, description=SILENCE)
+    order_by: str | None = Field(default=None, max_length=MAX_ORDER_BY, pattern=NO_NUL, description=ORDER)
+    schema_mode: Literal["off", "observe", "enforce"] | None = Field(default=None, description=SCHEMAS)
+    keep_bytes: int | None = Field(default=None, ge=0, le=LARGEST_KEPT, description=KEEP_BYTES)
+    allow_from: list[NetworkText] | None = Field(default=None, max_length=MAX_NETWORKS, description=FROM)
+    answer: Answer | Literal["preset"] | None = Field(default=None, description=ANSWER)
 
 
 class SourcePatch(In):
     """What is to change; what is left out stays."""
 
+    connection: Name | None = Field(default=None, description=_CONNECTION)
     options: dict[str, str] | None = Field(default=None, max_length=50)
     mode: Literal["enforce", "observe"] | None = None
     verify: Literal["preset", "none"] | None = None
@@ -49,6 +77,14 @@ class SourcePatch(In):
     max_body: int | None = Field(default=None, ge=1, le=26_214_400)
     rate_per_minute: int | None = Field(default=None, ge=1, le=1_000_000)
     keep_s: int | None = Field(default=None, ge=3600, le=315_360_000)
+    redact: list[Place] | None = Field(default=None, max_length=MAX_PLACES, description=REDACT)
+    alert_after_s: int | None = Field(default=None, ge=0, le=31_536_000, description=SILENCE)
+    order_by: str | None = Field(default=None, max_length=MAX_ORDER_BY, pattern=NO_NUL, description=ORDER)
+    schema_mode: Literal["off", "observe", "enforce"] | None = Field(default=None, description=SCHEMAS)
+    keep_bytes: int | None = Field(default=None, ge=0, le=LARGEST_KEPT, description=KEEP_BYTES)
+    allow_from: list[NetworkText] | None = Field(default=None, max_length=MAX_NETWORKS, description=FROM)
+    answer: Answer | Literal["preset"] | None = Field(default=None, description=ANSWER)
+    handshake: Literal["open", "closed"] | None = Field(default=None, description=HANDSHAKE)
 
 
 class RotateIn(In):
@@ -69,12 +105,23 @@ class SecretOut(Out):
     expires_at: Moment | None
 
 
+class ConsumerOut(Out):
+    """How it stands with the consumer of a source: connecting, running, waiting (until `retry_at`) or stopped."""
+
+    state: str
+    reason: str
+    since: Moment
+    retry_at: Moment | None
+
+
 class SourceOut(Out):
     """A source. `ready` false: it has no secret, so its address answers 404. `warnings` say what is not safe."""
 
     id: str
     name: str
     preset: str
+    connection: str | None
+    consumer: ConsumerOut | None = Field(description="null before its first connection, and of what comes by HTTP")
     options: dict[str, str]
     mode: str
     verify: str
@@ -83,6 +130,19 @@ class SourceOut(Out):
     max_body: int
     rate_per_minute: int
     keep_s: int
+    redact: list[str]
+    alert_after_s: int = Field(description=SILENCE)
+    order_by: str = Field(description=ORDER)
+    schema_mode: str = Field(description=SCHEMAS)
+    keep_bytes: int = Field(description=KEEP_BYTES)
+    allow_from: list[str] = Field(description=FROM)
+    answer: Answer | None = Field(description="what is answered in place of what the preset says")
+    handshake: str = Field(description=HANDSHAKE)
+    confirmed_at: Moment | None = Field(description="when its provider confirmed it: a handshake, a subscription")
+    confirm_error: str | None = Field(description="why that did not work the last time")
+    silent_at: Moment | None = Field(description="since when the alarm of its silence is on")
+    paused_at: Moment | None
+    held: int = Field(description="requests whose events wait until it is resumed; counted up to 10,000")
     secrets: list[SecretOut]
     warnings: list[str]
     docs: str
@@ -104,79 +164,27 @@ class SourceMade(Out):
     docs: str
 
 
-class ReceiptQuery(PageQuery):
-    """Which receipts: of a source (name or id), with a verdict."""
+class TriggerIn(In):
+    """What to send: a sample or an event type (none: the first sample), with another body (text or base64), headers;
+    or a bookmarked request."""
 
-    source: str | None = Field(default=None, max_length=100, pattern=NO_NUL)
-    verdict: Literal["accepted", "observed", "handshake", "rejected"] | None = None
+    event: str | None = Field(default=None, min_length=1, max_length=200, pattern=NO_NUL)
+    body: str | None = None
+    body_base64: Base64Bytes | None = None
+    headers: dict[str, str] = Field(default_factory=dict, max_length=100)
+    bookmark: Name | None = None
 
 
-class ReceiptOut(Out):
-    """A request that came in. `duplicates` counts how often it came again."""
+class Triggered(Out):
+    """What the door answered. `duplicate`: the receipt is that of the first such request, and nothing happens again."""
 
-    id: str
-    source_id: str
-    received_at: Moment
-    method: str
-    query: str
-    body_size: int
-    remote: str
+    status: int
+    receipt: str
+    duplicate: bool
     verdict: str
     reason: str
-    secret_id: str | None
     event_type: str | None
     delivery_id: str | None
-    replay_of: str | None
-    answer_status: int
-    duplicates: int
-    processed_at: Moment | None
-    events: int
-    error: str | None
-
-
-class ReceiptWhole(ReceiptOut):
-    """A receipt with what it carried: `body` where it is text, else `body_base64`, at most 64 KiB of it."""
-
-    headers: list[tuple[str, str]]
-    body: str | None
-    body_base64: str | None
-    body_shown: int
-
-
-class ReplayIn(In):
-    """`unverified` must be said to replay a request that was refused."""
-
-    unverified: bool = False
-
-
-class Replayed(Out):
-    """The new receipt and the one it repeats."""
-
-    id: str
-    replay_of: str
-
-
-class PresetOption(Out):
-    """A choice of a preset; `default` null: it must be given."""
-
-    description: str
-    default: str | None
-    choices: list[str]
-
-
-class PresetOut(Out):
-    """A provider. `secret`: issued by the provider or chosen by you."""
-
-    id: str
-    name: str
-    summary: str
-    docs: str
-    where: str
-    maturity: str
-    secret: str
-    events: list[str]
-    samples: list[str]
-    options: dict[str, PresetOption]
 
 
 @api.op("GET", "/api/v1/sources", query=PageQuery, out=Page[SourceOut], scope=READ)
@@ -184,7 +192,7 @@ def list_sources(call: Call[NoBody, PageQuery]) -> Page[SourceOut]:
     """List webhook sources."""
     with call.store.read() as tx:
         found = sources.listing(tx, call.scope, limit=call.query.limit, cursor=call.query.cursor)
-        return Page[SourceOut](items=_shown(tx, found.items), next_cursor=found.next_cursor)
+        return Page[SourceOut](items=_shown(tx, call.scope, found.items), next_cursor=found.next_cursor)
 
 
 @api.op("POST", "/api/v1/sources", body=SourceIn, out=SourceMade, status=201, scope=WRITE, errors=[ConflictError])
@@ -200,7 +208,7 @@ def create_source(call: Call[SourceIn, NoQuery]) -> SourceMade:
 def get_source(call: Call[NoBody, NoQuery]) -> SourceOut:
     """Show a webhook source, by name or id."""
     with call.store.read() as tx:
-        return _shown(tx, [sources.row(tx, call.scope, call.path["name"])])[0]
+        return _shown(tx, call.scope, [sources.row(tx, call.scope, call.path["name"])])[0]
 
 
 @api.op(
@@ -211,7 +219,7 @@ def update_source(call: Call[SourcePatch, NoQuery]) -> SourceOut:
     args = call.body.model_dump(exclude_none=True)
     found = apply(call.store, Command("source.update", call.scope, call.path["name"], args, id=call.command_id)).result
     with call.store.read() as tx:
-        return _shown(tx, [sources.row(tx, call.scope, found["id"])])[0]
+        return _shown(tx, call.scope, [sources.row(tx, call.scope, found["id"])])[0]
 
 
 @api.op(
@@ -226,8 +234,22 @@ def rotate_source(call: Call[RotateIn, NoQuery]) -> SourceMade:
     }  # fmt: skip
     made = apply(call.store, Command("source.rotate", call.scope, call.path["name"], args, id=call.command_id)).result
     with call.store.read() as tx:
-        shown = _shown(tx, [sources.row(tx, call.scope, made["id"])])[0]
+        shown = _shown(tx, call.scope, [sources.row(tx, call.scope, made["id"])])[0]
     return _made(call, made, installed().get(shown.preset), ready=shown.ready)
+
+
+@api.op("POST", "/api/v1/sources/{name}/pause", out=SourceOut, scope=WRITE, errors=[NotFoundError])
+def pause_source(call: Call[NoBody, NoQuery]) -> SourceOut:
+    """Hold what a webhook source takes: requests are kept and answered as before, their events wait."""
+    apply(call.store, Command("source.pause", call.scope, call.path["name"], id=call.command_id))
+    return get_source(call)
+
+
+@api.op("POST", "/api/v1/sources/{name}/resume", out=SourceOut, scope=WRITE, errors=[NotFoundError])
+def resume_source(call: Call[NoBody, NoQuery]) -> SourceOut:
+    """Let what was held happen, in the order in which it came, and go on."""
+    apply(call.store, Command("source.resume", call.scope, call.path["name"], id=call.command_id))
+    return get_source(call)
 
 
 @api.op("DELETE", "/api/v1/sources/{name}", scope=WRITE, errors=[NotFoundError])
@@ -236,58 +258,29 @@ def delete_source(call: Call[NoBody, NoQuery]) -> None:
     apply(call.store, Command("source.delete", call.scope, call.path["name"], id=call.command_id))
 
 
-@api.op("GET", "/api/v1/receipts", query=ReceiptQuery, out=Page[ReceiptOut], scope=READ, errors=[NotFoundError])
-def list_receipts(call: Call[NoBody, ReceiptQuery]) -> Page[ReceiptOut]:
-    """List requests that came in, newest first."""
-    query = call.query
-    with call.store.read() as tx:
-        source_id = sources.row(tx, call.scope, query.source)["id"] if query.source else None
-        found = receipts.listing(
-            tx, call.scope, source_id=source_id, verdict=query.verdict or "", limit=query.limit, cursor=query.cursor
-        )
-    return Page[ReceiptOut].of(found)
-
-
-@api.op("GET", "/api/v1/receipts/{receipt_id}", out=ReceiptWhole, scope=READ, errors=[NotFoundError])
-def get_receipt(call: Call[NoBody, NoQuery]) -> ReceiptWhole:
-    """Show one request with its headers and body."""
-    row = _receipt(call)
-    raw: bytes = row["body"] or b""
-    shown = raw[:SHOWN_BODY]
-    text = _text(shown)
-    row |= {"body": text, "body_base64": base64.b64encode(shown).decode() if text is None else None}
-    return ReceiptWhole.model_validate(row | {"body_shown": len(shown)})
-
-
-@api.op("GET", "/api/v1/receipts/{receipt_id}/body", out=Response, scope=READ, errors=[NotFoundError])
-def get_receipt_body(call: Call[NoBody, NoQuery]) -> Response:
-    """Download the exact bytes of a request."""
-    row = _receipt(call)
-    headers = {"content-disposition": f'attachment; filename="receipt-{row["id"]}.bin"'}
-    return Response(row["body"] or b"", media_type="application/octet-stream", headers=headers)
-
-
 @api.op(
-    "POST", "/api/v1/receipts/{receipt_id}/replay", body=ReplayIn, out=Replayed, status=201, scope=WRITE,
-    errors=[NotFoundError, RefusedError],
+    "POST", "/api/v1/sources/{name}/trigger", body=TriggerIn, out=Triggered, scope=WRITE,
+    errors=[NotFoundError, RefusedError, ConflictError],
 )  # fmt: skip
-def replay_receipt(call: Call[ReplayIn, NoQuery]) -> Replayed:
-    """Let a kept request happen again, as a receipt of its own."""
-    args = call.body.model_dump()
-    command = Command("receipt.replay", call.scope, call.path["receipt_id"], args, id=call.command_id)
-    return Replayed.model_validate(apply(call.store, command).result)
+def trigger_source(call: Call[TriggerIn, NoQuery]) -> Triggered:
+    """Sign a request as the provider would, with the source's own secret, and let it come in."""
+    body, raw = call.body, call.body.body_base64
+    if body.body is not None:
+        raw = body.body.encode("utf-8", "surrogatepass")
+    args = {
+        "event": body.event, "headers": body.headers, "body": None if raw is None else base64.b64encode(raw),
+        "url": address(call.services.settings, "trigger"), "bookmark": body.bookmark,
+    }  # fmt: skip
+    outcome = apply(call.store, Command("source.sign", call.scope, call.path["name"], args, id=call.command_id))
+    came = let_in(call.services, call.scope, outcome)
+    return Triggered.model_validate(asdict(came) | {"receipt": came.receipt_id})
 
 
-@api.op("GET", "/api/v1/presets", out=list[PresetOut], scope=READ)
-def list_presets(_call: Call[NoBody, NoQuery]) -> list[PresetOut]:
-    """List the providers that this hub knows."""
-    return [_preset(preset) for preset in installed()]
-
-
-@api.op("GET", "/api/v1/presets/{name}", out=PresetOut, scope=READ, errors=[NotFoundError])
-def get_preset(call: Call[NoBody, NoQuery]) -> PresetOut:
-    """Show one provider."""
-    return _preset(installed().get(call.path["name"]))
+def let_in(services: Services, scope: Scope, outcome: Outcome) -> Admitted:
+    """Sign what `source.sign` made and let it come in. Raises UsageError, RefusedError; ConflictError: it has come."""
+    if outcome.repeated:
+        raise ConflictError("this request was signed before", hint="Its receipt is among those of the source.")
+    return services.door.admit(scope, outcome.result["source_id"], signed(outcome.result))
 
 
 def address(settings: Settings, token: str) -> str:
@@ -296,33 +289,58 @@ def address(settings: Settings, token: str) -> str:
     return f"{base}/in/{token}"
 
 
-def warnings_of(row: dict[str, Any], preset: Preset | None, *, ready: bool) -> list[str]:
+def is_ready(row: dict[str, Any], preset: Preset | None, secrets: list[dict[str, Any]]) -> bool:
+    """Whether requests can be verified: with a secret, by keys that are fetched, or not at all if that was written."""
+    return bool(row["verify_none"] or secrets or (preset and is_keyless(preset.rules(row["options"]).verify)))
+
+
+def warnings_of(
+    row: dict[str, Any], preset: Preset | None, *, ready: bool, held: int = 0, consumer: dict[str, Any] | None = None
+) -> list[str]:
     """What about a source is not safe or not finished, each a sentence."""
     if preset is None:
         return [f"No plugin brings the preset {row['preset']}: every request is answered 404."]
     found = []
+    if row["paused_at"] is not None:
+        found.append(
+            f"It is paused since {rfc3339(row['paused_at'])[:19]}Z: what comes in waits, {held} requests so far."
+        )
     if not ready:
         found.append("It has no secret yet: every request is answered 404.")
+    if row["silent_at"] is not None:
+        found.append(f"No request has been accepted since {rfc3339(row['heard_at'])[:19]}Z: it should not be so quiet.")
     if row["verify_none"]:
         found.append("Nothing is verified: anybody who learns the address can send.")
     if row["mode"] == "observe":
         found.append("It only observes: requests that are not verified start what they start.")
-    if not protects_from_replay(preset, row["options"]):
+    if consumer is not None and consumer["state"] == "waiting":
+        found.append(f"No messages come: {consumer['reason']}.")
+    if not preset.consumer and not protects_from_replay(preset, row["options"]):
         found.append("The sender signs neither a time nor an id: a captured request can be sent again.")
     return found
 
 
-def _shown(tx: Tx, rows: list[dict[str, Any]]) -> list[SourceOut]:
-    last = receipts.last_at(tx, [row["id"] for row in rows])
-    return [_source(row, sources.secret_rows(tx, row["id"]), last.get(row["id"])) for row in rows]
+def _shown(tx: Tx, scope: Scope, rows: list[dict[str, Any]]) -> list[SourceOut]:
+    last = receipts.last_at(tx, scope, [row["id"] for row in rows])
+    said = consumers.states(tx, [row["id"] for row in rows if row["connection"]])
+    held = {row["id"]: holding.count(tx, row["id"]) for row in rows if row["paused_at"] is not None}
+    return [
+        _source(
+            row | {"held": held.get(row["id"], 0), "consumer": said.get(row["id"])},
+            sources.secret_rows(tx, row["id"]),
+            last.get(row["id"]),
+        )
+        for row in rows
+    ]
 
 
 def _source(row: dict[str, Any], secrets: list[dict[str, Any]], last: int | None) -> SourceOut:
     preset = installed().find(row["preset"])
-    ready = bool(row["verify_none"] or secrets)
+    ready = is_ready(row, preset, secrets)
+    warnings = warnings_of(row, preset, ready=ready, held=row["held"], consumer=row["consumer"])
     more = {
         "verify": "none" if row["verify_none"] else "preset", "ready": ready, "secrets": secrets,
-        "warnings": warnings_of(row, preset, ready=ready), "last_received_at": last,
+        "warnings": warnings, "last_received_at": last,
         "docs": preset.docs if preset else "", "where": preset.where if preset else "",
     }  # fmt: skip
     return SourceOut.model_validate(row | more)
@@ -337,28 +355,5 @@ def _made(call: Call[Any, Any], made: dict[str, Any], preset: Preset, *, ready: 
     )  # fmt: skip
 
 
-def _preset(preset: Preset) -> PresetOut:
-    options = {name: option.model_dump() for name, option in preset.options.items()}
-    plain = preset.model_dump(include={"id", "name", "summary", "docs", "where", "maturity", "secret", "events"})
-    return PresetOut.model_validate(plain | {"options": options, "samples": [one.name for one in preset.samples]})
-
-
-def _receipt(call: Call[Any, Any]) -> dict[str, Any]:
-    receipt_id: Id = call.path["receipt_id"]
-    with call.store.read() as tx:
-        return receipts.row(tx, call.scope, receipt_id)
-
-
 def _clear(secret: SecretStr | None) -> str | None:
     return None if secret is None else secret.get_secret_value()
-
-
-def _text(raw: bytes) -> str | None:
-    """The bytes as text, or None when they are none; what was cut within a character loses that character."""
-    cut = len(raw) == SHOWN_BODY
-    for end in range(len(raw), len(raw) - (4 if cut else 1), -1):
-        try:
-            return raw[:end].decode()
-        except UnicodeDecodeError:
-            continue
-    return None

@@ -10,7 +10,8 @@ import asyncio
 import json
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -21,9 +22,10 @@ from hub.errors import HubError
 from hub.runtime.receipts import Answer, Incoming, Kept, Outdated, ReceiptWriter
 from hub.settings import Settings
 from hub.store import Store
-from hub.types import now_us
+from hub.types import Id, now_us
+from hub.types import Scope as Whose
+from hub.web.door.inside import Admitted, admit
 from hub.web.door.judge import Arrived, Judged, judge
-from hub.web.door.keeping import sender
 from hub.web.door.known import Known, Sources, stranger
 from hub.web.door.limits import (
     BodyReader,
@@ -35,21 +37,27 @@ from hub.web.door.limits import (
     check_length,
     values,
 )
+from hub.web.door.plugged import Beside
+from hub.web.door.short import ALWAYS, Response, Whole
+from hub.webhooks.allowing import networks
+from hub.webhooks.keeping import sender
 from hub.webhooks.presets import Presets
 from hub.webhooks.request import WebhookRequest
+from hub.webhooks.signers import Signature
 from hub.webhooks.verify import Verifier
 
 log = logging.getLogger("hub.door")
 INLINE_BYTES = 65_536
-"""Bodies up to this size are judged in the event loop; larger ones in a thread, so that others need not wait."""
+"""Bodies up to this size are judged in the event loop; larger ones, and those that are compared with a schema, in a
+thread, so that others need not wait."""
 _RETRY_AFTER = 5
 _TRIES = 4
 _BEFORE_THE_BODY = frozenset({400, 405, 413, 415, 429, 503})
 """Refusals that may come before the body was read."""
 _TITLES = {
-    400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 405: "Method Not Allowed", 408: "Request Timeout",
-    413: "Content Too Large", 415: "Unsupported Media Type", 429: "Too Many Requests",
-    431: "Request Header Fields Too Large", 503: "Service Unavailable",
+    400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
+    408: "Request Timeout", 413: "Content Too Large", 415: "Unsupported Media Type", 429: "Too Many Requests",
+    431: "Request Header Fields Too Large", 500: "Internal Server Error", 503: "Service Unavailable",
 }  # fmt: skip
 
 
@@ -66,13 +74,19 @@ class Door:
     ) -> None:
         self._public_url = settings.public_url.rstrip("/")
         self._proxies = settings.web_trusted_proxies
+        self._peers = networks(settings.web_proxy_networks)
         self._largest = settings.door_max_body
         self._rejected_rate = settings.door_rejected_per_minute
+        self._store = store
+        self._presets = presets
         self._sources = Sources(store, presets)
         self._bodies = BodyReader(seconds=settings.door_read_timeout)
         self._rates = Rates()
-        self._verifiers = verifiers or {}
+        self._verifiers = {} if verifiers is None else verifiers
+        self._plugged = Beside(self._verifiers)
         self._writer = ReceiptWriter(store, _reply, limit=settings.door_queue)
+        self._gathered: dict[asyncio.AbstractEventLoop, list[tuple[Callable[[Answer], None], Incoming]]] = {}
+        self._finishing: set[asyncio.Task[None]] = set()
         self._started = False
         self._lock = threading.Lock()
 
@@ -86,19 +100,49 @@ class Door:
             if self._started:
                 self._writer.close()
 
+    def admit(self, actor: Whose, source_id: Id, signed: Signature) -> Admitted:
+        """Take a request that this hub has signed itself; blocks until it is committed."""
+        return admit(self._store, self._presets, self._verifiers, actor, source_id, signed)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         try:
             status, body, headers = await self._serve(scope, receive)
         except Refused as refusal:
             status, body, headers = _refusal(refusal.status, refusal.code, refusal.retry_after, allow=refusal.allow)
-            if refusal.status in _BEFORE_THE_BODY and not await self._bodies.drain(receive):
+            if refusal.status in _BEFORE_THE_BODY and not await self._drained(scope, receive):
                 headers.append((b"connection", b"close"))
         except SenderLeft:
             return
-        length = (b"content-length", b"%d" % len(body))
-        await send({"type": "http.response.start", "status": status, "headers": [length, *_ALWAYS, *headers]})
+        length = [] if status == 204 else [(b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": status, "headers": [*length, *ALWAYS, *headers]})
         await send({"type": "http.response.body", "body": body})
+
+    def take(self, whole: Whole, done: Callable[[Response], None]) -> bool:
+        """The short way, for most requests: nothing but the commit has to be waited for, then `done` gets the answer.
+
+        False, and nothing has happened, where it may be otherwise: that one goes the long way. Needs a running loop.
+        """
+        token = whole.path.rpartition("/")[2]
+        source = self._sources.cached(token)
+        if source is None or not source.quick or len(whole.body) > INLINE_BYTES:
+            return False
+        if source.methods and whole.method not in source.methods:
+            return False
+        try:
+            check_headers(whole.headers)
+            check_length(whole.headers, min(source.max_body, self._largest))
+            self._check_rate(source)
+            self._bodies.hold(len(whole.body))
+        except Refused:
+            return False  # and the long way says so
+        _Taken(self, token, source, self._arrived(whole), done).judge()
+        return True
+
+    async def _drained(self, scope: Scope, receive: Receive) -> bool:
+        """Read away the rest of a refused request. Who asks whether to send a body must not be told to go on."""
+        asks = any(value.lower() == b"100-continue" for value in values(scope["headers"], b"expect"))
+        return not asks and await self._bodies.drain(receive)
 
     async def _serve(self, scope: Scope, receive: Receive) -> Response:
         headers: Headers = scope["headers"]
@@ -111,24 +155,33 @@ class Door:
         check_length(headers, limit)
         self._check_rate(source)
         body = await self._bodies.read(receive, limit)
+        whole = Whole(scope["method"], scope["path"], scope["query_string"], headers, body, scope.get("client"))
+        return await self._decided(token, source, self._arrived(whole))
+
+    async def _decided(self, token: str, source: Known, arrived: Arrived) -> Response:
         try:
-            return await self._decide(token, source, self._arrived(scope, headers, body))
+            return await self._decide(token, source, arrived)
         except Refused as refusal:
             return _refusal(refusal.status, refusal.code, refusal.retry_after)  # the body has been read
         finally:
-            self._bodies.release(len(body))
+            self._bodies.release(len(arrived.request.body))
 
     async def _decide(self, token: str, source: Known, arrived: Arrived) -> Response:
         """Judge and keep; again with a fresh look at the source if it was changed meanwhile."""
         for _ in range(_TRIES):
-            judged = await self._judge(source, arrived)
+            if source.plugged:
+                judged = await self._plugged.judge(source, arrived)
+            elif len(arrived.request.body) <= INLINE_BYTES and not source.schemas:
+                judged = judge(source, arrived, self._verifiers)
+            else:
+                judged = await run_in_threadpool(judge, source, arrived, self._verifiers)
             if source is stranger():
                 return _refusal(404, "not-found")
             if judged.refusal and source.loaded_at < arrived.at:
                 # A refusal must not rest on a memory older than the request: a secret may have been added.
                 source = await self._load(token) or stranger()
                 continue
-            answer = await self._keep(source, judged)
+            answer = await self._submit(judged.incoming) if self._is_kept(source, judged) else Kept("")
             if isinstance(answer, Outdated):
                 source = await self._load(token) or stranger()
                 continue
@@ -142,51 +195,106 @@ class Door:
             log.warning("the door cannot look up its sources: %s", error.detail)
             raise Refused(503, error.code, retry_after=_RETRY_AFTER) from None
 
-    async def _judge(self, source: Known, arrived: Arrived) -> Judged:
-        if len(arrived.request.body) <= INLINE_BYTES and not source.plugged:
-            return judge(source, arrived, self._verifiers)
-        return await run_in_threadpool(judge, source, arrived, self._verifiers)
+    def _is_kept(self, source: Known, judged: Judged) -> bool:
+        """Beside the accepted ones only so many a minute are kept."""
+        if judged.incoming.starts:
+            return True
+        if judged.refusal:
+            log.info("a request for source %s was refused: %s", source.name, judged.incoming.receipt["reason"])
+        return not self._rates.take(f"kept {source.id}", self._rejected_rate)
 
-    async def _keep(self, source: Known, judged: Judged) -> Answer:
-        """Commit the receipt and wait for it. Beside the accepted ones only so many a minute are kept."""
-        incoming = judged.incoming
-        if not incoming.starts:
-            if judged.refusal:
-                log.info("a request for source %s was refused: %s", source.name, incoming.receipt["reason"])
-            if self._rates.take(f"kept {source.id}", self._rejected_rate):
-                return Kept("")
-        return await self._submit(incoming)
+    def _submit(self, incoming: Incoming) -> asyncio.Future[Answer]:
+        """Have a receipt committed. What comes in one turn of the event loop goes to the writer as one batch:
+        woken by the first of them, it would fight the loop for the interpreter and commit it alone.
+        """
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._gather(partial(_settle, future), incoming)
+        return future
 
-    async def _submit(self, incoming: Incoming) -> Answer:
+    def _gather(self, answered: Callable[[Answer], None], incoming: Incoming) -> None:
+        loop = asyncio.get_running_loop()
+        gathered = self._gathered.get(loop)
+        if gathered is None:
+            gathered = self._gathered[loop] = []
+            loop.call_soon(self._hand_over, loop)
+        gathered.append((answered, incoming))
+
+    def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
         with self._lock:
             if not self._started:
                 self._writer.start()
                 self._started = True
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Answer] = loop.create_future()
-        try:
-            self._writer.submit((loop, future), incoming)
-        except HubError as error:
-            return error
-        return await future
+        for answered, incoming in self._gathered.pop(loop):
+            try:
+                self._writer.submit((loop, answered), incoming)
+            except HubError as error:
+                answered(error)
 
     def _check_rate(self, source: Known) -> None:
         wait = self._rates.take(source.id, source.rate_per_minute)
         if wait:
             raise Refused(429, "rate-limited", retry_after=max(1, round(wait + 0.5)))
 
-    def _arrived(self, scope: Scope, headers: Headers, body: bytes) -> Arrived:
-        query = scope["query_string"].decode("latin-1")
-        pairs = tuple([(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers])
-        url = f"{self._public_url}{scope['path']}{'?' if query else ''}{query}"
-        forwarded = [value.decode("latin-1") for value in values(headers, b"x-forwarded-for")] if self._proxies else ()
-        remote = sender(scope.get("client"), forwarded, self._proxies)
-        return Arrived(WebhookRequest(scope["method"], url, pairs, body), query, remote, now_us())
+    def _arrived(self, whole: Whole) -> Arrived:
+        query = whole.query.decode("latin-1")
+        pairs = tuple([(name.decode("latin-1"), value.decode("latin-1")) for name, value in whole.headers])
+        url = f"{self._public_url}{whole.path}{'?' if query else ''}{query}"
+        said = values(whole.headers, b"x-forwarded-for") if self._proxies else ()
+        forwarded = [value.decode("latin-1") for value in said]
+        remote = sender(whole.client, forwarded, self._proxies, self._peers)
+        return Arrived(WebhookRequest(whole.method, url, pairs, whole.body), query, remote, now_us())
 
 
-Response = tuple[int, bytes, list[tuple[bytes, bytes]]]
-_ALWAYS = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
+class _Taken:
+    """A request on the short way: judged at once, answered when its receipt is committed."""
+
+    __slots__ = ("arrived", "done", "door", "judged", "source", "token")
+
+    def __init__(
+        self, door: Door, token: str, source: Known, arrived: Arrived, done: Callable[[Response], None]
+    ) -> None:
+        self.door, self.token, self.source, self.arrived, self.done = door, token, source, arrived, done
+
+    def judge(self) -> None:
+        """Judge it and have it kept."""
+        try:
+            self.judged = judge(self.source, self.arrived, self.door._verifiers)
+        except Exception:
+            log.debug("a request for source %s is judged again, the long way", self.source.name, exc_info=True)
+            self._decide()
+            return
+        if self.judged.incoming.starts:
+            self.door._gather(self.answered, self.judged.incoming)
+        else:
+            self._decide()
+
+    def answered(self, answer: Answer) -> None:
+        """Answer it, unless it has to be judged anew because its source was changed."""
+        if isinstance(answer, Outdated):
+            self._decide()
+        else:
+            self.door._bodies.release(len(self.arrived.request.body))
+            self.done(_answer(self.judged, answer))
+
+    def _decide(self) -> None:
+        finishing = self.door._finishing
+        task = asyncio.get_running_loop().create_task(self._decided())
+        finishing.add(task)
+        task.add_done_callback(finishing.discard)
+
+    async def _decided(self) -> None:
+        try:
+            response = await self.door._decided(self.token, self.source, self.arrived)
+        except Exception:
+            log.exception("a request for source %s could not be answered", self.source.name)
+            response = _refusal(500, "internal")
+        self.done(response)
+
+
+_WHY = {400: "invalid-body", 401: "unauthorized", 403: "address-not-allowed", 503: "keys-unavailable"}
 _JSON = (b"content-type", b"application/json")
+_SANDBOX = (b"content-security-policy", b"sandbox; default-src 'none'")
+"""What somebody wrote must do nothing in a browser, on the dashboard's own origin."""
 _PROBLEM = (b"content-type", b"application/problem+json")
 
 
@@ -196,12 +304,20 @@ def _answer(judged: Judged, answer: Answer) -> Response:
         retry_after = answer.fields.get("retry_after")
         return _refusal(503, answer.code, retry_after if isinstance(retry_after, int) else _RETRY_AFTER)
     if judged.refusal:
-        return _refusal(judged.refusal, "unauthorized" if judged.refusal == 401 else "invalid-body")
+        return _refusal(judged.refusal, _WHY[judged.refusal], judged.retry_after or None)
     if judged.handshake is not None:
         said = judged.handshake
-        extra = [pair for name, value in said.headers if (pair := (name.encode(), value.encode())) not in _ALWAYS]
+        extra = [pair for name, value in said.headers if (pair := (name.encode(), value.encode())) not in ALWAYS]
         return said.status, said.body, [(b"content-type", said.content_type.encode()), *extra]
     assert isinstance(answer, Kept)
+    if judged.said is not None:
+        text, content_type = judged.said
+        if judged.own:
+            # Of what the sender wrote only its type, in letters that mean nothing anywhere.
+            kind = judged.incoming.receipt["event_type"]
+            text = text.replace("{receipt}", answer.receipt_id).replace("{type}", kind)
+            return judged.status, text.encode(), [(b"content-type", content_type.encode()), _SANDBOX] if text else []
+        return judged.status, text.encode(), [(b"content-type", content_type.encode())] if text else []
     return judged.status, b'{"receipt": "%s"}' % answer.receipt_id.encode("ascii"), [_JSON]
 
 
@@ -222,9 +338,9 @@ def _refusal(
 
 def _reply(answers: list[tuple[Any, Answer]]) -> None:
     """Hand the answers of a batch to the event loops that wait for them; one wake-up a loop."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Answer], Answer]]] = {}
-    for (loop, future), answer in answers:
-        by_loop.setdefault(loop, []).append((future, answer))
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Callable[[Answer], None], Answer]]] = {}
+    for (loop, answered), answer in answers:
+        by_loop.setdefault(loop, []).append((answered, answer))
     for loop, found in by_loop.items():
         try:
             loop.call_soon_threadsafe(_resolve, found)
@@ -232,7 +348,15 @@ def _reply(answers: list[tuple[Any, Answer]]) -> None:
             log.warning("%d webhooks were kept, but their senders had gone", len(found))
 
 
-def _resolve(found: list[tuple[asyncio.Future[Answer], Answer]]) -> None:
-    for future, answer in found:
-        if not future.done():
-            future.set_result(answer)
+def _resolve(found: list[tuple[Callable[[Answer], None], Answer]]) -> None:
+    for answered, answer in found:
+        try:
+            answered(answer)
+        except Exception:
+            # One connection that cannot be written to must not cost the others of the batch their answers.
+            log.exception("an answer could not be written")
+
+
+def _settle(future: asyncio.Future[Answer], answer: Answer) -> None:
+    if not future.done():
+        future.set_result(answer)

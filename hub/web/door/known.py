@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-import hmac
 import logging
 import os
 import re
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from hashlib import blake2b
 from typing import Any
 
 from hub.errors import HubError
-from hub.store import Store, sources
+from hub.runtime.drifting import compiled
+from hub.store import Store, event_schemas, sources
+from hub.store.base import Tx
 from hub.types import Id, Micros, Scope, now_us
-from hub.webhooks.preset import Preset, load_preset
+from hub.webhooks.allowing import Network, networks
+from hub.webhooks.catalog import Schema
+from hub.webhooks.keeping import is_kept
+from hub.webhooks.preset import Answer, Preset, load_preset
 from hub.webhooks.presets import Presets
+from hub.webhooks.redaction import NOTHING, Redaction, parse
+from hub.webhooks.reference import Joined
 from hub.webhooks.rules import Rules
-from hub.webhooks.scheme import BasicScheme, NoScheme, PluginScheme, Signed, StandardScheme, TokenScheme
+from hub.webhooks.scheme import BasicScheme, NoScheme, PluginScheme, Signed, StandardScheme, TokenScheme, is_keyless
 from hub.webhooks.secrets import SecretValue
 
 log = logging.getLogger("hub.door")
@@ -48,8 +55,25 @@ class Known:
     """Until when the token opens it: an old one ends."""
     hidden: frozenset[str] = frozenset()
     """Names of headers and query parameters that carry a secret or a signature, in lower case."""
+    paused: bool = False
+    named: frozenset[str] = frozenset()
+    """Names of headers in lower case that the preset reads an event's type, id or time from."""
     plugged: bool = False
     """A plugin verifies it, which may take its time."""
+    quick: bool = False
+    """It is judged in no time: neither by a plugin nor by a schema."""
+    allowed: tuple[Network, ...] = ()
+    """Where requests may come from; none: from anywhere."""
+    answer: Answer | None = None
+    """What is answered in place of what the preset says."""
+    schemas: Mapping[str, Schema] = field(default_factory=dict, repr=False)
+    """By event type, of a source that refuses what violates them."""
+    confirmed: bool = False
+    """Its provider has seen that it is there."""
+    closed: bool = False
+    """So that no handshake is answered any more that happens but once."""
+    redaction: Redaction = NOTHING
+    """What is blotted out before a request is kept."""
 
 
 class Sources:
@@ -84,35 +108,63 @@ class Sources:
 
     def _digest(self, token: str) -> bytes:
         # The cache does not hold tokens, and looking one up takes the same time for every token.
-        return hmac.new(self._key, token.encode("utf-8", "surrogatepass"), "sha256").digest()
+        return blake2b(token.encode("utf-8", "surrogatepass"), digest_size=32, key=self._key).digest()
 
     def _open(self, token: str) -> Known | None:
         with self._store.read() as tx:
             row = sources.by_token(tx, token) if TOKEN.match(token) else None
-            opened = sources.open_secrets(tx, row["id"]) if row is not None else ()
+            secrets = sources.open_secrets(tx, row["id"]) if row is not None else ()
+            texts = enforced(tx, row) if row is not None else {}
             digests = tx.keyring.digests(token, purpose=sources.PURPOSE)
         if row is None:
             return None
         until = None if row["token_digest"] in digests else row["old_token_until"]
-        preset = self._presets.find(row["preset"])
-        secrets = tuple(SecretValue(secret.id, secret.value, secret.expires_at) for secret in opened)
-        if preset is None:
-            log.error("source %s has the preset %s, which no plugin brings", row["name"], row["preset"])
-            return None
-        if not secrets and not row["verify_none"]:
-            return None  # fail closed: no secret, no endpoint
-        return _known(row, preset, secrets, until)
+        return opened(row, self._presets, secrets, until, texts=texts)
+
+
+def enforced(tx: Tx, row: Mapping[str, Any]) -> dict[str, str]:
+    """The schemas, as texts by event type, that a source's requests must fit."""
+    return event_schemas.texts(tx, row["id"]) if row["schema_mode"] == "enforce" else {}
+
+
+def opened(
+    row: Mapping[str, Any], presets: Presets, secrets: Iterable[sources.OpenSecret], until: Micros | None = None,
+    *, texts: Mapping[str, str],
+) -> Known | None:  # fmt: skip
+    """The source of a row, with the texts of the schemas that it enforces.
+
+    None for one whose address answers 404 for want of a preset or a secret.
+    """
+    preset = presets.find(row["preset"])
+    values = tuple(SecretValue(secret.id, secret.value, secret.expires_at) for secret in secrets)
+    if preset is None:
+        log.error("source %s has the preset %s, which no plugin brings", row["name"], row["preset"])
+        return None
+    if preset.consumer:
+        return None  # its messages come from a broker, never by HTTP
+    known = _known(row, preset, values, until, presets.telling, texts)
+    if known is None or not (values or known.verify_none or is_keyless(known.rules.verify)):
+        return None  # fail closed: no secret, no endpoint
+    return known
 
 
 def _known(
-    row: Mapping[str, Any], preset: Preset, secrets: tuple[SecretValue, ...], until: Micros | None
-) -> Known | None:
+    row: Mapping[str, Any], preset: Preset, secrets: tuple[SecretValue, ...], until: Micros | None,
+    telling: frozenset[str], texts: Mapping[str, str],
+) -> Known | None:  # fmt: skip
     options = dict(row["options"])
     try:
         rules = preset.rules(options)
+        redaction = parse(row["redact"])
+        redaction.check(rules)
+        schemas = {type_: compiled(text) for type_, text in texts.items()}
+        allowed = networks(row["allow_from"])
     except HubError as error:
         log.error("source %s does not fit its preset any more: %s", row["name"], error.detail)
         return None
+    named = named_headers(rules)
+    # That another provider's header came is worth knowing, what stood in it is not.
+    strange = frozenset(name for name in telling - named if not is_kept(name))
     shakes = {step.when.method for step in rules.handshake if step.when.method}
     return Known(
         id=row["id"],
@@ -129,8 +181,17 @@ def _known(
         methods=frozenset(preset.methods) | shakes,
         loaded_at=now_us(),
         until=until,
-        hidden=hidden_names(rules),
+        hidden=hidden_names(rules) | redaction.headers | strange,
+        paused=row["paused_at"] is not None,
+        named=named,
         plugged=isinstance(rules.verify, PluginScheme),
+        quick=not (isinstance(rules.verify, PluginScheme) or schemas),
+        redaction=redaction,
+        confirmed=row["confirmed_at"] is not None,
+        closed=row["handshake"] == "closed",
+        schemas=schemas,
+        allowed=allowed,
+        answer=None if row["answer"] is None else Answer(**row["answer"]),
     )
 
 
@@ -138,16 +199,26 @@ def hidden_names(rules: Rules) -> frozenset[str]:
     """Which header and query names carry what must not be kept: signatures, tokens, passwords."""
     scheme, names = rules.verify, {str(step.token.name) for step in rules.handshake if step.token}
     if isinstance(scheme, Signed):
-        names.add(scheme.signature.source.name)
+        names.update(ref.name for ref in (scheme.signature.source, *scheme.signature.also))
     elif isinstance(scheme, TokenScheme):
         names.add(scheme.token.source.name)
     elif isinstance(scheme, StandardScheme):
         names.add(f"{scheme.prefix}-signature")
     elif isinstance(scheme, BasicScheme):
         names.add("authorization")
+    elif isinstance(scheme, PluginScheme):
+        names.update(scheme.hidden)
     else:
-        assert isinstance(scheme, NoScheme | PluginScheme)
+        assert isinstance(scheme, NoScheme)
     return frozenset(name.lower() for name in names)
+
+
+def named_headers(rules: Rules) -> frozenset[str]:
+    """Which headers say what happened, and are therefore kept whatever they are called."""
+    event = rules.event
+    texts = (*event.type, *event.id, *event.time, *event.delivery)
+    refs = [ref for text in texts for ref in (text.refs() if isinstance(text, Joined) else (text,))]
+    return frozenset(ref.header for ref in refs if ref.header is not None)
 
 
 @cache

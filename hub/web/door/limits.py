@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Generator, Iterable
+from functools import partial
+from typing import Any
 
-from starlette.types import Receive
+from starlette.types import Message, Receive
 
 MAX_HEADERS = 100
 MAX_HEADER_BYTES = 65_536
@@ -83,6 +85,17 @@ class BodyReader:
 
         Raises Refused: 413 over the limit, 408 too slow, 503 too much at once; SenderLeft.
         """
+        first = _Begun(receive())
+        message = first.message
+        if message is None or message["type"] != "http.request" or message.get("more_body", False):
+            return await self._wait_for_all(first, receive, limit)
+        body: bytes = message.get("body", b"")
+        if len(body) > limit:
+            raise Refused(413, "body-too-large")
+        self.hold(len(body))
+        return body
+
+    async def _wait_for_all(self, first: _Begun, receive: Receive, limit: int) -> bytes:
         chunks: list[bytes] = []
         size = 0
         start = asyncio.get_running_loop().time()
@@ -90,12 +103,12 @@ class BodyReader:
             async with asyncio.timeout(min(self.seconds, GRACE_S)) as patience:
                 more = True
                 while more:
-                    message = await receive()
+                    message = await receive() if chunks else await first
                     if message["type"] == "http.disconnect":
                         raise SenderLeft
                     chunk = message.get("body", b"")
                     more = message.get("more_body", False)
-                    self._hold(len(chunk))
+                    self.hold(len(chunk))
                     size += len(chunk)
                     if size > limit:
                         raise Refused(413, "body-too-large")
@@ -126,7 +139,8 @@ class BodyReader:
             pass
         return False
 
-    def _hold(self, size: int) -> None:
+    def hold(self, size: int) -> None:
+        """Count bytes that are held; give them back with `release`. Raises Refused 503 when they are too many."""
         if self.held + size > self.budget:
             raise Refused(503, "door-full", retry_after=1)
         self.held += size
@@ -134,6 +148,36 @@ class BodyReader:
     def release(self, size: int) -> None:
         """Give bytes back."""
         self.held -= size
+
+
+class _Begun:
+    """A message that is asked for, its first step taken: one that is there already needs no timer, as most are."""
+
+    def __init__(self, asked: Awaitable[Message]) -> None:
+        self._steps = asked.__await__()
+        self._waits_for: Any = None
+        self.message: Message | None = None
+        try:
+            self._waits_for = next(self._steps)
+        except StopIteration as end:
+            self.message = end.value
+
+    def __await__(self) -> Generator[Any, Any, Message]:
+        if self.message is not None:
+            return self.message
+        waits_for = self._waits_for
+        while True:
+            try:
+                sent = yield waits_for
+            except BaseException as error:  # noqa: BLE001 - handed on to the one who asked
+                step = partial(self._steps.throw, error)
+            else:
+                step = partial(self._steps.send, sent)
+            try:
+                waits_for = step()
+            except StopIteration as end:
+                message: Message = end.value
+                return message
 
 
 class Rates:

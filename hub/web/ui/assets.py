@@ -10,7 +10,7 @@ from starlette.responses import Response
 from hub.errors import NotFoundError
 from hub.web.ui.templating import STATIC, digest
 
-TYPES = {"hub.css": "text/css", "hub.js": "text/javascript", "hub.svg": "image/svg+xml"}
+TYPES = {"hub.css": "text/css", "hub.js": "text/javascript", "steps.js": "text/javascript", "hub.svg": "image/svg+xml"}
 
 
 async def asset(request: Request) -> Response:

@@ -68,8 +68,8 @@ def fields_of(schema: Mapping[str, Any], preset: Mapping[str, Any]) -> tuple[Fie
     return tuple(sorted(made, key=lambda one: not one.required))
 
 
-def read(schema: Mapping[str, Any], preset: Mapping[str, Any], form: Form) -> Filled:
-    """What was typed, as parameters. Every fault stands at its field."""
+def read(schema: Mapping[str, Any], preset: Mapping[str, Any], form: Form, *, what: str = "flow") -> Filled:
+    """What was typed, as parameters of a flow or fields of an input. Every fault stands at its field."""
     values: dict[str, Any] = {}
     filled = []
     for one in fields_of(schema, preset):
@@ -83,14 +83,14 @@ def read(schema: Mapping[str, Any], preset: Mapping[str, Any], form: Form) -> Fi
         if value is not _LEFT_OUT:
             values[one.name] = value
         filled.append(replace(one, value=kept, error=error))
-    return _checked(Filled(tuple(filled), values), schema, preset)
+    return _checked(Filled(tuple(filled), values), schema, preset, what)
 
 
-def _checked(filled: Filled, schema: Mapping[str, Any], preset: Mapping[str, Any]) -> Filled:
+def _checked(filled: Filled, schema: Mapping[str, Any], preset: Mapping[str, Any], what: str) -> Filled:
     """The hub's own check of the schema, its sentences put at the fields they are about."""
     known = {one.name: one for one in filled.fields}
     try:
-        check({**preset, **filled.values}, schema)
+        check({**preset, **filled.values}, schema, what=what)
     except ParameterError as error:
         rest = []
         for sentence in error.detail.split("; "):

@@ -24,9 +24,12 @@ log = logging.getLogger("hub.web")
 WAKES: dict[str, frozenset[str]] = {
     "runs": frozenset({"runs", "stamp", "attempts"}),
     "logs": frozenset({"logs"}),
+    "limits": frozenset({"limits", "stamp"}),
     "events": frozenset({"events", "stamp"}),
-    "receipts": frozenset({"stamp", "effects", "events"}),
+    "receipts": frozenset({"receipts", "effects", "stamp", "events"}),
     "alerts": frozenset({"deliveries", "effects", "stamp"}),
+    "outgoing": frozenset({"deliveries"}),
+    "artifacts": frozenset({"artifacts"}),
     "catalog": frozenset({"stamp", "commands"}),
 }
 """Topics of pages, and the wake-ups that may mean a change there."""

@@ -12,13 +12,13 @@ from hub.types import SECOND, Scope
 from hub.web.ui import queries
 from hub.web.ui.templating import link
 
-EVENTS = Event.__table__  # type: ignore[attr-defined]
-RECEIPTS = Receipt.__table__  # type: ignore[attr-defined]
-RUNS = RunRow.__table__  # type: ignore[attr-defined]
-SCHEDULES = Schedule.__table__  # type: ignore[attr-defined]
-SOURCES = Source.__table__  # type: ignore[attr-defined]
-AUTOMATIONS = Automation.__table__  # type: ignore[attr-defined]
-FIRINGS = Firing.__table__  # type: ignore[attr-defined]
+EVENTS = Event.__table__
+RECEIPTS = Receipt.__table__
+RUNS = RunRow.__table__
+SCHEDULES = Schedule.__table__
+SOURCES = Source.__table__
+AUTOMATIONS = Automation.__table__
+FIRINGS = Firing.__table__
 NOTED_WITHIN = 600 * SECOND
 
 
@@ -41,7 +41,8 @@ def of_run(tx: Tx, scope: Scope, run: dict[str, Any]) -> list[Cause]:
         return [_receipt(tx, scope, receipt)]
     schedule = queries.find(tx, scope, SCHEDULES, origin, "id", "kind", "spec", "deployment_id") if origin else None
     if schedule is not None:
-        words = f"cron {schedule['spec']}" if schedule["kind"] == "cron" else f"every {schedule['spec']} s"
+        spec, kind = schedule["spec"], schedule["kind"]
+        words = f"every {spec} s" if kind == "interval" else f"{kind} {spec}"
         return [Cause("Schedule", words, link("/ui/deployments", schedule["deployment_id"]))]
     automation = queries.find(tx, scope, AUTOMATIONS, origin, "id", "name") if origin else None
     if automation is not None:

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Table, func, select, true
 from hub.errors import NotFoundError
 from hub.store.base import Tx
 from hub.store.pages import Page, encode, page
-from hub.types import Id, Micros, Scope
+from hub.types import Id, Scope
 
 PAGE = 50
 COUNT_LIMIT = 1000
@@ -72,6 +72,17 @@ def find(tx: Tx, scope: Scope, table: Table, row_id: Id | None, *columns: str) -
     return None if row is None else dict(row)
 
 
+def some(tx: Tx, scope: Scope, table: Table, ids: Iterable[Id | None], *columns: str) -> dict[Id, dict[str, Any]]:
+    """The named columns of the rows with these ids, by id."""
+    wanted = {row_id for row_id in ids if row_id}
+    if not wanted:
+        return {}
+    query = select(*(table.c[name] for name in columns)).where(
+        table.c.workspace_id == scope.workspace_id, table.c.id.in_(wanted)
+    )
+    return {row["id"]: dict(row) for row in tx.conn.execute(query).mappings()}
+
+
 def names(tx: Tx, scope: Scope, table: Table, ids: Iterable[Id | None], column: str = "name") -> dict[Id, str]:
     """What the rows with these ids are called."""
     wanted = {row_id for row_id in ids if row_id}
@@ -87,9 +98,3 @@ def count(tx: Tx, scope: Scope, table: Table, *where: ColumnElement[bool], limit
     """How many rows there are, counted no further than `limit`: the answer stays quick on millions."""
     inner = select(table.c.id).where(table.c.workspace_id == scope.workspace_id, *where).limit(limit).subquery()
     return int(tx.conn.execute(select(func.count()).select_from(inner)).scalar_one())
-
-
-def first_id(at: Micros) -> Id:
-    """The least id (UUIDv7) of a row made at that time: a bound by time on the index that every table has."""
-    digits = f"{max(at, 0) // 1000:012x}"
-    return f"{digits[:8]}-{digits[8:]}-7000-8000-000000000000"

@@ -91,6 +91,11 @@ def plural(count: int, one: str, many: str = "") -> str:
     return f"{number(count)} {one if count == 1 else many or one + 's'}"
 
 
+def sentence(text: str) -> str:
+    """The text with a capital first letter; all others stay as they are."""
+    return text[:1].upper() + text[1:]
+
+
 def pretty(value: Any, limit: int = MAX_JSON) -> str:
     """JSON for reading, cut at `limit` characters with a note of how much is missing."""
     return cut(json.dumps(value, indent=2, ensure_ascii=False, default=str), limit)
@@ -108,8 +113,9 @@ def result(value: bytes, format_: str | None) -> str:
             return pretty(json.loads(value))
         except ValueError:
             return cut(value.decode("utf-8", "replace"))
-    if format_ == "file:":
-        return f"in a file of its own: {cut(value.decode('utf-8', 'replace'), 500)}"
+    store, colon, kind = (format_ or "").partition(":")
+    if colon:
+        return f"in the result store {store}, as {kind}: {cut(value.decode('utf-8', 'replace'), 1000)}"
     return f"{size(len(value))} of {format_ or 'an unknown format'}"
 
 

@@ -8,20 +8,36 @@ from hub.web.ui.assets import asset
 from hub.web.ui.live import stream
 from hub.web.ui.pages import (
     alerts,
+    answers,
+    artifacts,
+    assets,
     automations,
+    bookmarks,
     channels,
+    dead_letters,
     deployments,
+    endpoints,
     events,
     home,
+    outgoing,
     receipts,
+    replays,
     runs,
     session,
+    source_catalog,
+    source_limits,
     sources,
+    variables,
+    wizard,
     workers,
 )
 from hub.web.ui.table import Pages
 
-MODULES = (home, runs, deployments, workers, sources, receipts, events, automations, alerts, channels, session)
+MODULES = (
+    home, runs, answers, artifacts, assets, deployments, variables, workers, wizard, sources, source_limits,
+    source_catalog, receipts, dead_letters, replays, bookmarks, events, automations, endpoints, outgoing, alerts,
+    channels, session,
+)  # fmt: skip
 
 
 def routes() -> list[BaseRoute]:

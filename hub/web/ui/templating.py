@@ -12,10 +12,13 @@ from urllib.parse import quote, urlencode
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from hub.runtime.composing import in_words
 from hub.states import TERMINAL, StateType
 from hub.version import __version__
 from hub.web.ui import show
 from hub.web.ui.icons import icon
+from hub.web.ui.markdown import markdown
+from hub.web.ui.outcomes import mark_of
 
 FOLDER = Path(__file__).parent
 STATIC = FOLDER / "static"
@@ -35,11 +38,14 @@ def environment(*folders: Path) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("duration", "ago", "clock", "stamp", "size", "number", "plural", "pretty", "cut", "exact"):
+    for name in ("duration", "ago", "clock", "stamp", "size", "number", "plural", "pretty", "cut", "exact", "sentence"):
         env.filters[name] = getattr(show, name)
     env.filters["state_icon"] = state_icon
+    env.filters["waits_for"] = in_words
     env.filters["pairs"] = pairs
+    env.filters["markdown"] = markdown
     env.globals.update(icon=icon, link=link, static=static, version=__version__, TERMINAL=TERMINAL)
+    env.globals["outcome_mark"] = mark_of
     return env
 
 

@@ -18,7 +18,7 @@ from hub.runtime.commands import Command, Outcome, apply
 from hub.runtime.commands.registry import find
 from hub.runtime.scopes import allows
 from hub.store.base import Store
-from hub.types import Id, Scope, derived_id, new_id
+from hub.types import ID_PATTERN, Id, Scope, derived_id, new_id
 from hub.web.ui import csrf
 from hub.web.ui.navigation import NAVIGATION, NOTES
 from hub.web.ui.templating import environment
@@ -26,7 +26,7 @@ from hub.web.ui.templating import environment
 MAX_FIELDS = 1000
 THEMES = ("auto", "light", "dark")
 THEME_COOKIE = "hub_theme"
-_ID = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
+_ID = re.compile(ID_PATTERN)
 
 
 class Form:
@@ -121,7 +121,7 @@ class View:
             "view": self, "here": self.request.url.path,
             "csrf": csrf.token(self.store.keyring, self.request, self.cookie),
             "command_id": new_id(), "navigation": NAVIGATION, "theme": self.theme,
-            "note": NOTES.get(self.query("done"), ""), "topics": "",
+            "note": NOTES.get(self.query("done"), ""), "topics": "", "fresh": "",
         }  # fmt: skip
         html = environment(*folders).get_template(template).render({**shared, **context})
         answer = HTMLResponse(html, status)

@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from hub.runtime.scopes import allows
 from hub.store.base import Tx
 from hub.store.tables import Channel, Delivery, RunRow, Source, Worker
-from hub.types import Micros, Scope
+from hub.types import Micros, Scope, first_id
 from hub.web.ui import queries
 from hub.web.ui.show import cut, plural
 from hub.web.ui.templating import link
 
 from hub_plugins.dashboard.counts import HOUR, HOURS
 
-RUNS = RunRow.__table__  # type: ignore[attr-defined]
-SOURCES = Source.__table__  # type: ignore[attr-defined]
-CHANNELS = Channel.__table__  # type: ignore[attr-defined]
-DELIVERIES = Delivery.__table__  # type: ignore[attr-defined]
-WORKERS = Worker.__table__  # type: ignore[attr-defined]
+RUNS = RunRow.__table__
+SOURCES = Source.__table__
+CHANNELS = Channel.__table__
+DELIVERIES = Delivery.__table__
+WORKERS = Worker.__table__
 MAX_RUNS = 6
 HEAVY = ("parameters", "result", "error_trace", "retry_policy")
 
@@ -78,7 +78,7 @@ def _alerts(tx: Tx, scope: Scope) -> Iterator[Item]:
     off = (CHANNELS.c.enabled.is_(False), CHANNELS.c.disabled_reason != "")
     for channel in queries.listing(tx, scope, CHANNELS, *off, limit=5, without=("sealed",)).items:
         yield Item("warn", "Channel off", channel["name"], "/ui/channels", cut(channel["disabled_reason"], 160))
-    since = queries.first_id(tx.now - HOURS * HOUR)
+    since = first_id(tx.now - HOURS * HOUR)
     dead = queries.count(tx, scope, DELIVERIES, DELIVERIES.c.status == "dead", DELIVERIES.c.id >= since)
     if dead:
         text = f"{plural(dead, 'alert')} could not be delivered in the last 24 hours"

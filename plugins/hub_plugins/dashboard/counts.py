@@ -16,13 +16,13 @@ from hub.types import SECOND, Id, Micros, Scope
 from hub.web.ui import queries
 from sqlalchemy import func, select
 
-RUNS = RunRow.__table__  # type: ignore[attr-defined]
-RECEIPTS = Receipt.__table__  # type: ignore[attr-defined]
-WORKERS = Worker.__table__  # type: ignore[attr-defined]
-ATTEMPTS = Attempt.__table__  # type: ignore[attr-defined]
-SCHEDULES = Schedule.__table__  # type: ignore[attr-defined]
-SOURCES = Source.__table__  # type: ignore[attr-defined]
-DEPLOYMENTS = Deployment.__table__  # type: ignore[attr-defined]
+RUNS = RunRow.__table__
+RECEIPTS = Receipt.__table__
+WORKERS = Worker.__table__
+ATTEMPTS = Attempt.__table__
+SCHEDULES = Schedule.__table__
+SOURCES = Source.__table__
+DEPLOYMENTS = Deployment.__table__
 HOUR: Micros = 3600 * SECOND
 HOURS = 24
 KEEP_FACTOR = 20

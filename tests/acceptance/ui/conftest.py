@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,16 +23,42 @@ ARGS = [
 ]  # fmt: skip
 
 
+@contextmanager
+def _running(loop: asyncio.AbstractEventLoop | None) -> Iterator[None]:
+    """Playwright's sync API leaves its loop running in this thread; only the tests of the browser may see it."""
+    before = asyncio._get_running_loop()
+    asyncio._set_running_loop(loop)
+    try:
+        yield
+    finally:
+        asyncio._set_running_loop(before)
+
+
+@dataclass(frozen=True)
+class _Driven:
+    browser: Browser
+    loop: asyncio.AbstractEventLoop | None
+
+
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
+def driven() -> Iterator[_Driven]:
     """Debian's Chromium. Skips without it, fails where HUB_TEST_REQUIRE_SERVICES=1."""
     if shutil.which(CHROMIUM) is None:
         reason = f"{CHROMIUM} is not installed (apt-get install chromium)"
         pytest.fail(reason) if os.environ.get("HUB_TEST_REQUIRE_SERVICES") == "1" else pytest.skip(reason)
-    with sync_playwright() as playwright:
+    with _running(None), sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
-        yield browser
+        loop = asyncio._get_running_loop()
+        with _running(None):
+            yield _Driven(browser, loop)
         browser.close()
+
+
+@pytest.fixture
+def chromium(driven: _Driven) -> Iterator[Browser]:
+    """The browser, for one test."""
+    with _running(driven.loop):
+        yield driven.browser
 
 
 @dataclass(frozen=True)

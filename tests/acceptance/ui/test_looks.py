@@ -9,6 +9,7 @@ from tests.unit.web.ui.addresses import PAGES
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
+@pytest.mark.long("light-390")
 @pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 1280), ("light", 390), ("dark", 360)])
 def test_every_page_can_be_read_by_everybody(site: Site, theme: str, width: int) -> None:
     page = site.open("/ui", width=width, theme=theme)
@@ -25,7 +26,7 @@ def test_every_page_can_be_read_by_everybody(site: Site, theme: str, width: int)
 def test_the_keyboard_goes_through_a_page_in_its_order(site: Site) -> None:
     page = site.open("/ui/runs")
     order = []
-    for _ in range(26):
+    for _ in range(30):
         page.keyboard.press("Tab")
         order.append(page.evaluate("(document.activeElement.textContent || document.activeElement.id).trim()"))
         assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid", order[-1]

@@ -131,7 +131,7 @@ def test_a_source_is_made_and_its_secret_is_shown_once(site: Site, javascript: b
     expect(page.get_by_text("there is a webhook source named")).to_be_visible()
     page.get_by_label("Name").fill("github-docs")
     page.get_by_role("button", name="Create the source").click()
-    expect(page.get_by_text("Copy them now.")).to_be_visible()
+    expect(page.get_by_text("Copy them now")).to_be_visible()
     address, secret = page.locator(".copyable code").all_inner_texts()
     assert "/in/" in address
     assert len(secret) >= 32

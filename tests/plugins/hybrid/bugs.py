@@ -69,6 +69,11 @@ def a_restored_plane_forgets_what_it_delivered(patch: pytest.MonkeyPatch) -> Non
     patch.setattr(replica, "restored", restored)
 
 
+def a_restored_plane_gives_out_a_fence_again(patch: pytest.MonkeyPatch) -> None:
+    """The first session after the backup goes on, and so do its requests that are still under way."""
+    patch.setattr(replica, "unused_fence", lambda fence: fence + 1)
+
+
 def delivered_commands_can_be_withdrawn(patch: pytest.MonkeyPatch) -> None:
     """The plane takes back what the site may have."""
     real = replica.locked

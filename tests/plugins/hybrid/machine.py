@@ -148,6 +148,23 @@ class Links(Watched):
         if withdrawn:
             self.withdraw_newest(end)
 
+    @precondition(lambda self: self.live())
+    @rule(data=st.data(), run=run_ids, snapshot=st.booleans(), fate=st.sampled_from(["ok", "dup"]))
+    def session_lost_in_a_restore(self, data: st.DataObject, run: str, snapshot: bool, fate: str) -> None:
+        """The plane forgets sessions; what they sent may arrive after the restore."""
+        end = self.pick(data, self.live())
+        self.backups[end.name] = copy_of(end.store)
+        self.site.agents.clear()
+        if snapshot:
+            self.site.renew()
+        self.site.advance(run)
+        end.network.fates = ["ok"] * data.draw(st.integers(1, 3)) + [fate]
+        self.open_one(end.name)
+        end.network.fates.clear()
+        if self.has_session(end.name):
+            self.push_one(end, 10, fate)
+        self.restore(end.name)
+
     @rule()
     def back_up_site(self) -> None:
         self.site_backup = copy_of(self.site.store)

@@ -86,6 +86,17 @@ def withdrawn_after_a_restore(play: Play) -> None:
     play.ask("cancel", A).do("back_up_plane", "local").poll().do("restore", "local").withdraw()
 
 
+def session_forgotten_in_a_restore(play: Play) -> None:
+    play.do("back_up_plane", "local").do("site_process_dies").open().work().push().do("restore", "local")
+
+
+def late_snapshot_after_a_restore(play: Play) -> None:
+    """Only its last page arrives after the restore: the plane would stand at the end without the runs."""
+    play.work().push().do("back_up_plane", "local").do("back_up_site").work(B).push().do("restore_site")
+    play.machine.planes["local"].network.fates = ["ok", "ok", "dup"]
+    play.open().do("restore", "local").do("late", "local")
+
+
 def switched(play: Play) -> Play:
     return play.work().push().push("cloud").ask("cancel").do("promote", "cloud")
 
@@ -102,6 +113,8 @@ CASES: list[tuple[bugs.Patch, History]] = [
     ),
     (bugs.a_restored_plane_keeps_its_epoch, forgotten_command),
     (bugs.a_restored_plane_forgets_what_it_delivered, withdrawn_after_a_restore),
+    (bugs.a_restored_plane_gives_out_a_fence_again, session_forgotten_in_a_restore),
+    (bugs.a_restored_plane_gives_out_a_fence_again, late_snapshot_after_a_restore),
     (bugs.delivered_commands_can_be_withdrawn, lambda p: p.ask("cancel").poll().withdraw()),
     (bugs.delivery_is_not_noted, lambda p: p.ask("cancel").poll().withdraw()),
     (bugs.withdrawn_commands_are_delivered, lambda p: p.ask("cancel").withdraw().poll()),

@@ -2,44 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from hub.errors import ConflictError, TransientError
 from hub.runtime.commands import Command, apply
 from hub.types import new_id
 
-from hub_hybrid import digests
 from hub_hybrid.agent import SessionLost
 
-from .world import CANARY, SCOPE, PlaneEnd, SiteEnd, limited, memory_store
-
-
-@pytest.fixture
-def site() -> Iterator[SiteEnd]:
-    store = memory_store()
-    yield SiteEnd(store)
-    store.close()
-
-
-@pytest.fixture
-def plane() -> Iterator[PlaneEnd]:
-    store = memory_store()
-    end = PlaneEnd(store, "cloud")
-    yield end
-    end.network.shut()
-    store.close()
-
-
-def push_all(site: SiteEnd, name: str = "cloud") -> None:
-    site.stamp()
-    while site.agents[name].push():
-        pass
-
-
-def same(site: SiteEnd, plane: PlaneEnd) -> bool:
-    with site.store.read() as here, plane.store.read() as there:
-        return digests.of_site(here, SCOPE.workspace_id) == digests.of_replica(there, plane.site_row)
+from .world import CANARY, SCOPE, PlaneEnd, SiteEnd, limited, memory_store, push_all, same
 
 
 def test_runs_that_were_there_before_the_link_arrive_as_a_snapshot(site: SiteEnd, plane: PlaneEnd) -> None:
@@ -284,53 +254,6 @@ def test_an_event_too_large_even_alone_leaves_as_its_digest(
         pass
     assert plane.row()["acked_seq"] == site.ends().seq
     assert plane.row()["chain_hash"] == site.ends().hash
-
-
-def test_a_site_restored_from_a_backup_begins_a_new_stream(site: SiteEnd, plane: PlaneEnd) -> None:
-    from .world import copy_of, put_back
-
-    site.connect(plane)
-    site.agent(plane).open()
-    kept, lost = new_id(), new_id()
-    site.advance(kept)
-    push_all(site)
-    backup = copy_of(site.store)
-    epoch = site.ends().epoch
-    site.advance(lost)
-    push_all(site)
-    put_back(site.store, backup)
-    site.agent(plane).open()
-    assert site.ends().epoch != epoch
-    assert plane.runs()[lost]["orphaned_at"] is not None
-    assert plane.runs()[kept]["orphaned_at"] is None
-    assert same(site, plane)
-
-
-def test_a_plane_restored_from_a_backup_is_noticed_when_nobody_says_so(site: SiteEnd, plane: PlaneEnd) -> None:
-    from .world import copy_of, put_back
-
-    site.connect(plane)
-    agent = site.agent(plane)
-    agent.open()
-    run = new_id()
-    site.advance(run)
-    push_all(site)
-    epoch = plane.row()["plane_epoch"]
-    backup = copy_of(plane.store)
-    site.advance(run)
-    plane.order("run.cancel", run)
-    agent.poll()
-    push_all(site)
-    put_back(plane.store, backup)
-    site.advance(new_id())
-    site.stamp()
-    with pytest.raises(SessionLost):
-        agent.push()
-    agent.open()
-    assert plane.row()["plane_epoch"] != epoch
-    assert site.link("cloud")["command_cursor"] == 0
-    push_all(site)
-    assert same(site, plane)
 
 
 def test_history_removed_before_a_link_came_back_is_replaced_by_a_snapshot(site: SiteEnd, plane: PlaneEnd) -> None:

@@ -23,7 +23,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hub_hybrid import links, replica, sites
+from hub_hybrid import digests, links, replica, sites
 from hub_hybrid.agent import Agent
 from hub_hybrid.plane import Plane
 from hub_hybrid.wire import HttpWire
@@ -201,9 +201,25 @@ class SiteEnd:
             return False
         return True
 
+    def renew(self) -> None:
+        """Begin a new stream, as after a restore."""
+        with self.store.write() as tx:
+            stream.renew_epoch(tx)
+
     def trim(self, count: int) -> None:
         with self.store.write() as tx:
             stream.trim(tx, before=now_us() + SECOND, limit=count)
+
+
+def push_all(site: SiteEnd, name: str = "cloud") -> None:
+    site.stamp()
+    while site.agents[name].push():
+        pass
+
+
+def same(site: SiteEnd, plane: PlaneEnd) -> bool:
+    with site.store.read() as here, plane.store.read() as there:
+        return digests.of_site(here, SCOPE.workspace_id) == digests.of_replica(there, plane.site_row)
 
 
 def limited(agent: Agent, count: int) -> None:

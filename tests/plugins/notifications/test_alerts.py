@@ -8,7 +8,6 @@ import json
 import logging
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -21,18 +20,21 @@ from typing import Any
 import pytest
 from hub.engine.run import Claim, Complete, Dispatch, Fail
 from hub.errors import UsageError
+from hub.outbound.again import next_delay
 from hub.plugins import Context
 from hub.runtime.commands import Command, apply, register
 from hub.runtime.orchestrator import handle
 from hub.settings import Settings, load_settings
 from hub.store import Store, runs
 from hub.store.tables import AuditEntry, Channel, CommandOutcome, Delivery, Event, Log
+from hub.testing.demo.site import free_port
 from hub.types import Scope, new_id
 from sqlalchemy import update
 
-from hub_notifications import records
-from hub_notifications.deliver import Deliverer, next_delay
+from hub_notifications import channels, firing, notices
+from hub_notifications.deliver import Deliverer
 from hub_notifications.plugin import hub_commands, hub_run_state
+from hub_notifications.router import Router
 
 SCOPE = Scope()
 CANARY = "s3cretpath5521"
@@ -120,12 +122,6 @@ def smtp_server() -> Iterator[tuple[int, list[bytes]]]:
         controller.stop()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def add_channel(store: Store, name: str, address: str) -> str:
     return str(apply(store, Command("channel.add", SCOPE, args={"name": name, "address": address})).result["id"])
 
@@ -143,6 +139,10 @@ def fail_a_run(store: Store, settings: Settings, *, message: str = "boom <!chann
     handle(store, SCOPE, run_id, Fail(1, 1, message), error_type="ValueError", error_message=message)
     tell(store, settings, run_id, "failed")
     tell(store, settings, run_id, "failed")
+    router = Router(store)
+    while router.step():
+        pass
+    router.close()
     return run_id
 
 
@@ -163,7 +163,7 @@ def make_due(store: Store) -> None:
 
 def attempts(store: Store) -> list[tuple[int, str]]:
     with store.read() as tx:
-        rows = records.list_deliveries(tx, SCOPE, alert_id=None, limit=50, cursor=None).items
+        rows = notices.list_deliveries(tx, SCOPE, alert_id=None, limit=50, cursor=None).items
     return sorted((row["attempt"], row["status"]) for row in rows)
 
 
@@ -230,7 +230,7 @@ def test_a_retry_after_is_honoured(store: Store, settings: Settings, slack: Slac
     fail_a_run(store, settings)
     Deliverer(store, settings).step()
     with store.read() as tx:
-        rows = records.list_deliveries(tx, SCOPE, alert_id=None, limit=9, cursor=None).items
+        rows = notices.list_deliveries(tx, SCOPE, alert_id=None, limit=9, cursor=None).items
         planned = next(row for row in rows if row["attempt"] == 2)
         assert planned["due_at"] > tx.now + 890_000_000
 
@@ -252,7 +252,7 @@ def test_a_permanent_refusal_switches_the_channel_off_and_tells_another(
     finally:
         other.stop()
     with store.read() as tx:
-        channel = records.find_channel(tx, SCOPE, "bad")
+        channel = channels.find(tx, SCOPE, "bad")
     assert not channel["enabled"]
     assert str(status) in channel["disabled_reason"]
     assert len(other.texts) == 2
@@ -287,9 +287,9 @@ def test_no_address_leaves_the_hub(store: Store, settings: Settings, slack: Slac
     with store.read() as tx:
         models: tuple[Any, ...] = (AuditEntry, Channel, CommandOutcome, Delivery, Event)
         shown += [repr(tx.conn.execute(model.__table__.select()).all()) for model in models]
-        shown.append(repr(records.list_channels(tx, SCOPE, limit=9, cursor=None)))
-        row = records.find_channel(tx, SCOPE, channel)
-        assert records.open_address(tx, row, channel) == slack.address
+        shown.append(repr(channels.listed(tx, SCOPE, limit=9, cursor=None)))
+        row = channels.find(tx, SCOPE, channel)
+        assert channels.open_address(tx.keyring, row, channel) == slack.address
     assert CANARY not in "".join(shown)
 
 
@@ -313,7 +313,7 @@ def test_a_success_resolves_what_fired(store: Store, settings: Settings) -> None
     handle(store, SCOPE, run_id, Complete(1, 1))
     tell(store, settings, run_id, "completed")
     with store.read() as tx:
-        (alert,) = records.list_alerts(tx, SCOPE, status=None, limit=9, cursor=None).items
+        (alert,) = firing.list_alerts(tx, SCOPE, status=None, limit=9, cursor=None).items
     assert alert["status"] == "resolved"
 
 
@@ -334,8 +334,8 @@ from hub_notifications import deliver
 settings = load_settings()
 store = open_hub(settings)
 real = deliver.send
-def dying(address, message, **more):
-    real(address, message, **more)
+def dying(*args):
+    real(*args)
     os.kill(os.getpid(), signal.SIGKILL)
 deliver.send = dying
 deliver.Deliverer(store, settings).step()
@@ -374,13 +374,14 @@ def test_delays_grow_spread_and_end() -> None:
 
 _FORKING = """
 import os, sys
-from hub_notifications.messages import Message
+from hub.channels import Outgoing
+from hub_notifications.reach import make_reach
 from hub_notifications.send import send
-address = sys.argv[1]
-send(address, Message("parent", "x"))
+address, reach = sys.argv[1], make_reach("open")
+send(Outgoing(address, "parent", "x"), reach)
 child = os.fork()
 if child == 0:
-    send(address, Message("child", "x"))
+    send(Outgoing(address, "child", "x"), reach)
     os._exit(0)
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """

@@ -1,10 +1,12 @@
-"""Echo: one hook. ECHO_MODE chooses how it misbehaves: raise, hang, import_error."""
+"""Echo: two hooks. ECHO_MODE chooses how they misbehave: raise, hang, import_error."""
 
 import json
 import os
 import time
 
 from hub import hookimpl
+from hub.channels import ChannelKind, Sent
+from hub.errors import UsageError
 
 if os.environ.get("ECHO_MODE") == "import_error":
     raise ImportError("hub_echo was told to fail at its import")
@@ -13,12 +15,37 @@ if os.environ.get("ECHO_MODE") == "import_error":
 @hookimpl
 def hub_run_state(event, run):
     """Append the transition to ECHO_FILE."""
+    _misbehave("")
+    _write({"type": event["type"], "run": run["id"]})
+
+
+@hookimpl
+def hub_channel_kinds():
+    """echo://NAME: alerts are appended to ECHO_FILE."""
+    yield ChannelKind("echo", "A line in a file.", _send, _check, example="echo://NAME", max_text=500)
+
+
+def _check(address):
+    if address == "echo://":
+        raise UsageError("the echo:// address has no name")
+
+
+def _send(message):
+    _misbehave(message.address)
+    _write({"to": message.address, "title": message.title, "status": message.status, "key": message.key})
+    return Sent(message_id="echo-1")
+
+
+def _misbehave(text):
     mode = os.environ.get("ECHO_MODE")
     if mode == "raise":
-        raise RuntimeError("hub_echo was told to raise")
+        raise RuntimeError(f"hub_echo was told to raise {text}")
     if mode == "hang":
         time.sleep(10)
+
+
+def _write(line):
     path = os.environ.get("ECHO_FILE")
     if path:
         with open(path, "a", encoding="utf-8") as file:
-            file.write(json.dumps({"type": event["type"], "run": run["id"]}) + "\n")
+            file.write(json.dumps(line) + "\n")

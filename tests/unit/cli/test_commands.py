@@ -54,6 +54,27 @@ def test_a_run_is_paused_resumed_and_cancelled(hub: Shell, flow_file: str) -> No
     assert "on its way" in restarted
 
 
+def test_runs_are_restarted_by_state_after_a_look(hub: Shell, flow_file: str) -> None:
+    hub("deploy", flow_file)
+    ended = [hub.json("deployments", "run", "twice")["id"] for _ in range(3)]
+    for run in ended:
+        hub("runs", "cancel", run, "--yes")
+    waiting = hub.json("deployments", "run", "twice")["id"]
+    fits = hub.json("runs", "restart", "--flow", "twice", "--dry-run")
+    assert {run["id"] for run in fits} == set(ended)
+    assert "--yes" in hub("runs", "restart", "--flow", "twice", code=2)
+    made = hub.json("runs", "restart", "--state", "CANCELLED", "--yes")
+    assert {run["restart_of"] for run in made} == set(ended)
+    assert "fits" in hub("runs", "restart", "--state", "CRASHED")
+    hub("run", flow_file)
+    assert "fits" in hub("runs", "restart", "--state", "COMPLETED"), "only its caller can call it again"
+    assert "one of the two" in hub("runs", "restart", code=2)
+    assert "one of the two" in hub("runs", "restart", ended[0], "--flow", "twice", code=2)
+    assert "only a run that has ended" in hub("runs", "restart", waiting, code=4)
+    assert "no task 'nowhere'" in hub("runs", "restart", ended[0], "--from", "nowhere", code=3)
+    assert "on its way" in hub("runs", "restart", ended[0], "--fresh")
+
+
 def test_why_names_what_a_run_waits_for(hub: Shell, flow_file: str) -> None:
     hub("deploy", flow_file)
     run = hub.json("deployments", "run", "twice")["id"]
@@ -116,6 +137,20 @@ def test_a_queue_is_made_and_changed(hub: Shell) -> None:
     assert (found["big"]["slots"], found["big"]["paused"]) == (5, True)
 
 
+def test_a_limit_is_made_shown_changed_and_removed(hub: Shell) -> None:
+    assert "2 at once, 10 in 60 s" in hub("limits", "create", "api", "--slots", "2", "--rate", "10/60s")
+    assert "already" in hub("limits", "create", "api", "--slots", "2", code=4)
+    hub("limits", "set", "tag:db", "--rate", "5/min")
+    found = {row["name"]: row for row in hub.json("limits", "ls")}
+    assert (found["api"]["slots"], found["tag:db"]["rate"], found["tag:db"]["period_s"]) == (2, 5, 60.0)
+    assert "0 of 2" in hub("limits", "show", "api")
+    assert hub.json("limits", "show", "api")["holders"] == []
+    assert "not a rate" in hub("limits", "set", "api", "--rate", "fast", code=2)
+    assert "needs --slots" in hub("limits", "set", "api", code=2)
+    hub("limits", "rm", "api", "--yes")
+    assert "no limit" in hub("limits", "show", "api", code=3)
+
+
 def test_what_is_not_there_is_exit_code_3(hub: Shell) -> None:
     assert "no deployment" in hub("deployments", "run", "nothing", code=3)
     assert "Error:" in hub("runs", "show", "00000000-0000-7000-8000-000000000009", code=3)
@@ -169,3 +204,35 @@ def test_plugins_are_listed_with_what_is_wrong_with_them(hub: Shell) -> None:
     assert "hub_routes" in hub.json("plugins", "show", "notifications")["hooks"]
     assert "NAME" in hub("plugins", "ls")
     hub("plugins", "show", "nothing-like-it", code=3)
+
+
+def test_connections_take_secrets_from_standard_input_and_show_none(hub: Shell, tmp_path: Path) -> None:
+    assert "s3" in hub("connections", "kinds")
+    hub("connections", "create", "http", "crm", "--url", "http://127.0.0.1:9/", stdin="token=s3cr3t-value\n")
+    hub("connections", "create", "postgresql", "db", "--database", "x", stdin="s3cr3t-value\n")
+    hub("connections", "create", "files", "disk", "--path", str(tmp_path))
+    listed = {row["name"]: row["secret_fields"] for row in hub.json("connections", "ls")}
+    assert listed == {"crm": ["token"], "db": ["password"], "disk": []}
+    assert "s3cr3t-value" not in hub("connections", "show", "crm") + hub("connections", "ls")
+    assert "works" in hub("connections", "test", "disk")
+    assert "does not work" in hub("connections", "test", "crm", code=1)
+    refused = hub("connections", "create", "http", "x", "--url", "http://h/", "--token", "s3cr3t-value", code=2)
+    assert "asked for" in refused
+    assert "s3cr3t-value" not in refused
+    assert "--replace" in hub("connections", "create", "files", "disk", "--path", "/tmp", code=4)
+    assert "FIELD=VALUE" in hub("connections", "create", "http", "y", "--url", "http://h/", stdin="what\n", code=2)
+    assert "Would remove" in hub("connections", "rm", "disk", "--dry-run")
+    hub("connections", "rm", "disk", "--yes")
+    hub("connections", "show", "disk", code=3)
+
+
+def test_a_run_shows_what_of_it_was_undone(hub: Shell, tmp_path: Path) -> None:
+    example = Path(__file__).parents[3] / "examples/saga.py"
+    hub("run", f"{example}:trip", "-p", f"folder={tmp_path}", "-p", "amount=800", code=1)
+    (run,) = hub.json("runs", "ls")
+    undone = hub.json("runs", "show", run["id"])["compensations"]
+    assert (undone["summary"], undone["rollback_run_id"]) == ("rolled back: 2 of 2 steps", None)
+    assert [(step["name"], step["state"]) for step in undone["items"]] == [
+        ("book-flight-0", "done"), ("book-hotel-0", "done"),
+    ]  # fmt: skip
+    assert "rolled back: 2 of 2 steps" in hub("runs", "show", run["id"])

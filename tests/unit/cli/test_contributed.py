@@ -45,3 +45,35 @@ def test_a_new_key_can_be_printed(capsys: pytest.CaptureFixture[str]) -> None:
     first = capsys.readouterr().out
     assert main(["secrets", "key"]) == 0
     assert capsys.readouterr().out != first
+
+
+def test_a_manifest_that_leaves_the_place_open_has_the_hook_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    package, facts = tmp_path / "stranger_open", tmp_path / "stranger_open-1.dist-info"
+    package.mkdir()
+    facts.mkdir()
+    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: stranger-open\nVersion: 1\n")
+    (facts / "entry_points.txt").write_text("[hub.plugins]\nopen = stranger_open.plugin\n")
+    (package / "__init__.py").write_text("")
+    (package / "manifest.toml").write_text(
+        'name = "open"\nsummary = "Its hook knows where."\nhookspec = ">=1.0,<2"\nruns_in = ["cli"]\n[cli]\nopen = ""\n'
+    )
+    (package / "plugin.py").write_text(
+        "from hub import hookimpl\n@hookimpl\ndef hub_cli():\n    return {'open': 'stranger_open.plugin:app'}\n"
+        "from cyclopts import App\napp = App(name='open')\n@app.command\ndef hello():\n    print('hello')\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert main(["open", "hello"]) == 0
+    assert capsys.readouterr().out == "hello\n"
+
+
+def test_a_command_whose_manifest_names_its_place_loads_no_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(*_args: object, **_more: object) -> None:
+        raise AssertionError("plugins were loaded")
+
+    monkeypatch.setattr("hub.plugins.load_plugins", load)
+    assert contributed.channels.name == ("channels",)
+    monkeypatch.setenv("HUB_PLUGINS", "-notifications")
+    with pytest.raises(AssertionError, match="were loaded"):
+        contributed._path("channels")

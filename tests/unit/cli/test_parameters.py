@@ -53,9 +53,10 @@ def test_a_mapping_keeps_expressions_as_they_are() -> None:
     }  # fmt: skip
 
 
-def test_a_schedule_is_either_cron_or_interval() -> None:
-    assert timing("0 8 * * *", None) == {"kind": "cron", "spec": "0 8 * * *"}
-    assert timing(None, 90.0) == {"kind": "interval", "spec": "90"}
-    for wrong in ((None, None), ("* * * * *", 5.0)):
-        with pytest.raises(UsageError, match="either"):
+def test_a_schedule_is_one_of_cron_interval_and_rrule() -> None:
+    assert timing("0 8 * * *", None, None) == {"kind": "cron", "spec": "0 8 * * *"}
+    assert timing(None, 90.0, None) == {"kind": "interval", "spec": "90"}
+    assert timing(None, None, "FREQ=DAILY") == {"kind": "rrule", "spec": "FREQ=DAILY"}
+    for wrong in ((None, None, None), ("* * * * *", 5.0, None), ("* * * * *", None, "FREQ=DAILY")):
+        with pytest.raises(UsageError, match="one of"):
             timing(*wrong)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
 import json
 from pathlib import Path
 
@@ -65,6 +67,19 @@ def test_a_stored_request_is_verified_without_a_hub(hub: Shell, tmp_path: Path) 
     hub("webhooks", "verify", "no-such-provider", "--request", str(file), "--secret", "x", code=2)
 
 
+def test_a_preset_whose_verification_is_code_is_verified_too(hub: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "request.json"
+    mac = hmac.new(bytes(32), b"{}", "sha256").digest()
+    file.write_text(json.dumps({"headers": {"HmacSignature": base64.b64encode(mac).decode()}, "body": "{}"}))
+    words = ("webhooks", "verify", "adyen", "--request", str(file), "--secret")
+    assert json.loads(hub(*words, "00" * 32))["valid"] is True
+    hub(*words, "11" * 32, code=1)
+    head = base64.urlsafe_b64encode(b'{"alg":"RS256","kid":"k"}').decode().rstrip("=")
+    file.write_text(json.dumps({"headers": {"Authorization": f"Bearer {head}.e30.AAAA"}, "body": "{}"}))
+    words = ("webhooks", "verify", "jwt", "--request", str(file), "--secret", "x", "-o", "keys=url")
+    hub(*words, "-o", "keys_url=https://127.0.0.1/keys", code=75)
+
+
 def test_a_channel_from_adding_it_to_removing_it(hub: Shell) -> None:
     hub("channels", "add", "me", "mailto://127.0.0.1:1?from=a@example.com&to=b@example.com&mode=insecure")
     listed = hub("channels", "ls")
@@ -106,11 +121,3 @@ def test_a_plane_that_does_not_answer_is_a_sentence(hub: Shell) -> None:
     assert hub("cloud", "preview") == ""
     given = hub("cloud", "connect", "http://127.0.0.1:9", "hub_site_nonsense", code=75)
     assert "Traceback" not in given
-
-
-def test_a_tail_of_events_ends_with_the_interrupt(hub: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(_seconds: float) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("hub.cli.events.time.sleep", interrupted)
-    hub("events", "tail", code=130)

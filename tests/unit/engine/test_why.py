@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from hub.engine.run import Run
-from hub.engine.why import Surroundings, explain
+from hub.engine.why import Awaited, LaneWait, LimitWait, Surroundings, explain
 from hub.states import NAMES, State
 from hub.types import SECOND, new_id
 
@@ -26,6 +26,11 @@ def run(name: str, **more: object) -> Run:
         (run("Running", home="inline"), FREE, "inline"),
         (run("Cancelling"), FREE, "cancelling"),
         (run("Paused"), FREE, "paused"),
+        (run("Suspended"), FREE, "waiting"),
+        (run("Waiting"), replace(FREE, awaited=(Awaited("gate", "pause", NOW),)), "waiting"),
+        (run("Waiting", home="inline"), FREE, "waiting"),
+        (replace(run("Sleeping"), due_at=NOW + SECOND), FREE, "sleeping"),
+        (run("Sleeping"), FREE, "next"),
         (run("Pending"), FREE, "published"),
         (run("Pending"), Surroundings("default", workers=1, broker_seen_at=0), "broker_away"),
         (run("Scheduled"), FREE, "next"),
@@ -37,6 +42,10 @@ def run(name: str, **more: object) -> Run:
         (run("Scheduled"), Surroundings("default", workers=1, slots=2, queue_slots=1, queue_taken=1), "queue_full"),
         (run("Scheduled"), Surroundings("default", workers=1, slots=2, taken=2, ahead=3, holders=("a",)), "no_slot"),
         (run("Scheduled"), Surroundings("default", workers=1, slots=2, broker_seen_at=0), "broker_away"),
+        (run("Scheduled"), replace(FREE, lane=LaneWait("d", "", 1, ("a",), 1)), "limit"),
+        (run("Scheduled"), replace(FREE, lane=LaneWait("d", "", 2, ("a",), 1)), "next"),
+        (run("Running"), replace(FREE, waits=(LimitWait("db", 1, 1, ("a",), "load"),)), "limit"),
+        (run("Running", home="inline"), replace(FREE, waits=(LimitWait("db", None, 1),)), "limit"),
     ],
 )
 def test_it_names_the_rule(what: Run, around: Surroundings, rule: str) -> None:
@@ -57,3 +66,20 @@ def test_it_names_the_holder_of_the_slots() -> None:
     reason = explain(run("Scheduled"), around, now=NOW)
     assert reason.holder == "a, b, c and 1 more"
     assert "4 slots of the 2 workers" in reason.sentence
+
+
+def test_it_says_that_whoever_holds_the_slots_waits_for_chunks_too() -> None:
+    full = Surroundings("default", workers=1, slots=1, taken=1, holders=("a",), all_wait=True)
+    of_chunk = explain(run("Scheduled"), full, now=NOW)
+    assert of_chunk.sentence.endswith("queue default are taken. Whoever holds them waits for chunks of its own tasks.")
+    of_flow = explain(run("Running"), replace(full, chunks=("c",)), now=NOW)
+    assert of_flow.sentence.endswith("; all slots are held by flows that wait for such chunks.")
+    assert "queue of their own" in of_flow.hint
+    assert of_flow.hint == of_chunk.hint
+
+
+def test_it_says_that_chunks_of_a_run_wait_for_a_slot() -> None:
+    for home in ("worker", "inline"):
+        reason = explain(run("Running", home=home), replace(FREE, chunks=("a", "b")), now=NOW)
+        assert reason.sentence.endswith("and 2 chunks of its tasks wait for a slot.")
+        assert "hub runs why a" in reason.hint

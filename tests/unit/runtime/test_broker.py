@@ -226,10 +226,9 @@ def test_a_broker_that_is_not_there_is_a_clear_error_at_once() -> None:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     for url in (f"redis://:secret@127.0.0.1:{port}/0", f"amqp://guest:secret@127.0.0.1:{port}//"):
-        began = time.monotonic()
+        # It does not use up its time: the test would be over first.
         with pytest.raises(UnavailableError, match="does not answer") as caught:
-            Publisher(url, timeout=1.0).ring(new_id(), new_id(), 1)
-        assert time.monotonic() - began < 5
+            Publisher(url, timeout=3600.0).ring(new_id(), new_id(), 1)
         assert "secret" not in caught.value.detail
 
 
@@ -238,11 +237,9 @@ def test_a_publish_never_hangs_on_a_frozen_broker(own_redis: tuple[str, subproce
     publisher = Publisher(url, timeout=0.5)
     publisher.ping()
     server.send_signal(signal.SIGSTOP)
-    for _ in range(2):  # the second call must be bounded as well
-        began = time.monotonic()
+    for _ in range(2):  # the second call must be bounded as well; it would last as long as the test may
         with pytest.raises(UnavailableError):
             publisher.ring(new_id(), new_id(), 1)
-        assert time.monotonic() - began < 5
     server.send_signal(signal.SIGCONT)
     publisher.ping()
     publisher.close()
@@ -254,7 +251,5 @@ def test_a_publish_never_hangs_on_an_amqp_peer_that_says_nothing(rabbitmq_url: s
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         url = f"amqp://guest:guest@127.0.0.1:{silent.getsockname()[1]}//"
-        began = time.monotonic()
         with pytest.raises(UnavailableError):
             Publisher(url, timeout=0.5).ring(new_id(), new_id(), 1)
-        assert time.monotonic() - began < 5

@@ -42,6 +42,21 @@ def test_it_finds_a_flow_by_its_function_or_its_name(folder: Path) -> None:
     assert loader.entrypoint_of(flow) == f"{folder.resolve()}/good.py:first"
 
 
+def test_a_copy_with_other_options_is_found_by_its_own_name(folder: Path) -> None:
+    text = (
+        "from hub import flow\n\n@flow\ndef one():\n    return 1\n\ntwo = one.with_options(name='second', retries=2)\n"
+    )
+    (folder / "copies.py").write_text(text)
+    two = loader.load_flow(f"{folder}/copies.py:two")
+    assert (two.name, two.options.retry.retries) == ("second", 2)
+    assert loader.entrypoint_of(two) == f"{folder.resolve()}/copies.py:two"
+    assert loader.entrypoint_of(loader.load_flow(f"{folder}/copies.py:one")).endswith(":one")
+    with pytest.raises(FlowLoadError, match="a copy with other options that no worker can find"):
+        loader.entrypoint_of(two.with_options(retries=3))
+    # Nothing is different about this one.
+    assert loader.entrypoint_of(loader.load_flow(f"{folder}/copies.py:one").with_options()).endswith(":one")
+
+
 def test_it_imports_a_changed_file_again(folder: Path) -> None:
     file = folder / "changing.py"
     file.write_text("from hub import flow\n@flow\ndef only(): return 1\n")
@@ -81,3 +96,16 @@ def test_it_says_what_there_is_instead(folder: Path) -> None:
     assert "cannot be read" in refused(f"{folder}/none.py:f").detail
     assert refused(":f").hint.startswith("Write path/file.py")
     assert "cannot be read" in refused(f"{folder}:f").detail or "is not a Python file" in refused(f"{folder}:f").detail
+
+
+def test_a_link_that_is_turned_to_another_folder_gives_the_flow_there(folder: Path) -> None:
+    for release, value in (("one", 1), ("two", 2)):
+        (folder / release).mkdir()
+        (folder / release / "linked.py").write_text(f"from hub import flow\n@flow\ndef f(): return {value}\n")
+        os.utime(folder / release / "linked.py", ns=(1, 1))
+    current = folder / "current"
+    current.symlink_to("one")
+    assert loader.load_flow(f"{current}/linked.py:f").fn() == 1
+    current.unlink()
+    current.symlink_to("two")
+    assert loader.load_flow(f"{current}/linked.py:f").fn() == 2

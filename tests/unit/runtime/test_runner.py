@@ -83,6 +83,21 @@ def test_work_done_calls_it_again_at_once_and_a_number_says_when(start: Callable
     steps.wait(5)
 
 
+@pytest.mark.parametrize("slow", [{"pace": 60.0}, {"linger": 60.0}])
+def test_a_loop_that_keeps_out_of_the_way_is_not_called_for_every_wake_up(
+    start: Callable[..., Runner], store: Store, slow: dict[str, float]
+) -> None:
+    eager, steps = Steps(), Steps()
+    start(Loop("eager", eager, topics=("runs",), interval=60), Loop("calm", steps, ("runs",), 60, **slow))
+    steps.wait(1)
+    deadline = time.monotonic() + 10
+    while eager.count < 5 and time.monotonic() < deadline:
+        store.wake(["runs"])
+        time.sleep(0.01)
+    assert eager.count >= 5
+    assert steps.count == 1
+
+
 def test_a_step_that_fails_is_called_again_and_holds_up_no_other(
     start: Callable[..., Runner], caplog: pytest.LogCaptureFixture
 ) -> None:

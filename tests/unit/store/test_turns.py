@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from hub.runtime.executor.limits import Interrupted, interrupt_thread
 from hub.store.turns import Turns
 
 
@@ -49,11 +50,40 @@ def test_a_writer_from_outside_is_waited_for_and_not_for_ever(tmp_path: Path) ->
     began = time.monotonic()
     with pytest.raises(sqlite3.OperationalError, match="locked"):
         turns.begin(waiter)
-    assert 0.25 < time.monotonic() - began < 10
+    assert time.monotonic() - began > 0.25
     holder.execute("COMMIT")
     turns.begin(waiter)
     waiter.execute("COMMIT")
     turns.end()
     assert waiter.execute("PRAGMA busy_timeout").fetchone() == (300,)
+    holder.close()
+    waiter.close()
+
+
+def test_a_thread_that_is_interrupted_while_it_waits_keeps_no_turn(tmp_path: Path) -> None:
+    holder, waiter, turns = _open(tmp_path / "t.db"), _open(tmp_path / "t.db"), Turns(20.0)
+    turns.begin(holder)
+    raised: list[type[BaseException]] = []
+    waits = threading.Event()
+
+    def wait() -> None:
+        waits.set()
+        try:
+            turns.begin(waiter)
+        except BaseException as error:
+            raised.append(type(error))
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    waits.wait(20)
+    time.sleep(0.2)
+    interrupt_thread(thread.ident, Interrupted)
+    holder.execute("COMMIT")
+    turns.end()
+    thread.join(20)
+    assert raised == [Interrupted]
+    turns.begin(holder)
+    holder.execute("COMMIT")
+    turns.end()
     holder.close()
     waiter.close()

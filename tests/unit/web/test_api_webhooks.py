@@ -205,3 +205,79 @@ def relay(store: Store) -> None:
         carry_out(ctx, row)  # at least once means: perhaps twice
     with store.write() as tx:
         effects.finish(tx, [row["id"] for row in rows])
+
+
+def test_many_receipts_are_replayed_once_for_a_request(client: TestClient) -> None:
+    made = make(client)
+    ids = [knock(client, made, b'{"n":%d}' % place, id=f"d-{place}").json()["receipt"] for place in range(3)]
+    assert knock(client, made, secret="forged").status_code == 401
+    bad = client.get("/api/v1/receipts?verdict=rejected").json()["items"][0]["id"]
+    body = {"receipts": [*ids, bad, new_id()], "request": new_id()}
+    first = client.post("/api/v1/replays", json=body).json()
+    assert [one["replay_of"] for one in first["items"]] == body["receipts"]
+    assert [one["problem"] is None for one in first["items"]] == [True, True, True, False, False]
+    again = client.post("/api/v1/replays", json=body).json()
+    assert [one["id"] for one in again["items"]] == [one["id"] for one in first["items"]]
+    assert [one["repeated"] for one in again["items"]] == [True, True, True, False, False]
+    found = client.get("/api/v1/receipts", params={"replay_of": ids[0]}).json()["items"]
+    assert [row["id"] for row in found] == [first["items"][0]["id"]]
+    found = client.get("/api/v1/receipts", params={"text": '"n":1', "replays": "false", "order": "oldest"}).json()
+    assert [row["id"] for row in found["items"]] == [ids[1]]
+    for wrong in ({"since": "yesterday"}, {"text": ""}, {"order": "up"}, {"replay_of": "x"}, {"text": "x" * 257}):
+        assert client.get("/api/v1/receipts", params=wrong).status_code == 422, wrong
+    assert client.post("/api/v1/replays", json=body | {"receipts": []}).status_code == 422
+
+
+def test_a_signed_request_comes_in_as_at_the_door_and_its_signing_is_audited(client: TestClient, memory: Store) -> None:
+    make(client)
+    sent = client.post(
+        "/api/v1/sources/ci/trigger", json={"event": "push", "body": "{}"}, headers={"Idempotency-Key": "k"}
+    )
+    assert (sent.status_code, sent.json()["verdict"], sent.json()["duplicate"]) == (200, "accepted", False)
+    again = client.post("/api/v1/sources/ci/trigger", json={"event": "push"}, headers={"Idempotency-Key": "k"})
+    assert again.status_code == 409
+    with memory.read() as tx:
+        audit = tx.conn.execute(AuditEntry.__table__.select()).mappings().all()  # type: ignore[attr-defined]
+        notes = tx.conn.execute(CommandOutcome.__table__.select()).mappings().all()  # type: ignore[attr-defined]
+    (row,) = [row for row in audit if row["op"] == "source.sign"]
+    assert row["detail"] == {"event": "push"}
+    assert "sha256=" not in json.dumps([dict(note) for note in notes])
+    assert [row["kind"] for row in pending(memory)] == ["receipt"]
+    assert client.post("/api/v1/sources/ci/trigger", json={"body": "[1"}).json()["status"] == 400
+    assert client.post("/api/v1/sources/ci/trigger", json={"event": "no-such"}).status_code == 422
+    assert client.post("/api/v1/sources/nobody/trigger", json={}).status_code == 404
+
+
+def pending(store: Store) -> list[Any]:
+    with store.read() as tx:
+        return list(tx.conn.execute(effects.TABLE.select()).mappings())
+
+
+def test_an_unverified_request_points_to_the_preset_of_its_headers(client: TestClient) -> None:
+    made = make(client, preset="gitlab", secret="0f" * 16)
+    assert knock(client, made, secret="anything").status_code == 401
+    other = make(client, name="mine")
+    assert knock(client, other, secret="another").status_code == 401
+    assert knock(client, other).status_code == 202
+    found = {
+        (row["verdict"], row["source_id"]): client.get(f"/api/v1/receipts/{row['id']}").json()["suggested_preset"]
+        for row in client.get("/api/v1/receipts").json()["items"]
+    }
+    assert found == {
+        ("rejected", made["id"]): "github", ("rejected", other["id"]): None, ("accepted", other["id"]): None,
+    }  # fmt: skip
+
+
+def test_a_refused_request_wakes_whoever_looks_at_the_inbox(client: TestClient, memory: Store) -> None:
+    made = make(client)
+    listener = memory.listen("receipts")
+    knock(client, made, secret="another")
+    assert listener.wait(5) == {"receipts"}
+    listener.close()
+
+
+def test_a_wrong_field_is_named_in_the_problem(client: TestClient) -> None:
+    answer = client.post("/api/v1/sources", json={"name": "a", "preset": "svix", "secret": "whsec_!"}).json()
+    assert answer["field"] == "secret"
+    options = {"name": "a", "preset": "generic-hmac", "options": {"hash": "md4"}}
+    assert client.post("/api/v1/sources", json=options).json()["field"] == "options.hash"

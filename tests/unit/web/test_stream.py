@@ -74,7 +74,7 @@ def test_without_an_id_it_begins_now(client: Client, happen: Callable[..., None]
     happen("old")
     with client._http.stream("GET", "/api/v1/stream") as response:
         lines = response.iter_lines()
-        assert next(lines) == "retry: 1000"
+        assert [next(lines), next(lines)] == ["retry: 1000", "id: 1"]
         happen("new")
         data = next(line for line in lines if line.startswith("data:"))
     assert '"subject":"new"' in data

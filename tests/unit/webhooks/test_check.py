@@ -35,6 +35,13 @@ def test_a_valid_request_prints_its_type_and_id_and_exits_0(tmp_path: Path) -> N
     assert "no window" in answer["note"]
 
 
+def test_a_wrong_secret_and_a_request_that_nobody_signed_are_told_apart(tmp_path: Path) -> None:
+    signed = stored(tmp_path, headers={"x-sig": "sha256=" + mac(BODY.encode())}, body=BODY)
+    assert "the secret here is not the one at the provider" in check("example", signed, secret="another")[0]["advice"]
+    assert "advice" not in check("example", signed)[0]
+    assert "The sender did not sign" in check("example", stored(tmp_path, headers={}, body=BODY))[0]["advice"]
+
+
 def test_a_forged_request_says_why_and_exits_1(tmp_path: Path) -> None:
     path = stored(tmp_path, headers=[["X-Sig", "sha256=00"]], body="\x00 not json")
     answer, status = check("example", path)

@@ -69,3 +69,27 @@ def test_fields_are_joined_so_that_their_borders_count() -> None:
 def test_keys_are_short_whatever_the_id_holds() -> None:
     body = json.dumps({"id": "\x00" + "x" * 10_000}).encode()
     assert all(len(key) < 80 and key.isprintable() for key in keys(make(), signed_post(body)))
+
+
+def test_a_key_of_fields_may_hold_lists() -> None:
+    preset = make(dedupe={"keys": [["json:group", "json:alerts"]], "window": "2m"})
+    keys = [
+        dedupe_keys(preset, request, verify(preset, request, [SECRET], now=NOW))
+        for body in (
+            b'{"group":"g","alerts":[{"a":1,"b":2}],"time":1}',
+            b'{"group":"g","alerts":[{"b":2,"a":1}],"time":2}',
+            b'{"group":"g","alerts":[{"b":3,"a":1}],"time":2}',
+        )
+        if (request := signed_post(body))
+    ]
+    assert keys[0] == keys[1] != keys[2]
+
+
+def test_a_time_inside_the_signed_body_makes_its_bytes_unique() -> None:
+    verification = {
+        "kind": "hmac",
+        "signature": {"from": "header:X-Sig"},
+        "timestamp": {"from": "json:at", "unit": "ms"},
+        "signed": "{body}",
+    }
+    assert protects_from_replay(make(verify=verification, event={"type": "json:type", "id": "header:X-Id"}))

@@ -41,8 +41,11 @@ def test_a_batch_is_one_event_for_each_item() -> None:
 
 
 def test_a_batch_of_too_many_items_is_refused() -> None:
-    with pytest.raises(BodyError, match=str(MAX_ITEMS)):
-        provider_events(BATCH, post(json.dumps({"items": [1] * (MAX_ITEMS + 1)})))
+    request = post(json.dumps({"items": [1] * (MAX_ITEMS + 1)}))
+    for read in (event_type, provider_events):
+        with pytest.raises(BodyError, match=f"holds 1001 items, at most {MAX_ITEMS}"):
+            read(BATCH, request)
+    assert len(provider_events(BATCH, post(json.dumps({"items": [1] * MAX_ITEMS})))) == MAX_ITEMS
 
 
 @pytest.mark.parametrize(
@@ -97,3 +100,19 @@ def test_a_body_that_is_not_json_becomes_text() -> None:
     assert request_data(post(b"\xffhello")) == {"text": "\ufffdhello"}
     with pytest.raises(BodyError):
         request_data(post(b"{", {"Content-Type": "application/json"}))
+
+
+def test_several_arrays_and_lists_in_lists_are_one_batch() -> None:
+    preset = make(event={"type": "{root:object}.{json:field}", "split": ["entry.*.changes", "entry.*.messaging"]})
+    body = {"object": "page", "entry": [{"changes": [{"field": "feed"}]}, {"messaging": [{"field": "m"}, {}]}]}
+    assert [event.type for event in provider_events(preset, post(json.dumps(body)))] == ["page.feed", "page.m", "event"]
+    assert event_type(preset, post(b'{"object":"page"}')) == "event", "without items the body is the item"
+
+
+def test_a_body_is_a_batch_under_its_content_type_only() -> None:
+    preset = make(event={"type": ["header:ce-type", "json:type"], "split": ".", "split_content": ["application/batch"]})
+    items = b'[{"type":"a"},{"type":"b"}]'
+    batch = provider_events(preset, post(items, {"Content-Type": "Application/Batch; charset=utf-8"}))
+    assert [event.type for event in batch] == ["a", "b"]
+    (single,) = provider_events(preset, post(items, {"Content-Type": "application/json", "ce-type": "c"}))
+    assert (single.type, single.data) == ("c", json.loads(items))

@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import pytest
+from hub.errors import UsageError
 from hub.webhooks.handshake import HandshakeAnswer, answer_handshake, find_handshake
 from hub.webhooks.secrets import SecretValue
 from hub.webhooks.verify import Verdict, verify
@@ -139,3 +140,24 @@ def test_a_handshake_that_must_be_verified_says_why_it_was_not() -> None:
     assert found is not None
     refused = answer_handshake(found, post(b"{}"), [SECRET], Verdict(False, "no"), now=NOW)
     assert refused == "no"
+
+
+def test_an_answer_may_have_headers_of_its_own_and_head_alone_is_a_handshake() -> None:
+    preset = make(
+        handshake=[
+            {
+                "when": {"method": "HEAD"},
+                "require_verified": False,
+                "respond": {"headers": {"X-Hook-Secret": "header:X-Hook-Secret"}},
+            }
+        ]
+    )
+    answer = shake(preset, post(b"", {"X-Hook-Secret": "b5-37_20"}, method="HEAD"))
+    assert isinstance(answer, HandshakeAnswer)
+    assert ("x-hook-secret", "b5-37_20") in answer.headers
+    assert isinstance(shake(preset, post(b"", {"X-Hook-Secret": "a\r\nb: c"}, method="HEAD")), str)
+    assert isinstance(shake(preset, post(b"", method="HEAD")), str)
+    with pytest.raises(UsageError, match="recognised"):
+        make(handshake=[{"when": {"method": "POST"}, "respond": {}}])
+    with pytest.raises(UsageError, match="headers"):
+        make(handshake=[{"when": {"method": "HEAD"}, "respond": {"headers": {"a b": "header:X"}}}])

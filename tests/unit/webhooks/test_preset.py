@@ -123,3 +123,16 @@ def test_presets_are_found_by_id_and_a_near_miss_is_named() -> None:
     assert missing.value.hint == "did you mean acme?"
     with pytest.raises(UsageError, match="two presets are named acme"):
         Presets.load([text, text])
+
+
+def test_a_draft_says_what_is_unchecked_and_nothing_else_does() -> None:
+    assert make(maturity="draft", unchecked="The header's name.").unchecked == "The header's name."
+    for wrong in ({"maturity": "draft"}, {"maturity": "beta", "unchecked": "All."}):
+        with pytest.raises(UsageError, match="unchecked"):
+            make(**wrong)
+
+
+def test_an_answer_without_content_holds_no_text() -> None:
+    assert make(answer={"status": 200, "text": "[accepted]"}).answer.text == "[accepted]"
+    with pytest.raises(UsageError, match="204"):
+        make(answer={"status": 204, "text": "x"})

@@ -47,7 +47,7 @@ def stamped(stamp: str, *signatures: str, body: bytes = BODY) -> WebhookRequest:
 
 def test_it_accepts_a_right_signature_and_names_the_secret() -> None:
     verdict = judge(HMAC, signed_post())
-    assert verdict == Verdict(True, secret_id="s1", signed_digest=verdict.signed_digest)
+    assert verdict == Verdict(True, secret_id="s1", signed=verdict.signed)
     assert verdict.signed_digest is not None
 
 

@@ -16,10 +16,10 @@ from hub.web.ui.table import Pages
 from hub.web.ui.view import View
 
 pages = Pages()
-ALERTS = Alert.__table__  # type: ignore[attr-defined]
-DELIVERIES = Delivery.__table__  # type: ignore[attr-defined]
-CHANNELS = Channel.__table__  # type: ignore[attr-defined]
-RUNS = RunRow.__table__  # type: ignore[attr-defined]
+ALERTS = Alert.__table__
+DELIVERIES = Delivery.__table__
+CHANNELS = Channel.__table__
+RUNS = RunRow.__table__
 STATUSES: Mapping[str, tuple[str, str]] = {
     "pending": ("warn", "Pending"),
     "sending": ("busy", "Sending"),

@@ -12,7 +12,7 @@ from hub.web.ui.templating import link
 from hub.web.ui.view import View
 
 pages = Pages()
-CHANNELS = Channel.__table__  # type: ignore[attr-defined]
+CHANNELS = Channel.__table__
 
 
 @pages.get("/ui/channels", needs="channels:read")

@@ -12,7 +12,7 @@ from hub.errors import HubError, ParameterError, UsageError
 from hub.store.base import Tx
 from hub.store.tables import Deployment, RunRow, Schedule
 from hub.types import Id, Scope
-from hub.web.ui import forms, queries
+from hub.web.ui import controlled, forms, queries
 from hub.web.ui.forms import Filled
 from hub.web.ui.pages.runs import HEAVY
 from hub.web.ui.panels import panels
@@ -21,9 +21,9 @@ from hub.web.ui.templating import link
 from hub.web.ui.view import View
 
 pages = Pages()
-DEPLOYMENTS = Deployment.__table__  # type: ignore[attr-defined]
-SCHEDULES = Schedule.__table__  # type: ignore[attr-defined]
-RUNS = RunRow.__table__  # type: ignore[attr-defined]
+DEPLOYMENTS = Deployment.__table__
+SCHEDULES = Schedule.__table__
+RUNS = RunRow.__table__
 LAST_RUNS = 15
 
 
@@ -63,17 +63,19 @@ def deployment_detail(view: View) -> Response:
         row = queries.one(tx, view.scope, DEPLOYMENTS, deployment_id, "deployment")
         plans = _schedules(tx, view.scope, [deployment_id])[deployment_id]
         runs, now = _last(tx, view.scope, deployment_id, LAST_RUNS), tx.now
+        waits, counts = controlled.waiting(tx, view.scope, deployment_id), controlled.counted(tx, row)
     fields = forms.fields_of(row["parameter_schema"], row["parameters"])
     return view.page(
-        "deployment.html", topics="catalog,runs", deployment=row, plans=plans, found={"items": runs}, now=now,
-        fields=fields,
+        "deployment.html", topics="catalog,runs,limits", deployment=row, plans=plans, found={"items": runs}, now=now,
+        fields=fields, steps=controlled.steps(row), counts=counts, waits=waits,
+        reasons=controlled.explained(view, waits), seen=controlled.SEEN,
         panels=panels(view, "deployment", {"id": deployment_id, "deployment": row}),
     )  # fmt: skip
 
 
 @pages.post("/ui/deployments/{deployment_id}/pause", needs="deployments:write")
 def pause(view: View) -> Response:
-    """Let the deployment's schedules and automations start nothing."""
+    """Let the deployment's schedules start nothing."""
     return _switch(view, "deployment.pause", "deployment-paused")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from starlette.responses import Response
 
 from hub.store import automations as store_automations
-from hub.store import events as store_events
+from hub.store import event_log
 from hub.store.base import Tx
 from hub.store.tables import Automation, Event, RunRow
 from hub.types import Id, Scope
@@ -17,9 +17,9 @@ from hub.web.ui.templating import link
 from hub.web.ui.view import View
 
 pages = Pages()
-EVENTS = Event.__table__  # type: ignore[attr-defined]
-RUNS = RunRow.__table__  # type: ignore[attr-defined]
-AUTOMATIONS = Automation.__table__  # type: ignore[attr-defined]
+EVENTS = Event.__table__
+RUNS = RunRow.__table__
+AUTOMATIONS = Automation.__table__
 PREFIXES = (("", "All"), ("hub.run.", "Runs"), ("hub.", "The hub's own"))
 
 
@@ -28,7 +28,7 @@ def event_list(view: View) -> Response:
     """Stamped events, newest first, by the beginning of their type and by run."""
     prefix, run, cursor = view.query("type"), view.query("run"), view.query("cursor")
     with view.store.read() as tx:
-        found = store_events.listing(tx, view.scope, type_prefix=prefix, run_id=run or None, cursor=cursor or None)
+        found = event_log.listing(tx, view.scope, types=(prefix,), run_id=run or None, cursor=cursor or None)
         of_run = queries.find(tx, view.scope, RUNS, run, "id", "name") if run else None
         now = tx.now
     return view.page(
@@ -49,11 +49,13 @@ def event_detail(view: View) -> Response:
     return view.page("event.html", event=event, causes=causes, firings=done, run=run, now=now)
 
 
-def firings(
-    tx: Tx, scope: Scope, *, event_id: Id | None = None, automation_id: Id | None = None
-) -> list[dict[str, Any]]:
-    """What automations did, with the names of the automations and the states of the runs."""
-    found = store_automations.firings(tx, scope, event_id=event_id, automation_id=automation_id)
+def firings(tx: Tx, scope: Scope, *, event_id: Id) -> list[dict[str, Any]]:
+    """What automations made of an event, with the names of the automations and the states of the runs."""
+    return told(tx, scope, store_automations.firings(tx, scope, event_id=event_id))
+
+
+def told(tx: Tx, scope: Scope, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Evaluations with the names of what they are about."""
     called = queries.names(tx, scope, AUTOMATIONS, [row["automation_id"] for row in found])
     types = queries.names(tx, scope, EVENTS, [row["event_id"] for row in found], "type")
     for row in found:

@@ -13,7 +13,7 @@ from hub.store.tables import Log
 from hub.types import Id, Scope
 from hub.web.ui.view import View
 
-TABLE = Log.__table__  # type: ignore[attr-defined]
+TABLE = Log.__table__
 LEVELS = ((0, "All"), (logging.INFO, "Info"), (logging.WARNING, "Warning"), (logging.ERROR, "Error"))
 LINES = 200
 MAX_CHARS = 8000

@@ -8,50 +8,42 @@ from typing import Any
 from sqlalchemy import ColumnElement, select
 from starlette.responses import Response
 
+from hub.runtime.presets import installed
+from hub.runtime.relay import event_id_of
+from hub.runtime.suggested import suggested
+from hub.store import bookmarks, receipts
 from hub.store.base import Tx
-from hub.store.tables import Effect, Event, Firing, Receipt, Source
-from hub.types import SECOND, Scope, derived_id
-from hub.web.ui import queries, show
+from hub.store.tables import Event, Receipt, Source, SourceSecret
+from hub.types import SECOND, Scope
+from hub.web.ui import inbox, inspecting, queries
+from hub.web.ui.faults import Faults
 from hub.web.ui.pages.events import firings
 from hub.web.ui.panels import panels
 from hub.web.ui.table import Pages
-from hub.web.ui.templating import link
+from hub.web.ui.verdicts import VERDICTS
 from hub.web.ui.view import View
 
 pages = Pages()
-RECEIPTS = Receipt.__table__  # type: ignore[attr-defined]
-SOURCES = Source.__table__  # type: ignore[attr-defined]
-EVENTS = Event.__table__  # type: ignore[attr-defined]
-FIRINGS = Firing.__table__  # type: ignore[attr-defined]
-EFFECTS = Effect.__table__  # type: ignore[attr-defined]
-VERDICTS: Mapping[str, tuple[str, str]] = {
-    "accepted": ("good", "Accepted"),
-    "duplicate": ("idle", "Duplicate"),
-    "handshake": ("idle", "Handshake"),
-    "observed": ("warn", "Observed"),
-    "rejected": ("bad", "Rejected"),
-}
-"""Each verdict with the kind of its badge and its word."""
-SHOWN_TEXT = 65_536
-SHOWN_HEX = 4096
+RECEIPTS = Receipt.__table__
+SOURCES = Source.__table__
+SECRETS = SourceSecret.__table__
+EVENTS = Event.__table__
 MAX_EVENTS = 50
 NEARBY = 2000
 
 
 @pages.get("/ui/receipts", needs="sources:read")
 def receipt_list(view: View) -> Response:
-    """Receipts, newest first, by verdict and source."""
-    verdict, source, cursor = view.query("verdict"), view.query("source"), view.query("cursor")
-    verdict = verdict if verdict in VERDICTS else ""
-    where: list[ColumnElement[bool]] = [RECEIPTS.c.source_id == source] if source else []
-    where += [RECEIPTS.c.verdict == verdict] if verdict else []
+    """The inbox: what came in, newest first, by source, verdict, type, text and time."""
+    cursor = view.query("cursor")
     with view.store.read() as tx:
-        found = queries.listing(tx, view.scope, RECEIPTS, *where, cursor=cursor, without=("body", "headers"))
-        called = queries.names(tx, view.scope, SOURCES, [source, *(row["source_id"] for row in found.items)])
-        now = tx.now
+        asked = inbox.asked(tx, view.scope, view.query)
+        found = asked.search(tx, view.scope, cursor)
+        called = queries.names(tx, view.scope, SOURCES, [row["source_id"] for row in found.items])
+        sources, now = inbox.source_names(tx, view.scope, asked.query["source"]), tx.now
     return view.page(
-        "receipts.html", topics="receipts", found=found, names=called, now=now, cursor=cursor, verdicts=VERDICTS,
-        source=called.get(source, ""), query={"verdict": verdict, "source": source},
+        "receipts.html", status=422 if asked.faults else 200, topics="receipts", found=found, names=called, now=now,
+        cursor=cursor, verdicts=VERDICTS, asked=asked, query=asked.query, sources=sources,
         options=[("", "All"), *((name, word) for name, (_, word) in VERDICTS.items() if name != "duplicate")],
     )  # fmt: skip
 
@@ -59,16 +51,30 @@ def receipt_list(view: View) -> Response:
 @pages.get("/ui/receipts/{receipt_id}", needs="sources:read")
 def receipt_detail(view: View) -> Response:
     """One request: bytes, headers, verdict, and what came of it."""
+    return shown(view)
+
+
+def shown(view: View, faults: Faults | None = None, mark_name: str = "") -> Response:
+    """The page of a request; `faults` are those of a name for it that was typed."""
     receipt_id = view.id_of("receipt_id", "receipt")
     with view.store.read() as tx:
         receipt = queries.one(tx, view.scope, RECEIPTS, receipt_id, "receipt")
         source = queries.find(tx, view.scope, SOURCES, receipt["source_id"])
         started = _events(tx, view.scope, receipt)
         done = [row for event in started for row in firings(tx, view.scope, event_id=event["id"])]
+        marks = bookmarks.names_of(tx, view.scope, receipt_id)
+        secret = queries.find(tx, view.scope, SECRETS, receipt["secret_id"], "id", "name")
+        later, earlier = receipts.beside(tx, view.scope, receipt)
         now = tx.now
+    preset = installed().find(source["preset"]) if source else None
+    hint = suggested(receipt, source["preset"]) if source else None
+    at = preset.name if preset else source["preset"] if source else "the provider"
     return view.page(
         "receipt.html", topics="receipts,runs", receipt=receipt, source=source, events=started, firings=done, now=now,
-        verdicts=VERDICTS, body=_body(receipt["body"] or b"", view.query("view")),
+        verdicts=VERDICTS, body=inspecting.body_of(receipt, view.query("view")), at=at, marks=marks,
+        words=inspecting.in_words(receipt, source, at, secret["name"] if secret else ""),
+        hint=hint and (hint, installed().get(hint.preset)), later=later, earlier=earlier,
+        status=422 if faults else 200, faults=faults or Faults(), mark_name=mark_name,
         panels=panels(view, "receipt", {"id": receipt_id, "receipt": receipt}),
     )  # fmt: skip
 
@@ -77,7 +83,7 @@ def _events(tx: Tx, scope: Scope, receipt: Mapping[str, Any]) -> list[dict[str, 
     """The events of a receipt, by the ids it gave them; items with ids of their own are found by their time."""
     if not receipt["events"] or receipt["processed_at"] is None:
         return []
-    ids = [derived_id(receipt["id"], "event", str(index)) for index in range(min(receipt["events"], MAX_EVENTS))]
+    ids = [event_id_of(receipt["id"], index) for index in range(min(receipt["events"], MAX_EVENTS))]
     found = _read(tx, scope, EVENTS.c.id.in_(ids), MAX_EVENTS)
     if found:
         return found
@@ -91,15 +97,6 @@ def _read(tx: Tx, scope: Scope, where: ColumnElement[bool], limit: int) -> list[
     return [dict(row) for row in tx.conn.execute(query).mappings()]
 
 
-def _body(body: bytes, wanted: str) -> dict[str, Any]:
-    """The bytes as the page shows them: text where they are text, else hex; how much of them is shown."""
-    text = show.readable(body)
-    as_text = text is not None and wanted != "hex"
-    limit = SHOWN_TEXT if as_text else SHOWN_HEX
-    shown = text[:limit] if as_text and text is not None else show.hexdump(body[:limit])
-    return {"text": shown, "is_text": as_text, "can_text": text is not None, "cut": len(body) > limit, "limit": limit}
-
-
 @pages.get("/ui/receipts/{receipt_id}/body", needs="sources:read")
 def body(view: View) -> Response:
     """The exact bytes, as a file: never shown by the browser, whatever they are."""
@@ -108,29 +105,3 @@ def body(view: View) -> Response:
         receipt = queries.one(tx, view.scope, RECEIPTS, receipt_id, "receipt")
     headers = {"content-disposition": f'attachment; filename="receipt-{receipt_id}.bin"'}
     return Response(receipt["body"] or b"", media_type="application/octet-stream", headers=headers)
-
-
-@pages.get("/ui/receipts/{receipt_id}/replay", needs="sources:write")
-def ask_replay(view: View) -> Response:
-    """Ask before a request happens again."""
-    receipt_id = view.id_of("receipt_id", "receipt")
-    with view.store.read() as tx:
-        receipt = queries.one(tx, view.scope, RECEIPTS, receipt_id, "receipt")
-    refused = receipt["verdict"] in ("rejected", "handshake")
-    text = "A new receipt with the same bytes is made, and its events start what they start. Nothing is verified again."
-    warning = (
-        "This request was not accepted: anybody could have sent it. Replay it only if you know that it is genuine."
-    )
-    return view.page(
-        "confirm.html", title="Replay this request?", text=warning if refused else text,
-        action=link("/ui/receipts", receipt_id, "replay"), button="Replay it", back=link("/ui/receipts", receipt_id),
-        values={"unverified": "yes"} if refused else {},
-    )  # fmt: skip
-
-
-@pages.post("/ui/receipts/{receipt_id}/replay", needs="sources:write")
-def replay(view: View) -> Response:
-    """Let a kept request happen again, as a receipt of its own."""
-    receipt_id = view.id_of("receipt_id", "receipt")
-    outcome = view.change("receipt.replay", receipt_id, {"unverified": view.form.text("unverified") == "yes"})
-    return view.go(link("/ui/receipts", str(outcome.result["id"]), done="replayed"))

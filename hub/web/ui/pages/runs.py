@@ -8,23 +8,25 @@ from sqlalchemy import ColumnElement, select
 from starlette.responses import Response
 
 from hub.engine.why import Reason
+from hub.runtime import compensations
 from hub.runtime.why import why
 from hub.states import TERMINAL, StateType
 from hub.store import runs as store_runs
+from hub.store import waits
 from hub.store.base import Tx
 from hub.store.tables import Deployment, Event, RunRow
 from hub.types import Scope
 from hub.web.ui import origins, queries, show
-from hub.web.ui.pages import logs, tasks
+from hub.web.ui.pages import answers, artifacts, assets, graph, logs, tasks
 from hub.web.ui.panels import panels
 from hub.web.ui.table import Pages
 from hub.web.ui.templating import link
 from hub.web.ui.view import View
 
 pages = Pages()
-RUNS = RunRow.__table__  # type: ignore[attr-defined]
-DEPLOYMENTS = Deployment.__table__  # type: ignore[attr-defined]
-EVENTS = Event.__table__  # type: ignore[attr-defined]
+RUNS = RunRow.__table__
+DEPLOYMENTS = Deployment.__table__
+EVENTS = Event.__table__
 S = StateType
 
 GROUPS: dict[str, tuple[str, tuple[StateType, ...]]] = {
@@ -81,19 +83,32 @@ def run_detail(view: View) -> Response:
             "now": tx.now,
             "history": store_runs.history(tx, view.scope, run_id),
             "tasks": tasks.table(tx, view.scope, run_id, cursor=view.query("tasks"), until=run["ended_at"] or tx.now),
+            "graph": graph.picture(tx, view.scope, run_id),
             "log": logs.tail(tx, view.scope, run_id, level=logs.level_of(view), before=view.query("before")),
             "children": queries.listing(
                 tx, view.scope, RUNS, RUNS.c.parent_run_id == run_id, limit=MAX_CHILDREN, without=HEAVY
             ).items,
+            "undone": compensations.of_run(tx, view.scope, run_id),
             "started_by": origins.of_run(tx, view.scope, run),
             "related": _related(tx, view.scope, run),
+            "made": assets.of_run(tx, view.scope, run_id) if view.allows("assets:read") else [],
+            "asked": answers.asked_of(tx, view.scope, run_id) if view.allows("runs:write") else [],
+            "resumable": _resumable(tx, view.scope, run),
+            "artifacts": artifacts.of_run(tx, view.scope, run_id) if view.allows("artifacts:read") else [],
         }
     result = None if run["result"] is None else show.result(run["result"], run["result_format"])
     return view.page(
-        "run.html", topics="runs,logs", **found, result=result, reason=_reason(view, run),
+        "run.html", topics="runs,logs,artifacts", **found, result=result, reason=_reason(view, run),
         final=run["state_type"] in TERMINAL, level=logs.level_of(view), levels=logs.LEVELS,
         panels=panels(view, "run", {"id": run_id, "run": run}),
     )  # fmt: skip
+
+
+def _resumable(tx: Tx, scope: Scope, run: dict[str, Any]) -> bool:
+    """Whether resuming is what it waits for, and not an input, an event or a message."""
+    if run["state_name"] not in ("Suspended", "Waiting"):
+        return bool(run["state_type"] == S.PAUSED)
+    return any(point.kind == "pause" for point in waits.open_of(tx, scope, run["id"]))
 
 
 def _reason(view: View, run: dict[str, Any]) -> Reason | None:
@@ -128,8 +143,11 @@ def ask_cancel(view: View) -> Response:
     with view.store.read() as tx:
         run = queries.one(tx, view.scope, RUNS, run_id, "run")
     waits = run["state_type"] in (S.SCHEDULED, S.PENDING, S.PAUSED)
+    begun = run["attempt"] > 0 and run["state_type"] != S.PENDING
     text = (
         "It has not started; it will never start."
+        if waits and not begun
+        else "Nothing of it executes now. What it has done so far stays done; it will not go on."
         if waits
         else "What it has done so far stays done. Its tasks are told to stop, and are ended if they do not."
     )
@@ -155,6 +173,13 @@ def pause(view: View) -> Response:
 def resume(view: View) -> Response:
     """Let a held run go on."""
     return _signal(view, "run.resume", "resumed")
+
+
+@pages.post("/ui/runs/{run_id}/restart", needs="runs:write")
+def restart(view: View) -> Response:
+    """Start an ended run again, as a new one that takes over what completed."""
+    made = view.change("run.restart", view.id_of("run_id", "run")).result
+    return view.go(link("/ui/runs", made["id"], done="restarted"))
 
 
 def _signal(view: View, op: str, done: str) -> Response:

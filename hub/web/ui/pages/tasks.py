@@ -13,7 +13,7 @@ from hub.store.tables import TaskRunRow
 from hub.types import Id, Micros, Scope
 from hub.web.ui.charts import Piece, Span, timeline
 
-TABLE = TaskRunRow.__table__  # type: ignore[attr-defined]
+TABLE = TaskRunRow.__table__
 ROWS = 100
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import func, select
 from starlette.responses import Response
 
+from hub.store import limit_lists
 from hub.store.base import Tx
 from hub.store.tables import Attempt, Worker, WorkQueue
 from hub.types import Scope
@@ -15,9 +16,9 @@ from hub.web.ui.table import Pages
 from hub.web.ui.view import View
 
 pages = Pages()
-WORKERS = Worker.__table__  # type: ignore[attr-defined]
-QUEUES = WorkQueue.__table__  # type: ignore[attr-defined]
-ATTEMPTS = Attempt.__table__  # type: ignore[attr-defined]
+WORKERS = Worker.__table__
+QUEUES = WorkQueue.__table__
+ATTEMPTS = Attempt.__table__
 LIVE = ("PUBLISHED", "CLAIMED")
 
 
@@ -28,11 +29,13 @@ def worker_list(view: View) -> Response:
         alive = _alive(tx, view.scope)
         gone = queries.listing(tx, view.scope, WORKERS, WORKERS.c.lease_until < tx.now, limit=5).items
         queues = queries.listing(tx, view.scope, QUEUES, limit=200).items
+        limits = limit_lists.listing(tx, view.scope, limit=100).items
         busy, now = _busy(tx, [worker["id"] for worker in alive]), tx.now
     served = {name for worker in alive for name in worker["queues"]}
     return view.page(
-        "workers.html", topics="runs", alive=alive, gone=gone, queues=queues, busy=busy, served=served, now=now
-    )
+        "workers.html", topics="runs,limits", alive=alive, gone=gone, queues=queues, busy=busy, served=served,
+        limits=limits, now=now,
+    )  # fmt: skip
 
 
 def _alive(tx: Tx, scope: Scope) -> list[dict[str, Any]]:

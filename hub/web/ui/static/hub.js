@@ -1,4 +1,4 @@
-// Hubspoke's only script. Every page works without it; it keeps pages fresh, follows logs, asks before
+// One of Hubspoke's two scripts. Every page works without them; this one keeps pages fresh, follows logs, asks before
 // destructive actions, and copies text. It builds no HTML: everything it shows was rendered by the server.
 
 const POLL = 15000;      // the safety net beside wake-ups, in milliseconds
@@ -30,24 +30,50 @@ function spot(one) {  // how to find the same link or button in fresh HTML
   return one.matches("a") ? `a[href="${place}"]` : `form[action="${place}"] button`;
 }
 
+function place(part) {  // whoever reads further down stays at the line he reads
+  const rows = part.getBoundingClientRect().top < 0 ? [...part.querySelectorAll("[data-key]")] : [];
+  const seen = rows.find((row) => row.getBoundingClientRect().bottom > 0);
+  const at = seen?.getBoundingClientRect().top;
+  return () => {
+    const row = seen && part.querySelector(`[data-key="${CSS.escape(seen.dataset.key)}"]`);
+    if (row) scrollBy({ top: row.getBoundingClientRect().top - at, behavior: "instant" });
+  };
+}
+
+function tellArrivals(part, fresh) {
+  const said = document.getElementById(part.dataset.arrivals ?? "");
+  if (!said) return;
+  const keys = (one) => [...one.querySelectorAll("[data-key]")].map((row) => row.dataset.key);
+  const known = new Set(keys(part));
+  const count = keys(fresh).findIndex((key) => known.has(key));  // those above the first one that was there
+  const more = (Number(said.dataset.count) || 0) + (known.size ? Math.max(0, count) : keys(fresh).length);
+  if (!more) return;
+  said.dataset.count = more;
+  said.hidden = false;
+  said.textContent = `${more} new since you opened this page`;
+}
+
 function swap(part, fresh) {
   const selection = getSelection();
   if (!selection.isCollapsed && part.contains(selection.anchorNode)) return;  // somebody is about to copy
   const open = [...part.querySelectorAll("details[open][id]")].map((one) => one.id);
   const focus = part.contains(document.activeElement) ? spot(document.activeElement) : "";
   shown.set(part.id, essence(fresh));
+  const kept = place(part);
+  tellArrivals(part, fresh);
   part.replaceChildren(...fresh.childNodes);
+  kept();
   for (const id of open) document.getElementById(id)?.setAttribute("open", "");
   if (focus) part.querySelector(focus)?.focus({ preventScroll: true });
 }
 
 async function refresh() {
-  const next = await fetchPage(location.href);
+  const next = await fetchPage(page.dataset.fresh || location.href);
   for (const part of document.querySelectorAll("[data-live]")) {
     const fresh = next.getElementById(part.id);
     if (fresh && shown.get(part.id) !== essence(fresh)) swap(part, fresh);
   }
-  document.title = next.title;
+  if (!page.dataset.fresh) document.title = next.title;
 }
 
 // --- logs ---------------------------------------------------------------------------------------------------------

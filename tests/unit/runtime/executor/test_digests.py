@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Any
 
 import pytest
-from hub.runtime.executor.digests import Ordinals, step_key
+from hub.runtime.executor.digests import step_key
 from hub.sdk.futures import Future
 from pydantic import BaseModel
 
@@ -87,19 +87,3 @@ def test_a_value_that_holds_itself_counts_as_unhashable() -> None:
     loop: list[Any] = []
     loop.append(loop)
     assert key(loop) == UNHASHABLE
-
-
-def test_ordinals_are_dense_between_threads() -> None:
-    ordinals, taken = Ordinals(), list[int]()
-
-    def take() -> None:
-        for _ in range(500):
-            taken.append(ordinals.take("k"))
-
-    threads = [threading.Thread(target=take) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(taken) == list(range(2000))
-    assert ordinals.take("other") == 0

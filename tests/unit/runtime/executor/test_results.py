@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -12,7 +13,7 @@ from uuid import UUID
 
 import pytest
 from hub.errors import UnavailableError
-from hub.runtime.executor import results
+from hub.runtime.executor.places import Places
 from hub.runtime.executor.results import MEMORY, Stored, Unreadable, decode, encode
 from hypothesis import given
 from hypothesis import strategies as st
@@ -90,21 +91,26 @@ def test_what_cannot_be_kept_says_so() -> None:
         decode(Stored(b"{", "json"))
 
 
-def test_large_results_go_to_files_once(tmp_path: Path) -> None:
-    small, large = encode("x"), encode("x" * 70_000)
-    assert results.put(small, tmp_path, "run", "a-1") is small
-    stored = results.put(large, tmp_path, "run", "a-1")
-    assert stored == Stored(b"run/a-1.json", "file:json")
-    assert decode(results.get(stored, tmp_path)) == "x" * 70_000
-    assert results.put(encode("y" * 70_000), tmp_path, "run", "a-1") == stored
-    assert decode(results.get(stored, tmp_path)) == "x" * 70_000
-    assert [path.name for path in (tmp_path / "run").iterdir()] == ["a-1.json"]
-    with pytest.raises(Unreadable, match="cannot be read"):
-        results.get(Stored(b"run/gone.json", "file:json"), tmp_path)
-    with pytest.raises(Unreadable, match="odd name"):
-        results.get(Stored(b"../../etc/passwd", "file:json"), tmp_path)
+def test_results_in_a_store_come_back_or_are_known_to_be_gone(tmp_path: Path) -> None:
+    places = Places(tmp_path)
+    stored = places.put(encode("x" * 70_000), "local", "run", "a-1")
+    assert (stored.format, places.put(stored, "local", "run", "a-1")) == ("local:json", stored)
+    assert decode(places.get(stored)) == "x" * 70_000
+    again = places.put(encode("y" * 70_000), "local", "run", "a-1")
+    assert again.data != stored.data
+    assert decode(places.get(stored)) == "x" * 70_000
+    file = tmp_path / json.loads(stored.data or b"")["key"]
+    file.write_bytes(b"what is this")
+    with pytest.raises(Unreadable, match="not what was put"):
+        places.get(stored)
+    file.unlink()
+    with pytest.raises(Unreadable, match="not in local any more"):
+        places.get(stored)
+    for wrong in (b"{", b"[]", b'{"key": "../../etc/passwd", "sha256": ""}'):
+        with pytest.raises(Unreadable):
+            places.get(Stored(wrong, "local:json"))
 
 
 def test_a_folder_that_cannot_be_written_is_a_clear_error() -> None:
-    with pytest.raises(UnavailableError, match="a result of 70002 bytes cannot be written"):
-        results.put(encode("x" * 70_000), Path("/proc/nowhere"), "run", "a-1")
+    with pytest.raises(UnavailableError, match="result store local: a result of 70002 bytes cannot be kept"):
+        Places(Path("/proc/nowhere")).put(encode("x" * 70_000), "local", "run", "a-1")

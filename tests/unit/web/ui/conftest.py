@@ -68,9 +68,11 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
 def browser_of(store: Store, tmp_path: Path) -> Callable[[str], TestClient]:
     """A browser whose user has the given role, on a hub that asks for a login."""
     app = make_app(store, tmp_path, web_login="always")
+    # One for all users: two of the same millisecond would give the same ids.
+    seed = Seed(store)
 
     def make(role: str) -> TestClient:
-        user = Seed(store).add(User, name=f"a {role}", role=role)
+        user = seed.add(User, name=f"a {role}", role=role)
         cookies = {COOKIE: seal(store.keyring, Session(user, 0, now_us()))}
         headers = {"accept": "text/html", "origin": BASE}
         return TestClient(app, base_url=BASE, follow_redirects=False, cookies=cookies, headers=headers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hub.states import NAMES
-from hub.store.tables import Attempt, Log, RunRow, StateRow, TaskRunRow
+from hub.store.tables import Attempt, Compensation, Log, RunRow, StateRow, TaskRunRow
 from hub.types import SECOND
 from tests.unit.web.ui.seed import Seed
 
@@ -62,6 +62,7 @@ def _failed(seed: Seed, ci: dict[str, Any]) -> None:
     )
     _history(seed, run, made, ["Scheduled", "Pending", "Running", "AwaitingRetry", "Pending", "Retrying", "Failed"])
     _tasks(seed, run, made)
+    _undone(seed, run, made)
     _logs(seed, run, made)
 
 
@@ -146,6 +147,30 @@ def _history(seed: Seed, run: str, at: int, names: list[str]) -> None:
         )
 
 
+def _undone(seed: Seed, run: str, at: int) -> None:
+    steps = [
+        ("lease_runner-0", "failed", 8, "OSError: the API of the cloud answered 503"),
+        ("create_database-0", "done", 2, None),
+        ("mount_volume-0", "done", 1, None),
+    ]
+    for index, (name, state, tries, error) in enumerate(steps):
+        seed.add(
+            Compensation,
+            ordinal=index + 1,
+            run_id=run,
+            owner_run_id=run,
+            task_name=name.split("-")[0],
+            name=name,
+            path="a",
+            state=state,
+            hooks=1,
+            tries=tries,
+            error=error,
+            created_at=at + index,
+            ended_at=at + 115 * SECOND,
+        )
+
+
 def _tasks(seed: Seed, run: str, at: int) -> None:
     rows = [
         ("checkout", 0, 3.2, "COMPLETED"),
@@ -154,15 +179,18 @@ def _tasks(seed: Seed, run: str, at: int) -> None:
         ("run_tests", 24, 112, "FAILED"),
         ("publish_report", 112.1, None, "SCHEDULED"),
     ]
+    ids: list[str] = []
     for index, (name, start, end, state) in enumerate(rows):
         begun = at + int(start * SECOND)
         failed = state == "FAILED"
-        seed.add(
+        made = seed.add(
             TaskRunRow,
             at_=at + index,
             run_id=run,
             journal_key=str(index),
             task_name=name.split("-")[0],
+            # Each used the one before; the linters all used what was installed.
+            upstream=[ids[1]] if name.startswith("lint") else ids[2:5] if name == "run_tests" else ids[-1:],
             name=name,
             state_type=state,
             state_name={"COMPLETED": "Cached" if name == "install" else "Completed", "FAILED": "Failed"}.get(
@@ -176,6 +204,7 @@ def _tasks(seed: Seed, run: str, at: int) -> None:
             error_message="3 of 214 tests failed" if failed else None,
             error_trace=TRACE if failed else None,
         )
+        ids.append(made)
 
 
 def _logs(seed: Seed, run: str, at: int) -> None:

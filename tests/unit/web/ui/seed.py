@@ -34,6 +34,8 @@ class Seed:
         row = {name: value for name, value in model(**filled).model_dump().items() if name in model.model_fields}
         if model in (StateRow, Log):
             row.pop("id", None)
+        if row.get("number", 0) is None:
+            row.pop("number")  # given by the database
         with contextlib.nullcontext(self.tx) if self.tx else self.store.write() as tx:
             tx.insert(model.__table__, row)
         return str(row.get("id", ""))

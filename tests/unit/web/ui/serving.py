@@ -33,6 +33,7 @@ def serve(app: Starlette) -> Iterator[str]:
     """Serve on a free port of the loopback; gives the address."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
+    listener.listen(128)  # whoever comes before the server is up waits instead of being refused
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1, lifespan="on"))
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()

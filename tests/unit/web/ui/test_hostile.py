@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,7 +17,9 @@ from tests.unit.web.ui.seed import Seed
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{7*7}}{{'q'*12}}{% raw %}</textarea></title>\u202e"
 MODELS = (
     t.Deployment, t.Schedule, t.RunRow, t.TaskRunRow, t.StateRow, t.Log, t.Worker, t.WorkQueue, t.Source, t.Receipt,
-    t.Event, t.Automation, t.Firing, t.Alert, t.Delivery, t.Channel,
+    t.Event, t.Automation, t.Firing, t.Alert, t.Delivery, t.Channel, t.Artifact, t.Variable,
+    t.Asset, t.Materialization, t.AssetLink, t.Bookmark, t.Endpoint, t.EndpointKey, t.OutgoingWebhook,
+    t.OutgoingAttempt, t.SourceSchema, t.SourceDrift, t.AutomationAction,
 )  # fmt: skip
 KEEP = {"id", "workspace_id", "state_type", "type_", "subject_id"}
 SCHEMA = {
@@ -27,6 +30,17 @@ SCHEMA = {
         "json": {"type": "array", "default": [EVIL]},
     },
 }
+
+
+ARTIFACTS: dict[str, Any] = {
+    "wide": {"columns": [EVIL], "rows": []},
+    "table": {"columns": [EVIL], "rows": [[EVIL], [{EVIL: EVIL}]]},
+    "text": f"# {EVIL}\n\n{EVIL}\n\n[{EVIL}](javascript:alert(1))\n\n![{EVIL}](https://a.example/x.png)",
+    "link": {"url": "javascript:alert(1)", "text": EVIL},
+    "image": {"url": EVIL},
+    "progress": EVIL,
+}
+"""As if a journal had written what the SDK refuses."""
 
 
 def evil_row(seed: Seed, model: type[Any], **fixed: Any) -> str:
@@ -75,23 +89,81 @@ def evil_rows(seed: Seed) -> dict[str, str]:
     evil_row(seed, t.Log, run_id=ids["failed"], level=40)
     evil_row(seed, t.Worker, lease_until=now + 60 * SECOND)
     evil_row(seed, t.WorkQueue, pool_id=ids["ci"])
-    source = evil_row(seed, t.Source, verify_none=True, deleted_at=None)
+    answer = {"status": 200, "type": EVIL, "text": EVIL}
+    source = evil_row(seed, t.Source, verify_none=True, deleted_at=None, answer=answer)
     receipt = evil_row(seed, t.Receipt, source_id=source, verdict="rejected", events=1, processed_at=now)
+    evil_row(seed, t.Bookmark, receipt_id=receipt, source_id=source, name="push-to-main")
     ids |= {
         "github": source,
         "open": source,
+        "orders": source,
+        "observed": source,
         "receipt-accepted": receipt,
         "receipt-rejected": receipt,
         "receipt-binary": receipt,
     }
+    hooked(seed, ids)
     ids["event"] = evil_row(seed, t.Event, seq=1, body={"receipt_id": receipt, EVIL: EVIL}, run_id=ids["failed"])
     ids["automation"] = evil_row(seed, t.Automation, actions=[{"run_deployment": EVIL, "parameters": {EVIL: EVIL}}],
                                  trigger={"types": [EVIL], "match": EVIL})  # fmt: skip
+    parts = [{"types": [EVIL], "match": EVIL, "after": [EVIL]}, {"types": [EVIL]}]
+    ids["sequence"] = evil_row(
+        seed, t.Automation, name=f"2{EVIL}", actions=[{"alert": EVIL}],
+        trigger={"kind": "sequence", "for_each": [EVIL], "triggers": parts},
+    )  # fmt: skip
+    ids["timed"] = evil_row(
+        seed, t.Automation, name=f"3{EVIL}", actions=[{"alert": EVIL}],
+        trigger={"kind": "schedule", "cron": "0 9 * * 1-5", "timezone": "UTC"},
+    )  # fmt: skip
     evil_row(seed, t.Firing, automation_id=ids["automation"], event_id=ids["event"], outcome="error")
     ids["mail"] = evil_row(seed, t.Channel, enabled=False)
     ids["alert"] = evil_row(seed, t.Alert, run_id=ids["failed"])
-    evil_row(seed, t.Delivery, alert_id=ids["alert"], channel_id=ids["mail"])
+    evil_row(seed, t.Delivery, alert_id=ids["alert"], notification_id=ids["alert"], channel_id=ids["mail"])
+    materialized(seed, ids)
+    evil_row(seed, t.Variable, name="a", value={EVIL: EVIL})
+    evil_row(seed, t.Variable, value=EVIL)
+    ids["variable"] = "a"
+    for name, content in ARTIFACTS.items():
+        kind = {"text": "markdown", "wide": "table"}.get(name, name)
+        data = json.dumps(content).encode()
+        ids[name] = evil_row(
+            seed, t.Artifact, kind=kind, content=data, content_format="json", size=len(data), number=None,
+            run_id=ids["failed"], key=EVIL,
+        )  # fmt: skip
     return ids
+
+
+def materialized(seed: Seed, ids: dict[str, str]) -> None:
+    """Two assets, one made of the other."""
+    ids["asset"], ids["raw"] = evil_row(seed, t.Asset), evil_row(seed, t.Asset, key=f"2{EVIL}")
+    for state, asset_id in (("failed", ids["asset"]), ("materialized", ids["raw"])):
+        evil_row(
+            seed,
+            t.Materialization,
+            asset_id=asset_id,
+            state=state,
+            run_id=ids["failed"],
+            task_run_id=ids["failed"],
+            number=None,
+        )
+    seed.add(t.AssetLink, asset_id=ids["asset"], upstream_id=ids["raw"])
+
+
+def hooked(seed: Seed, ids: dict[str, str]) -> None:
+    """What belongs to a source, and what is sent."""
+    for type_ in ("order.paid", "*", EVIL):
+        evil_row(seed, t.SourceSchema, source_id=ids["orders"], event_type=type_, document=json.dumps({EVIL: EVIL}))
+        evil_row(seed, t.SourceDrift, source_id=ids["orders"], event_type=type_, receipt_id=ids["receipt-accepted"])
+    evil_row(
+        seed, t.AutomationAction, automation_id=ids["ci"], event_id=ids["ci"], lane=f"{ids['orders']}/{EVIL}",
+        status="done", target=ids["running"],
+    )  # fmt: skip
+    ids["endpoint"] = ids["failing"] = evil_row(seed, t.Endpoint)
+    ids["gone"] = evil_row(seed, t.Endpoint, name=f"2{EVIL}", enabled=False)
+    evil_row(seed, t.EndpointKey, endpoint_id=ids["endpoint"])
+    for name, status in (("message", "delivered"), ("message-failed", "failed"), ("message-waiting", "pending")):
+        ids[name] = evil_row(seed, t.OutgoingWebhook, endpoint_id=ids["endpoint"], status=status)
+        evil_row(seed, t.OutgoingAttempt, webhook_id=ids[name], number=1)
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -104,6 +176,13 @@ def test_hostile_texts_stay_texts(evil: Shown, name: str) -> None:
     assert "onerror=alert(2)>" not in html.replace("&gt;", "")
     assert "q" * 12 not in html, "a text was rendered as a template"
     assert html.count("</title>") == html.count("<title")
+
+
+@pytest.mark.parametrize("name", ["a failed run", *(name for name in PAGES if "artifact" in name)])
+def test_a_hostile_artifact_leads_nowhere(evil: Shown, name: str) -> None:
+    html = evil.browser.get(PAGES[name].format(**evil.ids)).text
+    assert 'href="javascript:' not in html.lower()
+    assert "<script>" not in html
 
 
 def test_hostile_queries_stay_texts(evil: Shown) -> None:

@@ -70,6 +70,13 @@ def test_every_page_is_well_formed_and_labelled(shown: Shown, name: str) -> None
         assert inside_label or field.get("id") in outline.labelled, field
 
 
+def test_flow_control_is_shown_where_it_is_set(shown: Shown) -> None:
+    deployment = shown.browser.get(PAGES["a deployment"].format(**shown.ids)).text
+    assert "Flow control" in deployment
+    assert "&#39;&lt;main&gt;&#39;" in deployment
+    assert "body.ref" in shown.browser.get(PAGES["an automation"].format(**shown.ids)).text.partition("Flow control")[2]
+
+
 def test_lists_of_an_empty_hub_say_what_to_type_next(browser: TestClient) -> None:
     for name in LISTS:
         html = browser.get(PAGES[name]).text
@@ -183,10 +190,35 @@ def test_the_way_back_to_the_request_is_linked(shown: Shown) -> None:
         assert f'href="/ui/{noun}/{shown.ids[name]}"' in html
 
 
+def test_a_run_says_what_of_it_is_undone(shown: Shown) -> None:
+    html = shown.browser.get(f"/ui/runs/{shown.ids['failed']}").text
+    assert "rollback failed: 1 of 3 steps: lease_runner-0: OSError: the API of the cloud answered 503" in html
+    assert html.index("lease_runner-0</strong>") < html.index("create_database-0</strong>")
+    assert "Undone" in html
+    assert 'id="undone"' not in shown.browser.get(f"/ui/runs/{shown.ids['waiting']}").text
+
+
+def test_a_trigger_with_parts_is_told_in_words(shown: Shown) -> None:
+    listed = shown.browser.get("/ui/automations").text
+    assert "stripe.charge.succeeded, then (any of (shippo.sent, dhl.sent), post.*)" in listed
+    html = shown.browser.get(f"/ui/automations/{shown.ids['sequence']}").text
+    assert "stripe.charge.succeeded that match body.amount &gt; 100" in html
+    assert "86400 s" in html
+
+
 def test_a_waiting_run_says_why(shown: Shown) -> None:
     html = shown.browser.get(f"/ui/runs/{shown.ids['waiting']}").text
     assert "Why it waits" in html
     assert "queue heavy" in html
+
+
+def test_a_run_page_draws_what_used_what_coloured_by_state(shown: Shown) -> None:
+    text = shown.browser.get("/ui/runs/{failed}".format(**shown.ids)).text
+    drawing = text[text.index('class="hub-graph"') : text.index("</svg>", text.index('class="hub-graph"'))]
+    assert drawing.count('class="edge"') == 8
+    assert drawing.count("node state-completed") == 5
+    assert "node state-failed" in drawing
+    assert "<style" not in drawing, "the page's own policy would refuse it"
 
 
 def test_the_exact_bytes_come_as_a_file(shown: Shown) -> None:
@@ -226,3 +258,30 @@ def test_every_page_has_a_strict_policy(browser: TestClient) -> None:
     assert "script-src 'self'" in policy
     assert "style-src 'self'" in policy
     assert "unsafe" not in policy
+
+
+def test_a_run_whose_tasks_are_with_other_runs_says_so(store: Store, browser: TestClient) -> None:
+    seed = Seed(store)
+    done = {"state_type": "COMPLETED", "state_name": "Completed", "ended_at": seed.now}
+    run = seed.add(RunRow, name="words-1", flow_name="words", **done)
+    assert "This run called no tasks." in browser.get(f"/ui/runs/{run}").text
+    seed.add(RunRow, name="count-0 to count-3", flow_name="words", parent_run_id=run, **done)
+    assert "No task of its own; those of the runs below are with them." in browser.get(f"/ui/runs/{run}").text
+
+
+def test_an_automation_at_set_times_says_when_and_is_tried_ahead(shown: Shown) -> None:
+    page = f"/ui/automations/{shown.ids['timed']}"
+    detail = shown.browser.get(page).text
+    assert "at 0 9 * * 1-5 (Europe/Berlin)" in detail
+    assert "Set state: =event.subject to FAILED" in detail
+    assert "That match" not in detail
+    tried = shown.browser.get(f"{page}/test?last=3").text
+    assert "3 would have fired" in tried
+    assert "next set times" in tried
+
+
+def test_a_source_says_whether_it_was_confirmed_and_why_not(shown: Shown) -> None:
+    page = shown.browser.get(f"/ui/sources/{shown.ids['open']}").text
+    assert "Confirmed" in page
+    assert "the answer was 403" in page
+    assert "Open again" in page

@@ -74,7 +74,8 @@ def test_a_hex_dump_shows_every_byte() -> None:
     ("value", "format_", "shown"),
     [
         (b'{"a":1}', "json", '{\n  "a": 1\n}'), (b"[1]", "json+tags", "[\n  1\n]"), (b"{", "json", "{"),
-        (b"results/x", "file:", "in a file of its own: results/x"), (b"\x80\x04", "pickle", "2 B of pickle"),
+        (b'{"key":"x"}', "lake:json", 'in the result store lake, as json: {"key":"x"}'),
+        (b"\x80\x04", "pickle", "2 B of pickle"),
     ],
 )  # fmt: skip
 def test_results_are_shown_by_their_format(value: bytes, format_: str, shown: str) -> None:

@@ -27,10 +27,12 @@ def test_every_note_is_given_by_a_page_and_every_page_gives_a_known_one() -> Non
     assert asked <= set(NOTES)
 
 
-def test_the_script_is_one_short_file_and_nothing_comes_from_elsewhere() -> None:
-    script = (FOLDER / "static" / "hub.js").read_text("utf-8")
-    assert script.count("\n") < 150
-    assert not re.search(r"\bimport\b|innerHTML\s*=|eval\(|document\.write", script)
+def test_the_scripts_are_two_short_files_and_nothing_comes_from_elsewhere() -> None:
+    scripts = {path.name: path.read_text("utf-8") for path in (FOLDER / "static").glob("*.js")}
+    assert sorted(scripts) == ["hub.js", "steps.js"]
+    for script in scripts.values():
+        assert script.count("\n") < 180
+        assert not re.search(r"\bimport\b|innerHTML\s*=|eval\(|document\.write", script)
     for path in [*SOURCES, *(FOLDER / "static").iterdir()]:
         text = path.read_text("utf-8").replace("http://www.w3.org/2000/svg", "")
         assert not re.search(r"""(src|href)=["']https?:|url\(|@import""", text), path

@@ -9,20 +9,26 @@ from hub.store import sources as store_sources
 from hub.store.tables import (
     Alert,
     Automation,
+    AutomationAction,
+    Bookmark,
     Channel,
     Delivery,
     Deployment,
     Event,
     Firing,
+    Notification,
     Receipt,
     RunRow,
     Schedule,
     Source,
     Worker,
 )
-from hub.types import SECOND, Scope
+from hub.types import SECOND, Scope, new_id
+from tests.unit.web.ui.hooked import shown_orders
+from tests.unit.web.ui.left import shown_artifacts, shown_assets, shown_variables
 from tests.unit.web.ui.runs import shown_runs
 from tests.unit.web.ui.seed import Seed
+from tests.unit.web.ui.sent import shown_endpoints
 
 SCHEMA = {
     "title": "Parameters",
@@ -59,7 +65,20 @@ def fill(store: Store) -> Seed:
     """A whole workspace."""
     seed = Seed(store)
     with store.write() as seed.tx:
-        for part in (_deployments, _workers, _sources, _receipts, _day, shown_runs, _alerts):
+        for part in (
+            _deployments,
+            _workers,
+            _sources,
+            _receipts,
+            _day,
+            shown_runs,
+            shown_artifacts,
+            shown_variables,
+            shown_assets,
+            _alerts,
+            shown_endpoints,
+            shown_orders,
+        ):
             part(seed)
     seed.tx = None
     return seed
@@ -76,6 +95,7 @@ def _deployments(seed: Seed) -> None:
         description="Runs the test suite of a repository after every push.",
         tags=["ci", "github"],
         parameters={"level": "high"},
+        flow_control={"debounce": {"period": 5.0, "key": "params.repository + '<main>'"}},
         created_at=seed.ago(400_000),
     )
     ids["etl"] = seed.add(
@@ -104,14 +124,40 @@ def _deployments(seed: Seed) -> None:
         next_at=seed.ago(-18_000),
     )
     seed.add(Schedule, deployment_id=ids["etl"], kind="interval", spec="3600", active=False)
+    _automations(seed, ids)
+
+
+def _automations(seed: Seed, ids: dict[str, str]) -> None:
     ids["automation"] = seed.add(
         Automation,
         name="ci-on-push",
         description="Every push to main starts the tests.",
-        trigger={"kind": "event", "types": ["github.push"], "match": "payload.ref == 'refs/heads/main'"},
-        actions=[{"run_deployment": "github-ci", "parameters": {"repository": "=payload.repository.full_name"}}],
+        trigger={"kind": "event", "types": ["github.push"], "match": "body.ref == 'refs/heads/main'"},
+        actions=[
+            {
+                "run_deployment": "github-ci",
+                "parameters": {"repository": "=body.repository.full_name"},
+                "flow_control": {"singleton": {"key": "body.ref"}},
+            }
+        ],
         created_at=seed.ago(350_000),
     )
+    ids["sequence"] = seed.add(
+        Automation, name="paid-then-shipped", description="An order that was paid and shipped within a day",
+        trigger={"kind": "sequence", "within": 86400, "for_each": ["subject"], "triggers": [
+            {"types": ["stripe.charge.succeeded"], "match": "body.amount > 100"},
+            {"kind": "compound", "require": "any", "triggers": [
+                {"types": ["shippo.sent", "dhl.sent"]}, {"types": ["post.*"], "threshold": 2, "within": 60},
+            ]},
+        ]},
+        actions=[{"alert": "shipped"}], created_at=seed.ago(9000), updated_at=seed.ago(9000),
+    )  # fmt: skip
+    timed = {"cron": "0 9 * * 1-5", "timezone": "Europe/Berlin"}
+    ids["timed"] = seed.add(
+        Automation, name="gone-by-morning", trigger={"kind": "schedule", **timed}, enabled=False,
+        actions=[{"set_state": "=event.subject", "state": "FAILED"}], created_at=seed.ago(9100),
+        updated_at=seed.ago(9100),
+    )  # fmt: skip
 
 
 def _workers(seed: Seed) -> None:
@@ -129,7 +175,10 @@ def _sources(seed: Seed) -> None:
     ids["github"] = seed.add(
         Source, name="github-main", preset="github", token_digest="a", created_at=seed.ago(400_000)
     )
-    ids["open"] = seed.add(Source, name="lab-sensor", preset="generic-hmac", token_digest="b", verify_none=True)
+    ids["open"] = seed.add(
+        Source, name="lab-sensor", preset="generic-hmac", token_digest="b", verify_none=True, handshake="closed",
+        confirmed_at=seed.ago(3000), confirm_error="the answer was 403",
+    )  # fmt: skip
     ids["observed"] = seed.add(
         Source, name="stripe-test", preset="stripe", token_digest="c", mode="observe", enabled=False
     )
@@ -181,6 +230,7 @@ def _receipts(seed: Seed) -> None:
         event_type=None,
         headers=[["content-type", "application/octet-stream"]],
     )
+    seed.add(Bookmark, name="push-to-main", receipt_id=ids["receipt-accepted"], source_id=ids["github"])
     _event(seed)
 
 
@@ -250,7 +300,6 @@ def _alerts(seed: Seed) -> None:
     ids["alert"] = seed.add(
         Alert,
         dedup_key="run:github_ci",
-        occurrence=ids["failed"],
         kind="run-failed",
         title="github-ci-9c41aa failed: 3 of 214 tests failed",
         body="Flow github_ci\nRun github-ci-9c41aa\n\nSuiteFailed: 3 of 214 tests failed",
@@ -258,8 +307,10 @@ def _alerts(seed: Seed) -> None:
         created_at=seed.ago(300),
         at_=seed.ago(300),
     )
+    told = seed.add(Notification, reason="firing", content={}, created_at=seed.ago(300))
     seed.add(
         Delivery,
+        notification_id=told,
         alert_id=ids["alert"],
         channel_id=ids["mail"],
         attempt=1,
@@ -271,6 +322,7 @@ def _alerts(seed: Seed) -> None:
     )
     seed.add(
         Delivery,
+        notification_id=told,
         alert_id=ids["alert"],
         channel_id=ids["mail"],
         attempt=2,
@@ -280,6 +332,7 @@ def _alerts(seed: Seed) -> None:
     )
     seed.add(
         Delivery,
+        notification_id=told,
         alert_id=ids["alert"],
         channel_id=ids["slack"],
         attempt=1,
@@ -289,4 +342,16 @@ def _alerts(seed: Seed) -> None:
         error_class="permanent",
         error="410 Gone: no_service",
     )
+    _evaluations(seed)
+
+
+def _evaluations(seed: Seed) -> None:
+    ids = seed.ids
     seed.add(Firing, automation_id=ids["automation"], event_id=ids["event"], at=seed.ago(419), run_id=ids["failed"])
+    why = {"outcome": "counted", "reason": "2 of 3 within 600 s", "key": "github-ci"}
+    seed.add(Firing, automation_id=ids["automation"], event_id=new_id(), at=seed.ago(430), **why)
+    looped = {"outcome": "loop_stopped", "reason": "it would be number 9 of automations that follow from one another"}
+    seed.add(Firing, automation_id=ids["automation"], event_id=new_id(), at=seed.ago(440), **looped)
+    tried = {"automation_id": ids["automation"], "event_id": ids["event"], "number": 1, "at": seed.ago(419)}
+    given_up = {"status": "failed", "tries": 3, "error": "there is no deployment 'etl'", "due_at": seed.ago(400)}
+    seed.add(AutomationAction, action={"pause_deployment": "etl"}, **tried, **given_up)

@@ -1,0 +1,320 @@
+"""Actions of automations: planned with the firing, carried out as commands, tried again, ended with their outcome."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from hub.errors import ContentionError, ExpressionError, HubError, NotFoundError, UnavailableError, UsageError
+from hub.runtime.commands import Command, apply
+from hub.runtime.commands.controls import keys_of
+from hub.runtime.expressions import VARIABLES, apply_mapping
+from hub.runtime.keys import joined
+from hub.runtime.payloads import variables_of
+from hub.runtime.triggers import Rule
+from hub.store import automation_state as state
+from hub.store import automations, events
+from hub.store.base import Store, Tx
+from hub.types import SECOND, Actor, Id, Json, JsonObject, Micros, Scope, dated_id, derived_id
+
+log = logging.getLogger("hub.automations")
+NAMES = (*VARIABLES, "events")
+"""What expressions of actions see: `events` are all that made the automation fire, the last 100."""
+CONTROL_NAMES = ("params", *NAMES)
+"""What keys of their flow control see, `params` being what `parameters` gave."""
+LONGEST_DELAY = 3600
+_BATCH = 200
+
+Row: TypeAlias = Mapping[str, Any]
+Variables: TypeAlias = Mapping[str, Any]
+Made: TypeAlias = tuple[str, str, JsonObject]
+"""Operation, target, arguments."""
+
+
+def planned(now: Micros, rule: Rule, event: Row, number: int, depth: int) -> dict[str, Any]:
+    """The row of an action to carry out. Its id is that of the run, where the action starts one."""
+    made_once = dated_id(event["at"], rule.id, event["id"], str(number))
+    action = dict(rule.actions[number])
+    return {
+        "id": made_once, "workspace_id": rule.workspace_id, "automation_id": rule.id, "event_id": event["id"],
+        "number": number, "seq": event.get("seq") or 0, "at": now, "action": action, "status": "pending",
+        "tries": 0, "due_at": now, "depth": depth, "target": made_once if "run_deployment" in action else None,
+        "lane": None, "place": 0,
+    }  # fmt: skip
+
+
+def in_line(tx: Tx, row: dict[str, Any], event: Row) -> dict[str, Any]:
+    """The row, behind what its source started before for the same key: such runs are made one after the other.
+
+    The position in the stream must be locked, which gives events to us in their order.
+    """
+    key = ((event["private"] or {}).get("params") or {}).get("order_key")
+    if not key or "run_deployment" not in row["action"] or not event["source"].startswith("source:"):
+        return row
+    lane = lane_of(event["body"]["source_id"], key)
+    status = "pending" if state.is_free(tx, lane) else "waiting"
+    return {**row, "lane": lane, "place": event["body"]["order_no"], "status": status}
+
+
+def lane_of(source_id: Id, key: str = "") -> str:
+    """The lane of a key of a source; without one what all lanes of the source begin with."""
+    return f"{source_id}/{key}"
+
+
+def let_next_go(store: Store) -> bool:
+    """Let what waits for runs that have ended be carried out; True when there was anything."""
+    with store.write(durable=False) as tx:
+        automations.lock(tx)
+        gone = [state.go_on(tx, action_id, lane) for action_id, lane in state.over(tx, limit=_BATCH)]
+    return any(gone)
+
+
+def carry_out(store: Store) -> bool:
+    """Carry out the actions that are due; True when there may be more."""
+    with store.read() as tx:
+        due = state.due_actions(tx, limit=_BATCH)
+    tried: list[Tried] = []
+    contexts = Contexts(store)
+    try:
+        for row in due:
+            tried.append(_try(store, row, contexts))
+    finally:
+        # Also when the store went away in between: what is not noted is done again, with the same outcome.
+        if tried:
+            with store.write(durable=False) as tx:
+                for one in tried:
+                    _note(tx, one)
+    return len(due) == _BATCH
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """How a try to carry out an action went."""
+
+    row: Row
+    target: Id | None = None
+    control: str = ""
+    """What flow control made of it, and why."""
+    error: str = ""
+    is_final: bool = False
+    is_busy: bool = False
+
+
+def _try(store: Store, row: Row, contexts: Contexts) -> Tried:
+    try:
+        return Tried(row, *_carry_out(store, row, contexts.of(row)))
+    except ContentionError as failure:
+        return Tried(row, error=failure.detail, is_busy=True)
+    except UnavailableError:
+        raise  # the loop comes again; nothing was done
+    except HubError as failure:
+        return Tried(row, error=failure.detail, is_final=isinstance(failure, UsageError))
+    except Exception as failure:
+        # One that breaks the hub itself must not hold up all others.
+        log.exception("action %s of automation %s", row["number"], row["automation_id"])
+        return Tried(row, error=f"{type(failure).__name__}: {failure}")
+
+
+class Contexts:
+    """What expressions of actions see; each event is read once for all actions that are due."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._events: dict[Id, dict[str, Any] | None] = {}
+        self._given: dict[Id, Row] = {}
+        self._firings: dict[tuple[Id, Id], Variables] = {}
+
+    def of(self, row: Row) -> Variables:
+        """The variables of an action. Raises NotFoundError when its event is gone."""
+        place = (row["automation_id"], row["event_id"])
+        if place not in self._firings:
+            self._firings[place] = self._make(*place)
+        return self._firings[place]
+
+    def _make(self, automation_id: Id, event_id: Id) -> Variables:
+        with self._store.read() as tx:
+            firing = automations.firing(tx, automation_id, event_id) or {}
+        return self.made(event_id, firing.get("events") or (event_id,), firing.get("key") or "")
+
+    def made(self, event_id: Id, ids: Iterable[Id], key: str) -> Variables:
+        """The variables of actions for an event, all events that made the automation fire, and the key of these."""
+        ids = list(ids)
+        self._read({event_id, *ids})
+        own = self._events[event_id]
+        if own is None:
+            raise NotFoundError(f"event {event_id} is no longer kept")
+        seen = [found for one in ids if (found := self._events[one]) is not None]
+        event = {**own["event"], "key": key}
+        return {**own, "event": event, "events": [{**one["event"], "data": one["body"]} for one in seen]}
+
+    def know(self, event: Row) -> None:
+        """Take an event as it is given, stored or not."""
+        self._given[event["id"]] = event
+
+    def _read(self, ids: set[Id]) -> None:
+        missing = ids - self._events.keys()
+        rows = {one: self._given[one] for one in missing & self._given.keys()}
+        with self._store.read() as tx:
+            rows |= events.by_ids(tx, missing - rows.keys())
+        for key in missing:
+            self._events[key] = variables_of(self._store, rows[key]) if key in rows else None
+
+
+def _carry_out(store: Store, row: Row, variables: Variables) -> tuple[Id | None, str]:
+    """Give the command of an action. Returns the id of what it made or changed, and what flow control said."""
+    op, target, args = command_of(row, variables)
+    if op.startswith("run.") and op != "run.create":
+        with store.write(durable=False) as tx:  # before its events are seen: they count how deep a chain is
+            state.end_action(tx, row["id"], {"target": target})
+    scope = Scope(row["workspace_id"], Actor("automation", row["automation_id"]))
+    command = Command(op, scope, target, args, derived_id(row["id"], "command"), "automation")
+    result = apply(store, command).result
+    found, controlled = result.get("id"), result.get("flow_control") or {}
+    return None if found is None else str(found), str(controlled.get("reason", ""))
+
+
+def command_of(row: Row, variables: Variables) -> Made:
+    """The command that an action comes to. Raises ExpressionError."""
+    kind = next(name for name in KINDS if name in row["action"])
+    return KINDS[kind](row, variables)
+
+
+def _run_deployment(row: Row, variables: Variables) -> Made:
+    action = row["action"]
+    parameters = apply_mapping(action.get("parameters") or {}, variables, names=NAMES)
+    args = {
+        "run_id": row["id"], "parameters": parameters, "origin": "automation", "origin_id": row["automation_id"],
+        "caused_by": row["event_id"],
+    }  # fmt: skip
+    if action.get("flow_control"):
+        args["flow_control"] = _controlled(row, action["flow_control"], {**variables, "params": parameters})
+    return "run.create", action["run_deployment"], args
+
+
+def owner_of(automation_id: Id, number: int) -> Id:
+    """Whose the states of the flow control of an action are."""
+    return derived_id(automation_id, "action", str(number))
+
+
+def _controlled(row: Row, controls: Mapping[str, Any], variables: Variables) -> dict[str, Any]:
+    """Flow control of an action, with what its expressions give for this event. Raises ExpressionError."""
+
+    def value(name: str, text: str) -> Json:
+        return apply_mapping(f"={text}", variables, where=f"flow_control.{name}", names=CONTROL_NAMES)
+
+    keys = {name: joined([value(name, text)]) for name, text in keys_of(controls).items() if text}
+    made: dict[str, Any] = {"owner": owner_of(row["automation_id"], row["number"]), "controls": controls, "keys": keys}
+    condition = controls.get("batch", {}).get("if")
+    if condition:
+        made["batched"] = value("batch.if", condition)
+        if not isinstance(made["batched"], bool):
+            raise ExpressionError(f"flow_control.batch.if: {condition!r} must give true or false")
+    return made
+
+
+def _alert(row: Row, variables: Variables) -> Made:
+    action = row["action"]
+    texts = apply_mapping({"title": action["alert"], "body": action.get("body") or ""}, variables, names=NAMES)
+    assert isinstance(texts, dict)
+    args = {name: str(value) for name, value in texts.items()}
+    args |= {"severity": action.get("severity") or "error", "about": f"automation/{row['automation_id']}"}
+    return "alert.raise", "", {**args, "occurrence": row["id"], "run_id": variables["event"].get("run_id")}
+
+
+def _send_webhook(row: Row, variables: Variables) -> Made:
+    action = row["action"]
+    data = action.get("data")
+    asked = {"type": action.get("type") or "=event.type", "data": "=body" if data is None else data}
+    made = apply_mapping(asked, variables, names=NAMES)
+    assert isinstance(made, dict)
+    if not isinstance(made["type"], str):
+        raise ExpressionError(f"type gave {made['type']!r}, it must give a text")
+    # Made once, as the action is: its own id is the webhook's.
+    return (
+        "endpoint.send",
+        action["send_webhook"],
+        {**made, "id": row["id"], "origin": f"automation:{row['automation_id']}"},
+    )
+
+
+def _set_state(row: Row, variables: Variables) -> Made:
+    action = row["action"]
+    op, target, _ = _on("run.set_state", "set_state")(row, variables)
+    message = apply_mapping(action.get("message") or "", variables, where="message", names=NAMES)
+    return op, target, {"state": action["state"], "message": str(message)[:500]}
+
+
+def _on(op: str, kind: str) -> Callable[[Row, Variables], Made]:
+    def make(row: Row, variables: Variables) -> Made:
+        target = apply_mapping(row["action"][kind], variables, where=kind, names=NAMES)
+        if not isinstance(target, str) or not target:
+            raise ExpressionError(f"{kind} gave {target!r}, it must give an id or a name")
+        return op, target, {}
+
+    return make
+
+
+TARGETED = {
+    "cancel_run": "run.cancel",
+    "pause_run": "run.pause",
+    "resume_run": "run.resume",
+    "pause_deployment": "deployment.pause",
+    "resume_deployment": "deployment.resume",
+    "pause_schedule": "schedule.pause",
+    "resume_schedule": "schedule.resume",
+}
+"""Actions that only name what they are about, and their operations."""
+KINDS: dict[str, Callable[[Row, Variables], Made]] = {
+    "run_deployment": _run_deployment,
+    "alert": _alert,
+    "send_webhook": _send_webhook,
+    "set_state": _set_state,
+    **{kind: _on(op, kind) for kind, op in TARGETED.items()},
+}
+
+
+def _note(tx: Tx, tried: Tried) -> None:
+    row = tried.row
+    if not tried.error:
+        values = {"status": "done", "tries": row["tries"] + 1, "target": tried.target, "error": None}
+        if state.end_action(tx, row["id"], values) and "run_deployment" in row["action"]:
+            _tell(tx, tried)
+        return
+    if tried.is_busy:
+        state.end_action(tx, row["id"], {"due_at": tx.now + SECOND})
+        return
+    retry = row["action"].get("retry") or {}
+    tries = row["tries"] + 1
+    if not tried.is_final and tries <= retry.get("times", 0):
+        delay = min(retry.get("delay", 10) * 2 ** (tries - 1), LONGEST_DELAY)
+        values = {"tries": tries, "error": tried.error, "due_at": tx.now + int(delay * SECOND)}
+        state.end_action(tx, row["id"], values)
+    elif state.end_action(tx, row["id"], {"status": "failed", "tries": tries, "error": tried.error}):
+        _give_up(tx, row, tried.error)
+
+
+def _tell(tx: Tx, tried: Tried) -> None:
+    """Keep with the firing which run came of it, and what flow control said."""
+    place = (tried.row["automation_id"], tried.row["event_id"])
+    known = automations.firing(tx, *place) if tried.control else None
+    reason = {"reason": f"{known['reason'] or 'it fired'}; {tried.control}"} if known else {}
+    automations.amend(tx, *place, {"run_id": tried.target, **reason})
+
+
+def _give_up(tx: Tx, row: Row, error: str) -> None:
+    scope = Scope(row["workspace_id"])
+    automations.amend(tx, row["automation_id"], row["event_id"], {"outcome": "error", "error": error})
+    rule = automations.find(tx, scope, row["automation_id"])
+    event = {"id": row["event_id"], "workspace_id": row["workspace_id"]}
+    failed(tx, row["automation_id"], rule["name"] if rule else "", event, error, row["depth"])
+
+
+def failed(tx: Tx, automation_id: Id, name: str, event: Row, error: str, depth: int) -> None:
+    """What could not be tried or carried out is an event of its own."""
+    scope = Scope(event["workspace_id"], Actor("automation", automation_id))
+    events.append(
+        tx, scope, "hub.automation.failed", subject=automation_id, name=name, cause=event["id"], depth=depth,
+        error=error,
+    )  # fmt: skip

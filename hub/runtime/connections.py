@@ -1,0 +1,57 @@
+"""Loading a connection by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hub.connections import ConnectionKind
+from hub.errors import UnavailableError, UsageError
+from hub.runtime import contributed
+from hub.store import connections
+from hub.store.base import Store, Tx
+from hub.types import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A connection, its secret settings open. Its text shows none of them."""
+
+    name: str
+    kind: str
+    settings: Any
+
+
+def kinds() -> Mapping[str, ConnectionKind]:
+    """All kinds of this process by name."""
+    return contributed.installed().connections
+
+
+def kind_named(name: str) -> ConnectionKind:
+    """The kind of that name. Raises UsageError."""
+    known = kinds()
+    if name not in known:
+        raise UsageError(
+            f"there is no kind of connection {name!r}", hint=f"Known: {', '.join(sorted(known)) or 'none'}."
+        )
+    return known[name]
+
+
+def load(store: Store, scope: Scope, name: str) -> Loaded:
+    """The connection of that name. Raises NotFoundError, or UnavailableError where its kind's plugin is missing."""
+    with store.read() as tx:
+        return opened(tx, scope, name)
+
+
+def opened(tx: Tx, scope: Scope, name: str) -> Loaded:
+    """The same within a transaction."""
+    row = connections.get(tx, scope, name)
+    kind = kinds().get(row["kind"])
+    if kind is None:
+        raise UnavailableError(
+            f"connection {name!r} is of the kind {row['kind']!r}, which no plugin here brings",
+            hint="`hub plugins ls` shows what is loaded; a plugin that brings kinds must run in `worker` too.",
+            code="kind-unknown",
+        )
+    return Loaded(name, kind.name, kind.parse({**row["fields"], **connections.secrets_of(tx, row)}))

@@ -1,0 +1,80 @@
+"""What the plugins of this process bring: connections, consumers, result stores, serializers, kinds of channel."""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from hub.channels import SCHEME, ChannelKind
+from hub.connections import KIND, ConnectionKind
+from hub.consumers import ConsumerKind
+from hub.resultstores import ResultStoreKind
+from hub.serializers import Serializer
+from hub.settings import load_settings
+
+if TYPE_CHECKING:
+    from hub.hooks import Hooks
+
+log = logging.getLogger("hub.plugins")
+T = TypeVar("T")
+_lock = threading.Lock()
+_installed: Contributed | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Contributed:
+    """By name: kinds of connection, consumers, serializers; by the kind of their connection: result stores.
+
+    By scheme: kinds of channel.
+    """
+
+    connections: Mapping[str, ConnectionKind]
+    consumers: Mapping[str, ConsumerKind]
+    stores: Mapping[str, ResultStoreKind]
+    serializers: Mapping[str, Serializer]
+    channels: Mapping[str, ChannelKind]
+
+
+def installed() -> Contributed:
+    """What there is. Loads the plugins where the process has not done so itself."""
+    if _installed is None:
+        from hub.plugins import load_plugins  # noqa: PLC0415 - most runs use no plugin, and must not pay for loading them
+
+        return install(load_plugins(load_settings(), process="worker").hooks)
+    return _installed
+
+
+def install(hooks: Hooks) -> Contributed:
+    """Take what the plugins that this process has loaded bring, unless it has something already."""
+    global _installed
+    with _lock:
+        if _installed is not None:
+            return _installed
+        found = Contributed(
+            _named(ConnectionKind, hooks.connection_kinds(), lambda kind: kind.name),
+            _named(ConsumerKind, hooks.consumers(), lambda kind: kind.name),
+            _named(ResultStoreKind, hooks.result_stores(), lambda kind: kind.connection_kind),
+            _named(Serializer, hooks.serializers(), lambda known: known.name),
+            _named(ChannelKind, hooks.channel_kinds(), lambda kind: kind.scheme, form=SCHEME),
+        )
+        _installed = found if found.connections else None
+        return found
+
+
+def _named(
+    kind: type[T], given: Iterable[object], name_of: Callable[[T], str], *, form: re.Pattern[str] = KIND
+) -> dict[str, T]:
+    """What is of that type, by its name; the first one counts, and what is left out is logged."""
+    found: dict[str, T] = {}
+    for item in given:
+        if not isinstance(item, kind) or not form.match(name_of(item)):
+            log.warning("a plugin gave %.100r, which is no usable %s: left out", item, kind.__name__)
+        elif name_of(item) in found:
+            log.warning("a plugin's %s %s is left out: the name is taken", kind.__name__, name_of(item))
+        else:
+            found[name_of(item)] = item
+    return found

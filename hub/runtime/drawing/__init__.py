@@ -1,0 +1,1 @@
+"""What a flow does, found out by calling it while its tasks are only noted."""

@@ -1,0 +1,1 @@
+"""What tasks do that are no Python functions: programs, HTTP requests, containers."""

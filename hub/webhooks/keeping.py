@@ -1,0 +1,97 @@
+"""What of a request is kept beside its body: headers from an allow-list, secrets blotted out, the sender's address."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from ipaddress import ip_address
+from json import JSONEncoder
+
+from hub.webhooks.allowing import Network, allows
+from hub.webhooks.events import safe_text
+from hub.webhooks.redaction import REDACTED, without_values
+
+_quoted = JSONEncoder().encode
+MAX_VALUE = 2_000
+MAX_QUERY = 8_192
+MAX_PARAMETERS = 200
+MAX_REJECTED_BODY = 65_536
+"""Bytes that are kept of a body that was refused."""
+_NAMES = frozenset(
+    {
+        "accept", "authorization", "cf-ray", "content-encoding", "content-length", "content-type", "cookie", "date",
+        "digest", "forwarded", "host", "idempotency-key", "origin", "referer", "request-id", "traceparent",
+        "transfer-encoding", "user-agent", "via",
+    }
+)  # fmt: skip
+_PREFIXES = ("x-", "ce-", "aeg-", "webhook-", "svix-")
+_SECRET = re.compile(r"auth|token|secret|signature|hmac|passw|cookie|credential|api-?key|access-?key|session|jwt", re.I)
+
+
+def kept_headers(
+    headers: Iterable[tuple[str, str]], hidden: frozenset[str], named: frozenset[str] = frozenset()
+) -> str:
+    """The headers that a receipt keeps, in order, as JSON; of those that carry a secret only the name.
+
+    `named` are those that the preset reads type, id and time from.
+    """
+    kept = []
+    for name, value in headers:
+        fate = _fate(name, hidden, named)
+        if fate is None:
+            continue
+        beginning, shown = fate
+        kept.append(f"{beginning}{_quoted(safe_text(value, MAX_VALUE) if shown else REDACTED)}]")
+    return f"[{','.join(kept)}]"
+
+
+def kept_query(query: str, hidden: frozenset[str]) -> str:
+    """The query that a receipt keeps, with the values of secrets blotted out."""
+    if not query:
+        return ""
+    shown = "&".join(query.split("&", MAX_PARAMETERS)[:MAX_PARAMETERS])
+    return safe_text(without_values(shown, lambda name: _is_secret(name, hidden)), MAX_QUERY)
+
+
+def sender(
+    client: tuple[str, int] | None, forwarded: Iterable[str], proxies: int, peers: tuple[Network, ...] = ()
+) -> str:
+    """The sender's address: the peer's, or what the outermost of `proxies` trusted proxies saw; "" if unknown.
+
+    With `peers` only what one of these says is believed: another peer is the sender itself.
+    """
+    peer = client[0] if client else ""
+    if proxies == 0 or (peers and not allows(peers, peer)):
+        return peer
+    hops = [hop.strip() for line in forwarded for hop in line.split(",")]
+    try:
+        return str(ip_address(hops[-proxies])) if len(hops) >= proxies else ""
+    except ValueError:
+        return ""
+
+
+def is_kept(name: str) -> bool:
+    """Whether receipts keep a header of this name, in lower case, whoever sends it."""
+    return _is_kept(name, frozenset())
+
+
+def is_secret(name: str) -> bool:
+    """Whether only the name of such a header or query parameter is kept, whoever sends it."""
+    return _SECRET.search(name) is not None
+
+
+@lru_cache(maxsize=4_096)
+def _fate(name: str, hidden: frozenset[str], named: frozenset[str]) -> tuple[str, bool] | None:
+    """How a header is kept: the beginning of its JSON pair, and whether its value is shown. None: not at all."""
+    if not _is_kept(name.lower(), hidden) and name.lower() not in named:
+        return None
+    return f"[{_quoted(name[:100])},", not _is_secret(name, hidden)
+
+
+def _is_kept(name: str, hidden: frozenset[str]) -> bool:
+    return name in _NAMES or name in hidden or name.startswith(_PREFIXES) or _SECRET.search(name) is not None
+
+
+def _is_secret(name: str, hidden: frozenset[str]) -> bool:
+    return name.lower() in hidden or _SECRET.search(name) is not None

@@ -1,0 +1,23 @@
+"""What a sender gets of a delivery: the message, and which alert it is about. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hub.channels import Outgoing
+from hub.settings import Settings
+
+from hub_notifications.shapes import Rendered
+
+
+def outgoing(address: str, message: Rendered, delivery: Mapping[str, Any], settings: Settings) -> Outgoing:
+    """The message for an address. Its key is the first alert's; its id is the same in every attempt."""
+    told = delivery["content"].get("alerts") or [{}]
+    first = told[0]
+    return Outgoing(
+        address, message.title if message.has_title else "", message.text, message.format,
+        sender=settings.alerts_from, key=first.get("dedup_key", ""),
+        status="resolved" if first.get("status") == "resolved" else "firing", severity=first.get("severity", "error"),
+        ident=f"{delivery['notification_id']}/{delivery['channel_id']}",
+    )  # fmt: skip

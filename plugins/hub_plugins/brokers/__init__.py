@@ -1,0 +1,1 @@
+"""RabbitMQ, Redis streams and MQTT as sources: connections, presets, consumers."""

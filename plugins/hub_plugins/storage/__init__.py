@@ -1,0 +1,1 @@
+"""Where results can be kept, and the connections that say how to get there."""

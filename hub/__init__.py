@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from hub.errors import PauseTimeout as PauseTimeout
     from hub.errors import WaitTimeout as WaitTimeout
     from hub.hookspecs import hookimpl as hookimpl
+    from hub.sdk import Alerts as Alerts
     from hub.sdk import CeleryTaskRunner as CeleryTaskRunner
     from hub.sdk import Connection as Connection
     from hub.sdk import Event as Event
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from hub.sdk import ProcessPoolTaskRunner as ProcessPoolTaskRunner
     from hub.sdk import ThreadPoolTaskRunner as ThreadPoolTaskRunner
     from hub.sdk import add_asset_metadata as add_asset_metadata
+    from hub.sdk import alert as alert
     from hub.sdk import allow_failure as allow_failure
     from hub.sdk import as_completed as as_completed
     from hub.sdk import batched as batched
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from hub.sdk import quote as quote
     from hub.sdk import rate_limit as rate_limit
     from hub.sdk import receive as receive
+    from hub.sdk import resolve_alert as resolve_alert
     from hub.sdk import retry_policy as retry_policy
     from hub.sdk import runtime_context as runtime_context
     from hub.sdk import send as send
@@ -65,6 +68,7 @@ if TYPE_CHECKING:
     from hub.sdk.outside.shells import shell as shell
 
 __all__ = [
+    "Alerts",
     "CeleryTaskRunner",
     "Connection",
     "Event",
@@ -76,6 +80,7 @@ __all__ = [
     "WaitTimeout",
     "__version__",
     "add_asset_metadata",
+    "alert",
     "allow_failure",
     "as_completed",
     "batched",
@@ -101,6 +106,7 @@ __all__ = [
     "quote",
     "rate_limit",
     "receive",
+    "resolve_alert",
     "retry_policy",
     "runtime_context",
     "send",

@@ -42,6 +42,7 @@ def document(flow: Flow[..., Any], options: Mapping[str, Any]) -> dict[str, Any]
         "timeout_s": flow.options.timeout,
         "crash_retries": flow.options.crash_retries,
         "state_hooks": state_hooks(flow),
+        "alerts": flow.options.alerts.stored(),
         "concurrency": options.get("concurrency"),
         "concurrency_key": options.get("concurrency_key") or "",
         "overflow": options.get("overflow") or "enqueue",

@@ -26,6 +26,7 @@ HOMES = {
     "run_state": "hub.runtime.effects:run_states",
     "receipt": "hub.runtime.relay:receipts_of",
     "state_hook": "hub.runtime.hookruns:owed",
+    "alert": "hub.runtime.alerting:asked",
 }
 """Where the handler of each kind lives; imported when the first effect of the kind is due."""
 ENDS = {"receipt": "hub.runtime.relay:given_up"}

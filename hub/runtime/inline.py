@@ -48,6 +48,7 @@ from hub.runtime.journal import AttemptLost
 from hub.runtime.journal_sql import Fence
 from hub.runtime.naming import run_name
 from hub.runtime.store_journal import StoreJournal
+from hub.sdk.alerting import Asked
 from hub.sdk.context import FlowInfo, RunContext, current
 from hub.sdk.emitting import Emitted, Outgoing
 from hub.sdk.flows import Deployed, Flow
@@ -295,8 +296,8 @@ def send(run_id: str, value: Any, name: str) -> Any:
     return asking.send(store, scope, run_id, value, name)
 
 
-def emit(event: Emitted | Outgoing) -> Any:
-    """Write an event of a user's own, or send a webhook. See the SDK."""
+def emit(event: Emitted | Outgoing | Asked) -> Any:
+    """Write an event of a user's own, send a webhook, or raise an alert. See the SDK."""
     store, scope, _ = _where()
     return emitting.emit(store, scope, event)
 

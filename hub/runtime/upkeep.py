@@ -96,7 +96,7 @@ def core_loops(ctx: Context, sequencer: Sequencer) -> list[Loop]:
         # Apart, so that a plugin that is slow to hear of runs does not hold up what the door has taken in.
         Effects(ctx, ("receipt",), poll, pace=0.005).loop(),
         Effects(ctx, ("run_state",), poll, pace=0.1, linger=0.03).loop(),
-        Effects(ctx, ("state_hook",), poll, pace=0.1).loop(),
+        Effects(ctx, ("state_hook", "alert"), poll, pace=0.1).loop(),
         Retention(store, settings).loop(),
         Collector(store, settings).loop(),
         *([Statistics(store).loop()] if store.dialect == "postgresql" else []),

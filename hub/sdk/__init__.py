@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hub.sdk import variables
+from hub.sdk.alerting import Alerts, alert, resolve_alert
 from hub.sdk.annotations import allow_failure, quote
 from hub.sdk.answers import Event, input_link, receive, send, wait_for_event, wait_for_input
 from hub.sdk.artifacts import (
@@ -32,6 +33,7 @@ from hub.sdk.transactions import Step, Transaction, transaction
 from hub.sdk.waiting import now, pause, sleep, sleep_until, suspend, uuid
 
 __all__ = [
+    "Alerts",
     "ArtifactId",
     "Backoff",
     "CeleryTaskRunner",
@@ -51,6 +53,7 @@ __all__ = [
     "Transaction",
     "Unmapped",
     "add_asset_metadata",
+    "alert",
     "allow_failure",
     "as_completed",
     "batched",
@@ -73,6 +76,7 @@ __all__ = [
     "quote",
     "rate_limit",
     "receive",
+    "resolve_alert",
     "retry_policy",
     "runtime_context",
     "send",

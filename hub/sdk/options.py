@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from hub.errors import UsageError
+from hub.sdk.alerting import Alerts, AlertsGiven, alerts_option
 from hub.sdk.assets import asset_keys
 from hub.sdk.caching import CacheOptions, CachePolicy, KeyFunction, cache_options
 from hub.sdk.retries import RetryGiven, RetryOptions, RetryPolicy, retry_options, with_policy
@@ -40,6 +41,7 @@ class FlowOptions(_Common, total=False):
     """What `@flow(...)` takes; `Flow` says what each means."""
 
     version: str
+    alerts: AlertsGiven
     on_crashed: Iterable[StateHook]
     flow_run_name: RunName
     crash_retries: int
@@ -78,6 +80,7 @@ class Options:
     result_serializer: str | None = None
     cache: CacheOptions | None = None
     crash_retries: int = 2
+    alerts: Alerts = field(default_factory=Alerts)
     max_threads: int | None = None
     runner: TaskRunner | None = None
     trigger: str = "all_success"
@@ -106,6 +109,7 @@ def flow_options(default_name: str, description: str, given: Mapping[str, Any]) 
         version=str(given.get("version") or ""),
         run_name=_run_name("flow_run_name", given),
         crash_retries=crashes,
+        alerts=alerts_option(given.get("alerts")),
         max_threads=threads
         or (runner.max_workers if isinstance(runner, ThreadPoolTaskRunner | ProcessPoolTaskRunner) else None),
         runner=runner,

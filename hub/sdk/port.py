@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from hub.graphs.picture import Picture
+    from hub.sdk.alerting import Asked
     from hub.sdk.answers import WantedEvent, WantedInput, WantedMessage
     from hub.sdk.emitting import Emitted, Outgoing
     from hub.sdk.flows import Deployed, Flow
@@ -97,7 +98,7 @@ if TYPE_CHECKING:
 
         def send(self, run_id: str, value: Any, name: str) -> Any: ...
 
-        def emit(self, event: Emitted | Outgoing) -> Any: ...
+        def emit(self, event: Emitted | Outgoing | Asked) -> Any: ...
 
         def before_wait(self, future: Future[Any], timeout: float | None) -> None: ...
 

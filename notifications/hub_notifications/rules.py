@@ -57,18 +57,21 @@ def labels_of_run(run: Mapping[str, Any]) -> dict[str, str]:
 def judge(event: Mapping[str, Any], run: Mapping[str, Any]) -> AlertEvent | None:
     """The alert that a run's event raises or resolves; None for all others.
 
-    A failing child of another run is told by its parent's failure, not twice.
+    A failing child of another run is told by its parent's failure, not twice, unless its flow says who is to be told.
     """
     verb = str(event["type"]).removeprefix("hub.run.")
     if verb == "completed":
         return AlertEvent("resolved", about_run(run), run["id"], "run-completed", "info", run_id=run["id"])
-    if verb not in FIRING or run.get("parent_run_id"):
+    said: Mapping[str, Any] = run.get("alerts") or {}
+    if verb not in FIRING or verb not in said.get("on", FIRING) or (run.get("parent_run_id") and not said):
         return None
+    to = {"to": list(said["to"])} if said.get("to") else {}
     return AlertEvent(
-        "firing", about_run(run), run["id"], FIRING[verb], "error", run_id=run["id"], labels=labels_of_run(run),
+        "firing", about_run(run), run["id"], FIRING[verb], said.get("severity") or "error", run_id=run["id"],
+        labels=labels_of_run(run),
         context={
             "run": {"id": run["id"], "name": run["name"], "state": run["state_name"], "attempt": run["attempt"]},
-            "error": _error(run), "tags": list(run.get("tags") or []),
+            "error": _error(run), "tags": list(run.get("tags") or []), **to,
         },
     )  # fmt: skip
 

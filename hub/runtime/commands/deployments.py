@@ -10,6 +10,7 @@ from sqlalchemy import delete, select, update
 from hub.errors import ExpressionError, NotFoundError, UsageError
 from hub.runtime import calendar, lanes
 from hub.runtime.commands import controls
+from hub.runtime.commands.alerts import RunAlerts
 from hub.runtime.commands.apply import Command
 from hub.runtime.commands.controls import FlowControl
 from hub.runtime.commands.registry import Op
@@ -68,6 +69,7 @@ class SetDeployment(BaseModel):
     timeout_s: float | None = Field(None, gt=0, le=31_536_000)
     crash_retries: int = Field(2, ge=0, le=100)
     state_hooks: list[StateHookName] = Field(default_factory=list, max_length=4)
+    alerts: RunAlerts = Field(default_factory=RunAlerts)
     concurrency: int | None = Field(None, ge=1, le=100_000)
     concurrency_key: str = Field("", max_length=1000, pattern=TEXT)
     overflow: Literal["enqueue", "cancel_new", "cancel_old"] = "enqueue"
@@ -104,7 +106,7 @@ def set_(tx: Tx, command: Command, args: SetDeployment) -> dict[str, Any]:
         calendar.check(one.kind, one.spec, one.timezone)
     values = args.model_dump(mode="json", exclude={"schedule", "schedules"})
     values["tags"] = sorted(set(args.tags))
-    values |= _controlled(args)
+    values |= {"alerts": args.alerts.stored(), **_controlled(args)}
     known = _named(tx, command, args.name)
     if known is None:
         workspace_id = command.scope.workspace_id

@@ -42,6 +42,7 @@ _HOMES = {
     "bookmark": "bookmarks",
     "automation": "automations",
     "event": "events",
+    "alert": "alerts",
     "secret": "secrets",
     "connection": "connections",
     "endpoint": "endpoints",

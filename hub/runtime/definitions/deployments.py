@@ -15,6 +15,7 @@ from sqlalchemy import select
 from hub.errors import HubError, UsageError
 from hub.runtime import calendar, lanes
 from hub.runtime.commands import controls
+from hub.runtime.commands.alerts import RunAlerts
 from hub.runtime.commands.controls import FlowControl
 from hub.runtime.commands.deployments import (
     MOST_SCHEDULES,
@@ -33,7 +34,7 @@ from hub.store.base import Tx
 from hub.types import Scope
 
 _T, _S = catalog.DEPLOYMENTS, catalog.SCHEDULES
-FROM_FLOW = ("description", "tags", "retry_policy", "timeout_s", "crash_retries")
+FROM_FLOW = ("description", "tags", "retry_policy", "timeout_s", "crash_retries", "alerts")
 """What a flow says by itself, and a definition may say in its place (tags: beside it)."""
 
 
@@ -78,6 +79,7 @@ class FlowFacts(BaseModel):
     timeout_s: float | None
     crash_retries: int
     state_hooks: list[StateHookName]
+    alerts: RunAlerts = Field(default_factory=RunAlerts)
     code_digest: str | None
 
 
@@ -101,6 +103,7 @@ class DeploymentDefinition(Definition):
     retry_policy: Retries | None = None
     timeout_s: float | None = Field(None, gt=0, le=31_536_000)
     crash_retries: int | None = Field(None, ge=0, le=100)
+    alerts: RunAlerts | None = None
     concurrency: int | None = Field(None, ge=1, le=100_000, description="the same as flow_control.concurrency.limit")
     concurrency_key: str = Field("", max_length=1000, pattern=TEXT, description="`=` and CEL, or a text with ${CEL}")
     overflow: Literal["enqueue", "cancel_new", "cancel_old"] = "enqueue"
@@ -138,6 +141,7 @@ def complete(definition: DeploymentDefinition, found: Found | None) -> dict[str,
         raise UsageError("its flow was not looked up", hint="`hub apply` does that.", field="entrypoint")
     said = definition.model_dump(mode="json", include=set(FROM_FLOW), exclude_none=True)
     values = facts.model_dump(mode="json") | said
+    values["alerts"] = (definition.alerts or facts.alerts).stored()
     values["tags"] = sorted({*facts.tags, *definition.tags})
     values |= {"parameters": definition.parameters, "queue": definition.queue, "overflow": definition.overflow}
     values |= _controlled(definition)
@@ -217,7 +221,7 @@ def brief(values: dict[str, Any], folder: Path) -> dict[str, Any]:
     if entrypoint != values["entrypoint"]:  # what lies elsewhere is not imported because a hub says so
         with contextlib.suppress(HubError):
             facts = resolve("", {"entrypoint": entrypoint}, folder)["facts"]
-    own = facts or {"description": "", "tags": [], "timeout_s": None}
+    own = facts or {"description": "", "tags": [], "timeout_s": None, "alerts": {}}
     said = {name: values[name] for name in FROM_FLOW if name not in own or values[name] != own[name]}
     if facts and "tags" in said:
         said["tags"] = [tag for tag in said["tags"] if tag not in facts["tags"]]

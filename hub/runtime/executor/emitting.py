@@ -1,7 +1,9 @@
-"""Events that code writes itself and webhooks that it sends: once for each place in a run, however often."""
+"""What code tells itself (events, webhooks, alerts): once for each place in a run, however often it is tried."""
 
 from __future__ import annotations
 
+import hashlib
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +14,15 @@ from hub.runtime.commands import Command, apply
 from hub.runtime.drawing import pen
 from hub.runtime.executor.replayed import known, note, replays, step_of
 from hub.runtime.executor.steps import Blocking, Life
+from hub.runtime.executor.texts import NAME_CHARS, clean
 from hub.runtime.executor.waiting import lived
-from hub.sdk.context import current
+from hub.sdk.alerting import MAX_KEY, Asked
+from hub.sdk.context import RunContext, current
 from hub.sdk.emitting import Emitted, Outgoing
 from hub.store.base import Store
 from hub.types import Id, Scope, derived_id, new_id
+
+_log = logging.getLogger("hub.alerts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +33,15 @@ class _Told:
     target: str
     args: Mapping[str, Any]
     step: str
-    key: str
+    key: str | None
 
 
-def emit(store: Store | None, scope: Scope, event: Emitted | Outgoing) -> object:
+def emit(store: Store | None, scope: Scope, event: Emitted | Outgoing | Asked) -> object:
     """Do it here; in a coroutine, a coroutine that does. Gives its id."""
     if pen.drawing.get() is not None:
         return lived(_drawn())
+    if isinstance(event, Asked):
+        return lived(_dropped(event) if store is None else _tell(store, scope, _asked(event)))
     if store is None:
         name = "send_webhook" if isinstance(event, Outgoing) else "emit_event"
         raise UsageError(f"hub.{name}() needs the hub's store", hint="Unset HUB_JOURNAL.")
@@ -58,6 +66,33 @@ def _sent(webhook: Outgoing) -> _Told:
     return _Told("endpoint.send", webhook.endpoint, args, "webhook", f"{webhook.endpoint} {webhook.type}")
 
 
+def _asked(alert: Asked) -> _Told:
+    context = current.get()
+    about = f"alert:{alert.key or _own_key(alert, context)}"
+    args: dict[str, Any] = {"about": about, "resolve": alert.resolve}
+    if not alert.resolve:
+        args |= {
+            "title": clean(alert.title), "body": clean(alert.body, 100_000), "severity": alert.severity,
+            "labels": {name: clean(text, 500) for name, text in alert.labels.items()}, "to": list(alert.to),
+        }  # fmt: skip
+    if context is not None:
+        args |= {"run_id": context.run_id, "task": clean(context.task_name or "", NAME_CHARS)}
+    # Without a key it is its place that counts: a title may say something else in the next attempt.
+    return _Told("alert.ask", "", args, "alert_over" if alert.resolve else "alert", alert.key or None)
+
+
+def _own_key(alert: Asked, context: RunContext | None) -> str:
+    of = "" if context is None else f"{context.flow_name}/{context.deployment_name or ''}: "
+    key = clean(of + alert.title, 100_000)
+    return key if len(key) <= MAX_KEY else f"{key[: MAX_KEY - 33]}#{hashlib.sha256(key.encode()).hexdigest()[:32]}"
+
+
+def _dropped(alert: Asked) -> Life:
+    yield from ()
+    _log.warning("an alert is dropped, since this process keeps nothing (HUB_JOURNAL=off): %s", alert.title)
+    return new_id()
+
+
 def _drawn() -> Life:
     yield from ()
     return new_id()
@@ -75,7 +110,7 @@ def _tell(store: Store, scope: Scope, told: _Told) -> Life:
     # The same command in every attempt, and in every try of a task: what was killed between the two has written once.
     command_id = derived_id(context.run_id, told.step, step)
     written = yield Blocking(lambda: _written(store, scope, told, command_id))
-    yield from note(context, step, told.step, written, told.key)
+    yield from note(context, step, told.step, written, told.key or told.args.get("title", told.step))
     return written
 
 

@@ -79,6 +79,7 @@ class Deployment(Row, table=True):
     timeout_s: float | None = Field(default=None, nullable=True)
     crash_retries: int = integer(2)
     state_hooks: list[str] = document([])
+    alerts: dict[str, Any] = document({})
     paused: bool = Field(default=False, nullable=False)
     concurrency: int | None = Field(default=None, nullable=True)
     concurrency_key: str = text()

@@ -92,6 +92,7 @@ class RunRow(Row, table=True):
     crashes: int = integer()
     crash_retries: int = integer(2)
     state_hooks: list[str] = document([])  # for which of its ends its flow has hooks
+    alerts: dict[str, Any] = document({})  # what differs from the default: to, on, severity
     retry_policy: dict[str, Any] = document({})
     timeout_s: float | None = Field(default=None, nullable=True)
     created_at: int = moment()

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from hub.errors import ConflictError, NotFoundError
 from hub.runtime.commands import Command, apply
+from hub.runtime.commands.alerts import RunAlerts
 from hub.runtime.commands.controls import FlowControl
 from hub.runtime.commands.deployments import OwnSchedule, Retries, StateHookName
 from hub.store import catalog
@@ -35,6 +36,7 @@ class DeploymentIn(In):
     state_hooks: list[StateHookName] = Field(
         default_factory=list, max_length=4, description="ends of its runs for which the flow has hooks"
     )
+    alerts: RunAlerts = Field(default_factory=RunAlerts, description="which alerts its runs raise, and who gets them")
     concurrency: int | None = Field(
         default=None, ge=1, le=100_000, description="runs at once, for each key if one is given"
     )
@@ -64,6 +66,7 @@ class DeploymentOut(Out):
     timeout_s: float | None
     crash_retries: int
     state_hooks: list[str]
+    alerts: dict[str, Any]
     concurrency: int | None
     concurrency_key: str
     overflow: str

@@ -22,7 +22,7 @@ from hub.errors import DeclinedError, PermanentError, TransientError
 
 from hub_notifications import beside, incidents
 from hub_notifications.answers import failure_of, mail_failure, message_id, not_taken
-from hub_notifications.limits import corrected, limits_of
+from hub_notifications.limits import is_corrected, limits_of, service_of
 from hub_notifications.places import narrowed
 from hub_notifications.reach import Reach
 from hub_notifications.wire import Wire, wired
@@ -34,6 +34,8 @@ _QUERIES = {"discord": "wait=true"}
 """Discord says what it calls the message, and whether it is one, only when it is asked to."""
 _ONCE = {"resend": "Idempotency-Key"}
 """Services that leave out what they have taken already, and the header by which they know it."""
+_AS_IT_IS = frozenset({"mmost", "mmosts"})
+"""Services that show Markdown, of which Apprise does not know it: it would make plain text of it."""
 _OTHER_WAYS = ("socket", "mqtt", "pika", "proton", "subprocess", "smpplib", "slixmpp", "gntp", "asyncio")
 """Modules of which one in a plugin means that it does not speak by HTTP alone."""
 _lock = threading.Lock()
@@ -47,7 +49,7 @@ def send(message: Outgoing, reach: Reach) -> Sent:
         if plugin.schema in incidents.SERVICES:
             return incidents.send(plugin, message, reach)
         tame(plugin, reach.timeout_s)
-        if corrected(plugin.schema):
+        if is_corrected(plugin):
             _, plugin.body_maxlen = limits_of(plugin)
         call = _call(plugin, message)
         if not speaks_by_wire(plugin):
@@ -136,7 +138,8 @@ def _call(plugin: Any, message: Outgoing) -> Callable[[], bool]:
     kinds, formats = apprise.NotifyType, apprise.NotifyFormat
     kind = kinds.SUCCESS if message.status == "resolved" else kinds(_KINDS.get(message.severity, "failure"))
     # Said to be text, or a service that shows HTML would show what a failed run wrote as HTML.
-    written = formats(message.format) if message.format in ("markdown", "html") else formats.TEXT
+    is_markup = message.format in ("markdown", "html") and service_of(plugin) not in _AS_IT_IS
+    written = formats(message.format) if is_markup else formats.TEXT
     files = _files(plugin, message)
     return lambda: bool(
         plugin.notify(

@@ -32,7 +32,8 @@ from hub_notifications.outline import title_of
 from hub_notifications.reach import reach_of
 from hub_notifications.rules import AlertEvent
 from hub_notifications.send import TIMEOUT, send
-from hub_notifications.shapes import Rendered, shape_of
+from hub_notifications.services import shape_of
+from hub_notifications.shapes import Rendered, Shape
 from hub_notifications.texts import compose
 
 _BATCH = 16
@@ -78,9 +79,9 @@ def deliver_one(store: Store, settings: Settings, delivery: Mapping[str, Any]) -
         address = channels.open_address(store.keyring, delivery, delivery["channel_id"])
         reach, kinds = reach_of(settings), contributed.installed().channels
         check_allowed(address, reach, kinds)
-        made = _made(store, delivery, document, address)
+        made = _made(store, delivery, document, shape_of(address, kinds))
         title, problem = made.title, made.problem
-        sent = send(outgoing(address, made, delivery, settings), reach, kinds)
+        sent = send(outgoing(address, made, delivery, document, settings), reach, kinds)
     except (TransientError, PermanentError) as failure:
         error = failure
     except UsageError as failure:
@@ -95,11 +96,11 @@ def deliver_one(store: Store, settings: Settings, delivery: Mapping[str, Any]) -
         _settle(tx, settings, delivery, error, title=title, provider_id=sent.message_id)
 
 
-def _made(store: Store, delivery: Mapping[str, Any], document: Mapping[str, Any], address: str) -> Rendered:
+def _made(store: Store, delivery: Mapping[str, Any], document: Mapping[str, Any], shape: Shape) -> Rendered:
     """The message as the channel's service takes it, by the channel's templates as they are now."""
     with store.read() as tx:
         own = templates.of_channel(tx, delivery["channel_id"])
-    return compose(document, shape_of(address), own)
+    return compose(document, shape, own)
 
 
 def _settle(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape as attribute
 
 from hub.texts.formats import Safe, escape, web_address
@@ -29,8 +29,8 @@ def write(found: Outline, title: str, *, has_dark: bool = True) -> str:
         rows.append(_row(_quiet(f"… and {counted(found.left_out, 'more alert')}")))
     if found.links:
         rows.append(_row(" ".join(_button(one, is_first=place == 0) for place, one in enumerate(found.links))))
-        # Also for those who read the mail as plain text, where a button is words alone.
-        rows.append(_row(_quiet(web_address(found.links[0].url))))
+        # For those who read the mail as plain text, where a button is words alone.
+        rows.append(_row(_addresses(found.links)))
     if found.note:
         rows.append(_row(_quiet(found.note)))
     style = f"{_FONT};font-size:14px;line-height:1.45;color:#1d2129;background:#ffffff;width:100%;max-width:640px"
@@ -46,12 +46,11 @@ def _row(inner: str) -> str:
 def _section(section: Section) -> Iterator[str]:
     colour = _COLOURS["resolved"] if section.status == "resolved" else _COLOURS.get(section.severity, "#d92d20")
     if section.title:
-        bar = f"border-left:4px solid {colour};padding-left:8px"
-        yield f'<div style="{bar}"><strong>{escape(section.title, "html")}</strong> {_quiet(section.status)}</div>'
+        bar, status = f"border-left:4px solid {colour};padding-left:8px", _quiet(f"· {section.status}")
+        yield f'<div style="{bar}"><strong>{escape(section.title, "html")}</strong> {status}</div>'
     if section.facts:
         bar = "" if section.title else f"border-left:4px solid {colour};"
-        facts = "".join(_fact(fact.name, fact.line) for fact in section.facts)
-        yield f'<table role="presentation" cellpadding="0" cellspacing="0" style="{bar}font-size:14px">{facts}</table>'
+        yield f'<div style="{bar}">{"".join(_fact(fact.name, fact.line) for fact in section.facts)}</div>'
     if section.text:
         yield f'<div style="white-space:pre-line">{escape(section.text, "html")}</div>'
     if section.error:
@@ -67,11 +66,10 @@ def _section(section: Section) -> Iterator[str]:
 
 
 def _fact(name: str, line: Line) -> str:
-    cell = "padding:1px 12px 1px 8px;vertical-align:top"
-    return (
-        f'<tr><td class="quiet" style="{cell};color:#667085;white-space:nowrap">{escape(name, "html")}</td>'
-        f'<td style="padding:1px 0;overflow-wrap:anywhere">{_inline(line)}</td></tr>'
-    )
+    # No cells of a table: made plain text, each would be a line.
+    style = "color:#667085;display:inline-block;min-width:96px"
+    head = f'<span class="quiet" style="{style}">{escape(name, "html")}:</span>'
+    return f'<div style="padding:1px 8px;overflow-wrap:anywhere">{head} {_inline(line)}</div>'
 
 
 def _inline(line: Line) -> str:
@@ -89,6 +87,11 @@ def _button(one: Link, *, is_first: bool) -> str:
     style = f"{look}display:inline-block;padding:6px 12px;margin:2px 0;border-radius:6px;text-decoration:none"
     kind = ' class="button"' if is_first else ""
     return f'<a{kind} href="{attribute(web_address(one.url))}" style="{style}">{escape(one.text, "html")}</a>'
+
+
+def _addresses(links: Sequence[Link]) -> str:
+    lines = "<br>".join(f"{escape(one.text, 'html')}: {attribute(web_address(one.url))}" for one in links)
+    return f'<div class="quiet" style="color:#667085;font-size:11px;overflow-wrap:anywhere">{lines}</div>'
 
 
 def _block(name: str, text: str) -> str:

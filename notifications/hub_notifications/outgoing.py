@@ -11,13 +11,17 @@ from hub.settings import Settings
 from hub_notifications.shapes import Rendered
 
 
-def outgoing(address: str, message: Rendered, delivery: Mapping[str, Any], settings: Settings) -> Outgoing:
+def outgoing(
+    address: str, message: Rendered, delivery: Mapping[str, Any], document: Mapping[str, Any], settings: Settings
+) -> Outgoing:
     """The message for an address. Its key is the first alert's; its id is the same in every attempt."""
-    told = delivery["content"].get("alerts") or [{}]
-    first = told[0]
+    first, links = (document.get("alerts") or [{}])[0], document.get("links", {})
+    own = first.get("links", {})
+    is_one = len(document.get("alerts", ())) == 1
     return Outgoing(
         address, message.title if message.has_title else "", message.text, message.format,
         sender=settings.alerts_from, key=first.get("dedup_key", ""),
         status="resolved" if first.get("status") == "resolved" else "firing", severity=first.get("severity", "error"),
         ident=f"{delivery['notification_id']}/{delivery['channel_id']}",
+        link=(own.get("run") or own.get("alert", "")) if is_one else links.get("dashboard", ""),
     )  # fmt: skip

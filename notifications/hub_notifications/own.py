@@ -52,7 +52,8 @@ def url_of(address: str) -> str:
 def send_slack(message: Outgoing, reach: Reach) -> Sent:
     """Slack's incoming-webhook format. Raises TransientError, PermanentError."""
     text = message.text if message.format == "slack" else mrkdwn(message.text)
-    body = {"text": f"*{mrkdwn(message.title)}*\n{text}", "username": message.sender}
+    head = f"*{mrkdwn(message.title)}*\n" if message.title else ""
+    body = {"text": f"{head}{text}", "username": message.sender}
     return post(url_of(message.address), body, reach, {})
 
 

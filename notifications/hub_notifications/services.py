@@ -7,16 +7,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from hub.channels import ChannelKind, Format
+from hub.errors import PermanentError
 
 from hub_notifications import bridge, incidents
-from hub_notifications.limits import MAX_TITLE, limits_of
+from hub_notifications.address import redact
+from hub_notifications.limits import limits_of, service_of, unit_of
 from hub_notifications.shapes import LONGEST_TITLE, Shape
 
-_RICH = frozenset(
-    {"slack", "discord", "workflow", "workflows", "mmost", "mmosts", "tgram", "mailto", "mailtos", "matrix", "matrixs"}
-)
-"""Services that show markup well; all others get plain text where they take it."""
-_OWN = {"slack+http": 38_000, "slack+https": 38_000, "hub+http": 60_000, "hub+https": 60_000}
+_WRITTEN: Mapping[str, Format] = {
+    "slack": "markdown", "discord": "markdown", "workflow": "markdown", "workflows": "markdown",
+    "mmost": "markdown", "mmosts": "markdown",
+    "tgram": "html", "matrix": "html", "matrixs": "html", "mailto": "html", "mailtos": "html",
+}  # fmt: skip
+"""Services that show markup well, and what is written for them; all others get plain text where they take it."""
+_LINES = frozenset({"tgram", "matrix", "matrixs", "pover", "pushplus", "wecom"})
+"""Services whose HTML is a few elements."""
+_OWN = {"slack+http": (0, 38_000), "slack+https": (0, 38_000), "hub+http": (200, 60_000), "hub+https": (200, 60_000)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +41,9 @@ def shape_of(address: str, kinds: Mapping[str, ChannelKind] | None = None) -> Sh
     if kind is not None:
         return Shape(kind.format, kind.max_title, kind.max_text)
     if scheme in _OWN:
-        return Shape("slack" if scheme.startswith("slack+") else "text", MAX_TITLE, _OWN[scheme])
+        return Shape("slack" if scheme.startswith("slack+") else "text", *_OWN[scheme])
     with bridge.quiet():
-        return _shape(bridge.instantiate(address))
+        return _shape(_plugin_of(address))
 
 
 def abilities_of(address: str, kinds: Mapping[str, ChannelKind] | None = None) -> Abilities:
@@ -47,22 +53,29 @@ def abilities_of(address: str, kinds: Mapping[str, ChannelKind] | None = None) -
     if kind is not None or scheme in _OWN:
         return Abilities(attachments=kind is not None and kind.attachments)
     with bridge.quiet():
-        plugin = bridge.instantiate(address)
+        plugin = _plugin_of(address)
     return Abilities(bool(plugin.attachment_support), scheme in incidents.SERVICES)
+
+
+def _plugin_of(address: str) -> Any:
+    """Apprise's plugin; what it says of a wrong address holds nothing of it."""
+    try:
+        return bridge.instantiate(address)
+    except PermanentError as error:
+        raise PermanentError(redact(str(error), address)) from None
 
 
 def _shape(plugin: Any) -> Shape:
     title, text = limits_of(plugin)
-    return Shape(_format(plugin), min(max(title, 0), LONGEST_TITLE), text)
+    is_page = service_of(plugin) not in _LINES
+    return Shape(_format(plugin), min(max(title, 0), LONGEST_TITLE), text, unit_of(plugin), is_page)
 
 
 def _format(plugin: Any) -> Format:
-    if plugin.schema in incidents.SERVICES:
-        return "text"
+    """What the address asks for with `format=`, else what is best for the service."""
     known: list[Format] = [one.value for one in plugin._formats()]
-    if len(known) == 1:
-        return known[0]
-    wanted: Format = plugin.resolve_format().value
-    if plugin._format_override is None and plugin.schema not in _RICH and "text" in known:
-        return "text"
-    return wanted
+    asked = plugin._format_override.value if plugin._format_override is not None else ""
+    if asked in known:
+        return next(one for one in known if one == asked)
+    best: Format = "text" if "text" in known or plugin.schema in incidents.SERVICES else known[0]
+    return _WRITTEN.get(service_of(plugin), best)

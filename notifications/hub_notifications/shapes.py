@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from hub.texts.cutting import Unit
 from hub.texts.formats import Format
 
-from hub_notifications.address import SLACK_COMPATIBLE, scheme_of
-
 LONGEST_TITLE = 200
 """Of every title; services that have none get it as the first line of the text."""
 
@@ -23,6 +21,8 @@ class Shape:
     max_text: int = 3_500
     unit: Unit = "characters"
     """What `max_title` and `max_text` count."""
+    is_page: bool = True
+    """Of HTML: it may have tables and styles, as in mail. False: lines of a chat, with the few elements it knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +37,3 @@ class Rendered:
     has_title: bool = True
     problem: str = ""
     """Why a template of the channel was not used, for whoever wrote it."""
-
-
-PLAIN = Shape()
-"""Of services that nothing better is known of."""
-SLACK = Shape("slack", max_text=4_000)
-
-
-def shape_of(address: str) -> Shape:
-    """What the service of an address takes."""
-    return SLACK if scheme_of(address) in SLACK_COMPATIBLE else PLAIN

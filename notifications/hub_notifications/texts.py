@@ -75,7 +75,7 @@ def by_templates(document: Document, shape: Shape, templates: Templates) -> Rend
     if not templates.body:
         return by_the_hub(document, shape, title=title)
     body = render_body(document, shape, templates.body, title).text.strip()
-    if not shape.max_title:
+    if not shape.max_title and templates.title:  # else the body is all that was written
         between = "<br>\n" if shape.format == "html" else "\n"
         body = f"{bold(title, shape.format)}{between}{body}"
     return Rendered(title, cut(body, shape.max_text, shape.format, shape.unit), shape.format, shape.max_title > 0)
@@ -115,7 +115,7 @@ def _default(document: Document, shape: Shape, head: str, note: str) -> str:
     for room in rooms():
         is_tight = room.links == 1
         found = outline(document, room, note="" if is_tight else note)
-        if shape.format == "html":
+        if shape.format == "html" and shape.is_page:
             text = mail.write(found, head, has_dark=not is_tight)
         else:
             text = writing.write(found, head, shape.format)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from hub.errors import UsageError
+from hub.errors import ConflictError, PermanentError, UsageError
+from hub.runtime import contributed
 from hub.store.base import Tx
 from hub.types import Id, Scope, rfc3339
 from hub.web.api.fields import NoBody, NoQuery
@@ -16,7 +17,7 @@ from hub_notifications.api import ChannelOut
 from hub_notifications.content import MAX_RUNS, content
 from hub_notifications.links import with_links
 from hub_notifications.samples import Sample, sample
-from hub_notifications.shapes import shape_of
+from hub_notifications.services import shape_of
 from hub_notifications.templates import preview
 
 api = Api()
@@ -77,9 +78,13 @@ def preview_channel(call: Call[PreviewIn, NoQuery]) -> PreviewOut:
             document = sample(asked.sample or "firing")
     document["channel"] = channel["name"]
     tried = {"title_template": asked.title_template, "body_template": asked.body_template}
-    made = preview(
-        channel, document, shape_of(address), {name: text for name, text in tried.items() if text is not None}
-    )
+    try:
+        shape = shape_of(address, contributed.installed().channels)
+    except PermanentError as error:
+        raise ConflictError(
+            f"the channel cannot be used: {error}", hint=f"`hub channels update {channel['name']} --address` mends it."
+        ) from None
+    made = preview(channel, document, shape, {name: text for name, text in tried.items() if text is not None})
     return PreviewOut(channel=channel["name"], **made)
 
 

@@ -23,7 +23,7 @@ def write(found: Outline, title: str, form: Format) -> str:
         parts.append(_links(found.links, form))
     if found.note:
         parts.append(escape(found.note, form))
-    return "\n\n".join(str(part) for part in parts if part)
+    return _break(form, 2).join(str(part) for part in parts if part)
 
 
 def _section(section: Section, form: Format) -> Iterator[Safe | str]:
@@ -31,7 +31,7 @@ def _section(section: Section, form: Format) -> Iterator[Safe | str]:
     facts = [_fact(fact.name, fact.line, form) for fact in section.facts]
     yield _break(form).join(line for line in (*head, *facts) if line)
     if section.text:
-        yield escape(section.text, form)
+        yield _lines(section.text, form)
     if section.error:
         yield _labelled("Error", section.error, form)
     if section.logs:
@@ -67,10 +67,15 @@ def _inline(line: Line, form: Format) -> str:
     return "".join(parts)
 
 
+def _lines(text: str, form: Format) -> str:
+    return str(escape(text, form)).replace("\n", "<br>\n") if form == "html" else str(escape(text, form))
+
+
 def _labelled(name: str, text: str, form: Format) -> str:
     if form == "text" and "\n" not in text:
         return f"{name}: {escape(text, form)}"
-    return f"{bold(name, form)}:\n{block(text, form)}"
+    between = "" if form == "html" else "\n"  # a block of HTML begins a line by itself
+    return f"{bold(name, form)}:{between}{block(text, form)}"
 
 
 def _links(links: tuple[Link, ...], form: Format) -> str:
@@ -81,6 +86,9 @@ def _links(links: tuple[Link, ...], form: Format) -> str:
     return "\n".join(link(one.url, one.text, form) for one in links)
 
 
-def _break(form: Format) -> str:
-    """Between lines that belong together: two spaces at the end are a line break in Markdown."""
-    return "  \n" if form == "markdown" else "\n"
+def _break(form: Format, count: int = 1) -> str:
+    """Between lines that belong together, or twice between parts."""
+    if form == "html":
+        return "<br>\n" * count
+    # Two spaces at the end are a line break in Markdown.
+    return "  \n" if form == "markdown" and count == 1 else "\n" * count

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from email import message_from_bytes
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,23 +16,10 @@ from hub.errors import DeclinedError, PermanentError, TransientError
 
 from hub_notifications.send import send
 
-from .services import Mails, World, certificates, mail_server
+from .services import Mails, World
 from .test_services import LONG, MESSAGE
 
 MAIL = "mailtos://hub%40example.com:the-mail-pass@mail.example.com:587?smtp=mail.example.com&from=hub@example.com&to=ops@example.com"
-
-
-@pytest.fixture(scope="module")
-def chain(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    return certificates(tmp_path_factory.mktemp("mail"))
-
-
-@pytest.fixture
-def mails(world: World, chain: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Mails]:
-    monkeypatch.setenv("SSL_CERT_FILE", str(chain[0]))
-    with mail_server(tmp_path, chain=chain[1]) as running:
-        world.ports[587] = running.port
-        yield running
 
 
 def mail(**more: Any) -> Outgoing:

@@ -241,6 +241,7 @@ from hub.settings import load_settings
 from hub.store import open_hub
 from hub.types import Scope
 from hub_notifications.deliver import Deliverer
+from hub_notifications.router import Router
 settings = load_settings()
 store = open_hub(settings)
 store.migrate()
@@ -254,12 +255,12 @@ for address in ("echo://", "echo://secretname"):
         print(type(error).__name__, error)
 args = {"title": "Something broke", "about": "x", "occurrence": "1"}
 apply(store, Command("alert.raise", Scope(), args=args))
-deliverer = Deliverer(store, settings)
-while deliverer.step():
+router, deliverer = Router(store), Deliverer(store, settings)
+while router.step() or deliverer.step():
     pass
 with store.read() as tx:
-    from hub_notifications import records
-    for row in tx.conn.execute(records.DELIVERIES.select()).mappings():
+    from hub_notifications import notices
+    for row in tx.conn.execute(notices.DELIVERIES.select()).mappings():
         print(row["status"], row["error"])
 """
 

@@ -21,7 +21,10 @@ def test_texts_of_a_channel_are_saved_shown_and_taken_away(hub: Shell, tmp_path:
     assert "chat.example.com" not in hub("channels", "show", "chat")
     made = hub.json("channels", "preview", "chat")
     assert made["title"] == "ERROR: nightly failed"
-    assert made["text"] == "*nightly failed* <!here>\nwarehouse did not answer &lt;within 30 s&gt; &amp; was given up"
+    assert made["text"] == (
+        "*ERROR: nightly failed*\n"
+        "*nightly failed* <!here>\nwarehouse did not answer &lt;within 30 s&gt; &amp; was given up"
+    )
     assert made["format"] == "slack"
     assert made["length"] == len(made["text"]) < made["limit"]
     hub("channels", "update", "chat", "--title-template", "", "--body-template", "-", stdin="")
@@ -42,6 +45,24 @@ def test_a_preview_shows_and_saves_nothing(hub: Shell) -> None:
     assert hub.json("channels", "show", "chat")["body_template"] == ""
     for name in ("digest", "test"):
         assert hub.json("channels", "preview", "chat", "--sample", name)["problem"] == ""
+
+
+@pytest.mark.parametrize(
+    ("address", "form", "begins"),
+    [
+        ("mailto://mail.example.com?to=ops@example.com&from=hub@example.com&smtp=mail.example.com", "html", "<style>"),
+        ("discord://4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js", "markdown", "**nightly failed**\n\n**Flow**: nightly"),
+        ("mmosts://chat.example.com/3ccdd113474722377935511fc85d3dd4", "markdown", "**nightly failed**\n\n**Flow**"),
+        ("tgram://123456789:abcdefg_hijklmnop/12345", "html", "<strong>nightly failed</strong><br>"),
+        ("ntfys://alerts-of-ours", "text", "Flow: nightly"),
+        (CHAT, "slack", "*nightly failed*\n\n*Flow*: nightly"),
+    ],
+)
+def test_a_preview_is_in_the_format_of_the_channels_service(hub: Shell, address: str, form: str, begins: str) -> None:
+    hub("channels", "add", "one", address)
+    made = hub.json("channels", "preview", "one")
+    assert made["format"] == form
+    assert made["text"].startswith(begins)
 
 
 def test_a_preview_shows_a_recorded_alert(hub: Shell) -> None:

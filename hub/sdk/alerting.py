@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias, get_args
 from hub.errors import UsageError
 from hub.sdk import port
 
-On: TypeAlias = Literal["failed", "crashed", "timed_out"]
+On: TypeAlias = Literal["failed", "crashed", "timed_out", "late", "stuck", "task_failed"]
 """What of a run raises an alert."""
 Severity: TypeAlias = Literal["info", "warning", "error", "critical"]
 BY_DEFAULT: tuple[On, ...] = ("failed", "crashed", "timed_out")
@@ -23,8 +23,9 @@ class Alerts:
 
         @flow(alerts=Alerts(to=["mail", "tag:ops"], on=["failed", "crashed"], severity="critical"))
 
-    `to`: names of channels or `tag:NAME`; none: the routes decide. `on`: `failed`, `crashed`, `timed_out`. `severity`:
-    `info`, `warning`, `error`, `critical`; none: that of the kind of alert.
+    `to`: names of channels or `tag:NAME`; none: the routes decide. `on`: `failed`, `crashed`, `timed_out`, and what is
+    not told by default: `late` (it waits for over a minute), `stuck` (it shows nothing for far longer than it ever
+    took), `task_failed`. `severity`: `info`, `warning`, `error`, `critical`; none: that of the kind of alert.
     """
 
     to: tuple[str, ...]

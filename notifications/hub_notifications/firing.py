@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from hub.errors import ConflictError, NotFoundError
@@ -84,9 +84,10 @@ def anything_firing(tx: Tx, scope: Scope) -> bool:
     return bool(raw.select_rows(tx, ALERTS, ("id",), firing, tail="LIMIT 1"))
 
 
-def resolve(tx: Tx, scope: Scope, about: str) -> int:
-    """Close what fires about this, or about a part of it; says how many there were."""
-    return _close(tx, scope, ALERTS.c.dedup_key.startswith(f"{about}/", autoescape=True))
+def resolve(tx: Tx, scope: Scope, about: str, *, but: Collection[str] = ()) -> int:
+    """Close what fires about this, or about a part of it, but for these keys; says how many there were."""
+    these = ALERTS.c.dedup_key.startswith(f"{about}/", autoescape=True)
+    return _close(tx, scope, and_(these, ALERTS.c.dedup_key.not_in(but)) if but else these)
 
 
 def resolve_one(tx: Tx, scope: Scope, alert_id: Id) -> bool:

@@ -11,23 +11,31 @@ from hub.plugins import Context, Loop
 from hub.types import Scope
 
 from hub_notifications import firing
+from hub_notifications.facts import failed_tasks
 from hub_notifications.messages import MAX_LINE, run_title
-from hub_notifications.rules import judge
+from hub_notifications.rules import AlertEvent, judge, judge_tasks, wants_tasks
 
 
 @hookimpl
 def hub_run_state(ctx: Context, event: Mapping[str, Any], run: Mapping[str, Any]) -> None:
     """Raise or resolve the alert that a transition means; the same event twice changes nothing."""
     told = judge(event, run)
+    scope = Scope(run["workspace_id"])
+    tasks: list[AlertEvent] = []
+    if run["ended_at"] is not None and wants_tasks(run):
+        with ctx.store.read() as tx:
+            tasks = judge_tasks(run, failed_tasks(tx, run["id"]))
+        with ctx.store.write() as tx:
+            for one in tasks:
+                firing.fire(tx, scope, one)
     if told is None:
         return
-    scope = Scope(run["workspace_id"])
     if told.status == "resolved":
         with ctx.store.read() as tx:
             is_firing = firing.anything_firing(tx, scope)
         if is_firing:
             with ctx.store.write() as tx:
-                firing.resolve(tx, scope, told.about)
+                firing.resolve(tx, scope, told.about, but=[one.key for one in tasks])
         return
     with ctx.store.write() as tx:
         logs = [str(line["message"])[:MAX_LINE] for line in firing.last_logs(tx, scope, run["id"])]
@@ -37,13 +45,15 @@ def hub_run_state(ctx: Context, event: Mapping[str, Any], run: Mapping[str, Any]
 
 @hookimpl
 def hub_loops(ctx: Context) -> Iterable[Loop]:
-    """Alerts are routed by one loop and brought to their channels by another."""
+    """Conditions are looked for, alerts are routed, and brought to their channels, each by a loop."""
     from hub_notifications.deliver import Deliverer  # noqa: PLC0415 - only upkeep sends
     from hub_notifications.router import Router  # noqa: PLC0415 - only upkeep routes
+    from hub_notifications.watching import INTERVAL_S, Watching  # noqa: PLC0415 - only upkeep looks
 
     return [
         Loop("alert routing", Router(ctx.store).step, topics=(firing.TOPIC,), interval=1.0),
         Loop("alerts", Deliverer(ctx.store, ctx.settings).step, topics=("deliveries",), interval=1.0),
+        Loop("alert conditions", Watching(ctx.store).step, interval=INTERVAL_S),
     ]
 
 

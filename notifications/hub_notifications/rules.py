@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -74,6 +74,28 @@ def judge(event: Mapping[str, Any], run: Mapping[str, Any]) -> AlertEvent | None
             "error": _error(run), "tags": list(run.get("tags") or []), **to,
         },
     )  # fmt: skip
+
+
+def judge_tasks(run: Mapping[str, Any], failed: Iterable[Mapping[str, Any]]) -> list[AlertEvent]:
+    """The alerts of tasks that failed, each of its own: the flow may have gone on all the same."""
+    said = run["alerts"]
+    to = {"to": list(said["to"])} if said.get("to") else {}
+    severity = said.get("severity") or "error"
+    told = {"id": run["id"], "name": run["name"], "state": run["state_name"], "attempt": run["attempt"]}
+    return [
+        AlertEvent(
+            "firing", f"{about_run(run)}/{task['task_name']}", task["id"], "task-failed", severity,
+            f"Task {task['task_name']} of {run['deployment_name'] or run['flow_name']} failed", run_id=run["id"],
+            labels={**labels_of_run(run), "task": task["task_name"]},
+            context={"run": told, "task": task["task_name"], "error": _error({**task, "state_message": ""}), **to},
+        )
+        for task in failed
+    ]  # fmt: skip
+
+
+def wants_tasks(run: Mapping[str, Any]) -> bool:
+    """Whether its flow wants to hear of tasks that failed."""
+    return "task_failed" in (run.get("alerts") or {}).get("on", ())
 
 
 def _error(run: Mapping[str, Any]) -> dict[str, str]:

@@ -100,6 +100,10 @@ class Plugins:
     hooks: Hooks
     context: Context
 
+    def has(self, name: str) -> bool:
+        """Whether a plugin of this name is loaded."""
+        return any(row.name == name and row.state == "loaded" for row in self.table)
+
 
 def load_plugins(
     settings: Settings, *, process: ProcessKind, store: Any = None, found: Iterable[EntryPoint] | None = None

@@ -54,6 +54,7 @@ from hub.web.problems import HANDLERS, LastResort
 from hub.web.services import Services, make_services
 
 log = logging.getLogger("hub.web")
+DASHBOARD = "dashboard"
 THREADS = 32
 """Requests served at once; fewer than the connections of either store's pool, so that none waits for another."""
 
@@ -126,12 +127,14 @@ def _routes(services: Services, api: Api, *, door_only: bool) -> Iterable[BaseRo
 
 
 def _of_plugins(services: Services, api: Api) -> Iterable[BaseRoute]:
-    """Routes of plugins; an `Api` among them becomes part of the API and its description."""
+    """Routes of plugins; an `Api` among them becomes part of the API and its description, and brings its pages."""
     hooks = services.plugins.hooks
     register_given(hooks.commands())
     for given in hooks.routes():
         if isinstance(given, Api):
             api.include(given)
+            if services.plugins.has(DASHBOARD):
+                yield from given.pages()
         elif isinstance(given, BaseRoute):
             yield given
         else:

@@ -19,9 +19,10 @@ from hub_notifications.reach import Reach
 SLACK_COMPATIBLE = ("slack+http", "slack+https")
 OWN = (*SLACK_COMPATIBLE, "hub+http", "hub+https")
 """Our own senders, for Slack-compatible incoming webhooks and for signed ones; other schemes are Apprise's."""
-_LOCAL_ONLY = frozenset(
+LOCAL_ONLY = frozenset(
     {"syslog", "dbus", "gnome", "macosx", "windows", "glib", "gio", "qt", "kde", "blink1", "sys", "apprise", "apprises"}
 )
+"""Schemes that act on the hub's own machine: always refused."""
 _SHORT = 3
 
 
@@ -34,7 +35,7 @@ def check_address(address: str, kinds: Mapping[str, ChannelKind] | None = None) 
         raise UsageError(
             "the address is not a URL", hint="For example mailtos://user:password@example.com or slack://A/B/C."
         )
-    if scheme in _LOCAL_ONLY:
+    if scheme in LOCAL_ONLY:
         raise UsageError(f"channels of scheme {scheme}:// would act on the hub's own machine and are refused")
     kind = (kinds or {}).get(scheme)
     if kind is not None:

@@ -9,7 +9,7 @@ from hub.errors import ConflictError, NotFoundError
 from hub.store import events, raw
 from hub.store.base import Tx
 from hub.store.pages import Page, page
-from hub.store.tables import Alert, AlertOccurrence, Log
+from hub.store.tables import Alert, AlertOccurrence, Event, Log
 from hub.types import Id, Micros, Scope, new_id
 from sqlalchemy import and_, select, update
 
@@ -19,6 +19,7 @@ from hub_notifications.rules import AlertEvent
 ALERTS = Alert.__table__
 OCCURRENCES = AlertOccurrence.__table__
 _LOGS = Log.__table__
+_EVENTS = Event.__table__
 TOPIC = "alerts"
 SEVERITIES = ("info", "warning", "error", "critical")
 _RANK = {name: rank for rank, name in enumerate(SEVERITIES)}
@@ -147,6 +148,15 @@ def find(tx: Tx, scope: Scope, alert_id: Id) -> dict[str, Any]:
     if row is None:
         raise NotFoundError("there is no such alert", hint="`hub alerts ls` lists them.")
     return dict(row)
+
+
+def ended_by(tx: Tx, alert: Mapping[str, Any]) -> str:
+    """The actor who ended an alert, as its event has him; `system` when it ended by itself, or is not over."""
+    if alert["resolved_at"] is None:
+        return "system"
+    mine = (_EVENTS.c.at == alert["resolved_at"], _EVENTS.c.type == "hub.alert.resolved")
+    query = select(_EVENTS.c.actor).where(*mine, _EVENTS.c.subject == alert["id"]).limit(1)
+    return str(tx.conn.execute(query).scalar() or "system")
 
 
 def list_alerts(

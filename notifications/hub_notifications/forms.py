@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from enum import Enum
+from functools import cache
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -20,6 +22,8 @@ from hub_notifications import bridge
 _TOKEN = re.compile(r"\{(\w+)\}")
 _HIDDEN = frozenset({"retry", "wait", "optional", "redirect", "overflow", "rto", "cto", "store", "emojis", "tz"})
 """Arguments that only the hub decides, see `bridge.tame`."""
+FIELD = "fields."
+"""Before the name of a field, in errors that are about it."""
 _EXTRA = ("+", ":", "-")
 """Prefixes of arguments that have any name: headers and fields of the payload."""
 _OWN = {
@@ -65,18 +69,32 @@ class Scheme:
         """Of its fields."""
         return [one.name for one in self.fields]
 
+    @property
+    def ways(self) -> list[frozenset[str]]:
+        """The least that an address can be made of: sets of fields, each enough by itself."""
+        found = {_tokens_of(template) for template in self.templates}
+        least = [one for one in found if not any(other < one for other in found)]
+        return sorted(least, key=lambda one: (len(one), sorted(one)))
+
 
 def list_schemes(kinds: Mapping[str, ChannelKind] | None = None) -> list[Scheme]:
     """Every scheme, by name: the hub's own, those of plugins, and Apprise's that this machine can use."""
+    found = dict(_known())
+    for kind in (kinds or {}).values():
+        found[kind.scheme] = Scheme(kind.scheme, kind.summary, (kind.example,), (), kind.attachments)
+    return [found[name] for name in sorted(found)]
+
+
+@cache
+def _known() -> Mapping[str, Scheme]:
+    """The hub's own and Apprise's: a quarter of a second, once a process."""
     found = {name: _own(name) for name in _OWN}
     with bridge.quiet():
         listed = bridge.load().Apprise().details()["schemas"]
     for entry in listed:
         for name in (*(entry["secure_protocols"] or ()), *(entry["protocols"] or ())):
             found.setdefault(name, _apprise(name, entry))
-    for kind in (kinds or {}).values():
-        found[kind.scheme] = Scheme(kind.scheme, kind.summary, (kind.example,), (), kind.attachments)
-    return [found[name] for name in sorted(found)]
+    return found
 
 
 def find_scheme(name: str, kinds: Mapping[str, ChannelKind] | None = None) -> Scheme:
@@ -99,6 +117,9 @@ def build_address(scheme: Scheme, fields: Mapping[str, str]) -> str:
         raise UsageError(
             f"{scheme.scheme}:// has no field {', '.join(unknown)}", hint=f"Its fields: {', '.join(known)}."
         )
+    for name, value in given.items():
+        if name in known:
+            _check(known[name], value)
     tokens = {name: value for name, value in given.items() if name in known and known[name].place == "address"}
     template = _template(scheme, tokens)
     filled = _TOKEN.sub(lambda match: _filled(match, scheme, known, tokens), template)
@@ -106,17 +127,38 @@ def build_address(scheme: Scheme, fields: Mapping[str, str]) -> str:
     return f"{filled}?{asked}" if asked else filled
 
 
+def _check(field: FormField, value: str) -> None:
+    """Refuse what its service cannot take, at its field. Patterns are those of Apprise, which asks them again."""
+    fault = ""
+    if field.type == "int" and not (value.isascii() and value.isdecimal()):
+        fault = "expected a whole number"
+    elif field.values and value.lower() not in map(str.lower, field.values):
+        fault = f"expected one of {', '.join(field.values)}"
+    elif field.pattern and not re.search(field.pattern, value.strip(), re.IGNORECASE):
+        fault = "this is not what it looks like at the service; copy it from there once more"
+    if fault:
+        raise UsageError(f"{FIELD}{field.name}: {fault}", field=f"{FIELD}{field.name}")
+
+
 def _template(scheme: Scheme, tokens: Mapping[str, str]) -> str:
     """The shortest template that has a place for all that is given and wants nothing else."""
-    wanted = set(tokens)
-    fitting = [one for one in scheme.templates if set(_TOKEN.findall(one)) - {"schema"} == wanted]
+    wanted = frozenset(tokens)
+    fitting = [one for one in scheme.templates if _tokens_of(one) == wanted]
     if fitting:
         return min(fitting, key=len)
-    forms = " or ".join(sorted({", ".join(sorted(set(_TOKEN.findall(one)) - {"schema"})) for one in scheme.templates}))
+    forms = " or ".join(sorted({", ".join(sorted(_tokens_of(one))) for one in scheme.templates}))
+    lacking = [one for template in scheme.templates if (one := sorted(_tokens_of(template) - wanted)) and
+               wanted < _tokens_of(template)]  # fmt: skip
+    missing = min(lacking, key=len, default=[])
     raise UsageError(
         f"no form of a {scheme.scheme}:// address takes just these fields: {', '.join(sorted(wanted)) or 'none'}",
         hint=f"It takes {forms[:600]}.",
+        **({"field": f"{FIELD}{missing[0]}"} if missing else {}),
     )
+
+
+def _tokens_of(template: str) -> frozenset[str]:
+    return frozenset(_TOKEN.findall(template)) - {"schema"}
 
 
 def _filled(match: re.Match[str], scheme: Scheme, known: Mapping[str, FormField], tokens: Mapping[str, str]) -> str:
@@ -165,6 +207,7 @@ def _apprise(name: str, entry: Mapping[str, Any]) -> Scheme:
 
 def _field(name: str, spec: Mapping[str, Any], place: Literal["address", "argument"]) -> FormField:
     kind, default = str(spec.get("type", "string")), spec.get("default")
+    default = default.value if isinstance(default, Enum) else default
     values: Sequence[Any] = sorted(map(str, spec.get("values") or ()))
     pattern = (spec.get("regex") or ("",))[0] or ""
     return FormField(

@@ -167,6 +167,16 @@ def keep(tx: Tx, row: Mapping[str, Any], before: Group, after: Group | None, mor
     return True
 
 
+def groups_of(tx: Tx, scope: Scope, alert_id: Id) -> list[dict[str, Any]]:
+    """The groups that an alert is in, each with the name of its route (None: it names its channels itself)."""
+    query = select(GROUPS, ROUTES.c.name.label("route")).join(MEMBERS, MEMBERS.c.group_id == GROUPS.c.id)
+    query = query.join(ROUTES, ROUTES.c.id == GROUPS.c.route_id, isouter=True)
+    mine = (MEMBERS.c.alert_id == alert_id, GROUPS.c.workspace_id == scope.workspace_id)
+    rows = [dict(row) for row in tx.conn.execute(query.where(*mine).order_by(GROUPS.c.id)).mappings()]
+    default = default_id(scope.workspace_id)
+    return [{**row, "route": row["route"] or (DEFAULT if row["route_id"] == default else None)} for row in rows]
+
+
 def silences_on(tx: Tx, workspace_id: Id) -> list[dict[str, Any]]:
     """The silences of a workspace that hold now."""
     mine = (SILENCES.c.workspace_id == workspace_id, SILENCES.c.starts_at <= tx.now)

@@ -204,15 +204,21 @@ def last_attempt(tx: Tx, notification_id: Id, channel_id: Id) -> int:
 
 
 def list_deliveries(
-    tx: Tx, scope: Scope, *, alert_id: Id | None, limit: int, cursor: str | None, status: str | None = None
-) -> Page[dict[str, Any]]:
-    """Attempts to deliver, with the channel's name; `alert_id`: those of every message that tells this alert."""
+    tx: Tx, scope: Scope, *, alert_id: Id | None, limit: int, cursor: str | None, status: str | None = None,
+    channel_id: Id | None = None,
+) -> Page[dict[str, Any]]:  # fmt: skip
+    """Attempts to deliver, newest first, with the channel's name, the message's reason and the title of its main alert.
+
+    `alert_id`: those of every message that tells this alert.
+    """
     joined = DELIVERIES.join(CHANNELS, CHANNELS.c.id == DELIVERIES.c.channel_id, isouter=True)
     joined = joined.join(NOTIFICATIONS, NOTIFICATIONS.c.id == DELIVERIES.c.notification_id, isouter=True)
-    columns = (CHANNELS.c.name.label("channel"), NOTIFICATIONS.c.reason)
+    joined = joined.join(ALERTS, ALERTS.c.id == DELIVERIES.c.alert_id, isouter=True)
+    columns = (CHANNELS.c.name.label("channel"), NOTIFICATIONS.c.reason, ALERTS.c.title.label("about"))
     query = select(DELIVERIES, *columns).select_from(joined)
     query = query.where(DELIVERIES.c.workspace_id == scope.workspace_id)
     query = query.where(DELIVERIES.c.status == status) if status else query
+    query = query.where(DELIVERIES.c.channel_id == channel_id) if channel_id else query
     if alert_id:
         told = select(TOLD.c.notification_id).where(TOLD.c.alert_id == alert_id)
         query = query.where(DELIVERIES.c.notification_id.in_(told))
@@ -224,3 +230,37 @@ def find_delivery(tx: Tx, scope: Scope, delivery_id: Id) -> dict[str, Any] | Non
     query = select(DELIVERIES).where(DELIVERIES.c.id == delivery_id, DELIVERIES.c.workspace_id == scope.workspace_id)
     row = tx.conn.execute(query).mappings().first()
     return None if row is None else dict(row)
+
+
+def find_message(tx: Tx, scope: Scope, notification_id: Id) -> dict[str, Any] | None:
+    """A message by its id, with its document."""
+    query = select(NOTIFICATIONS).where(NOTIFICATIONS.c.workspace_id == scope.workspace_id)
+    row = tx.conn.execute(query.where(NOTIFICATIONS.c.id == notification_id)).mappings().first()
+    return None if row is None else dict(row)
+
+
+def messages_of(tx: Tx, alert_id: Id, *, limit: int) -> list[dict[str, Any]]:
+    """The messages that told an alert, newest first, each with what it said of it; without their documents."""
+    columns = (
+        NOTIFICATIONS.c.id,
+        NOTIFICATIONS.c.reason,
+        NOTIFICATIONS.c.created_at,
+        TOLD.c.status,
+        TOLD.c.occurrences,
+    )
+    query = select(*columns).join(TOLD, TOLD.c.notification_id == NOTIFICATIONS.c.id).where(TOLD.c.alert_id == alert_id)
+    return [dict(row) for row in tx.conn.execute(query.order_by(NOTIFICATIONS.c.id.desc()).limit(limit)).mappings()]
+
+
+def alerts_told(tx: Tx, notification_id: Id) -> list[dict[str, Any]]:
+    """The alerts that a message tells, each with its title, what was said of it, and how many occurrences."""
+    query = select(TOLD, ALERTS.c.title, ALERTS.c.kind).join(ALERTS, ALERTS.c.id == TOLD.c.alert_id)
+    query = query.where(TOLD.c.notification_id == notification_id).order_by(TOLD.c.alert_id.desc()).limit(MAX_ALERTS)
+    return [dict(row) for row in tx.conn.execute(query).mappings()]
+
+
+def attempts_of(tx: Tx, notification_id: Id, channel_id: Id) -> list[dict[str, Any]]:
+    """The attempts to bring a message to a channel, in their order."""
+    mine = (DELIVERIES.c.notification_id == notification_id, DELIVERIES.c.channel_id == channel_id)
+    query = select(DELIVERIES).where(*mine).order_by(DELIVERIES.c.attempt)
+    return [dict(row) for row in tx.conn.execute(query).mappings()]

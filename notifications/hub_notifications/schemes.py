@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from types import MappingProxyType
 from typing import Any
 
 from hub.errors import UsageError
 from hub.runtime import contributed
+from hub.settings import Settings
 from hub.web.api.fields import NoBody, NoQuery
 from hub.web.api.op import Api, Call
 from pydantic import BaseModel, SecretStr
 
 from hub_notifications import forms, places
-from hub_notifications.reach import level_of
+from hub_notifications.address import LOCAL_ONLY, check_allowed
+from hub_notifications.reach import level_of, reach_of
 
 api = Api()
+_NONE: Mapping[str, SecretStr] = MappingProxyType({})
 
 
 class FieldOut(BaseModel):
@@ -71,8 +75,26 @@ def show_scheme(call: Call[NoBody, NoQuery]) -> SchemeOut:
     return SchemeOut(**_row(call, found), templates=list(found.templates), fields=fields)
 
 
-def address_of(address: SecretStr | None, scheme: str | None, fields: Mapping[str, SecretStr]) -> str:
-    """The address that a request gives, one way or the other. Raises UsageError, NotFoundError."""
+def allowed_address(
+    settings: Settings, address: SecretStr | None, scheme: str | None = None, fields: Mapping[str, SecretStr] = _NONE
+) -> SecretStr:
+    """The address that is given, whole or by the fields of a scheme, where channels may lead here.
+
+    The one way by which the API and the dashboard come to an address. Raises UsageError, NotFoundError.
+    """
+    text = _address_of(address, scheme, fields)
+    check_allowed(text, reach_of(settings), contributed.installed().channels)
+    return SecretStr(text)
+
+
+def is_allowed(settings: Settings, scheme: str) -> bool:
+    """Whether channels of a scheme may be saved here at all; each address is judged once more."""
+    named = not settings.alerts_schemes or scheme in settings.alerts_schemes
+    home = level_of(settings) != "fixed" or places.hosts_of(scheme) is not None
+    return named and home and scheme not in LOCAL_ONLY
+
+
+def _address_of(address: SecretStr | None, scheme: str | None, fields: Mapping[str, SecretStr]) -> str:
     if (address is None) == (scheme is None) or (fields and scheme is None):
         raise UsageError("a channel has either an address, or a scheme and its fields", hint="Give one of the two.")
     if address is not None:
@@ -82,10 +104,8 @@ def address_of(address: SecretStr | None, scheme: str | None, fields: Mapping[st
 
 
 def _row(call: Call[Any, Any], found: forms.Scheme) -> dict[str, Any]:
-    settings = call.services.settings
-    named = not settings.alerts_schemes or found.scheme in settings.alerts_schemes
-    home = level_of(settings) != "fixed" or places.hosts_of(found.scheme) is not None
+    allowed = is_allowed(call.services.settings, found.scheme)
     return {
-        "scheme": found.scheme, "service": found.service, "attachments": found.attachments,
-        "allowed": named and home, "more": found.more,
+        "scheme": found.scheme, "service": found.service, "attachments": found.attachments, "allowed": allowed,
+        "more": found.more,
     }  # fmt: skip

@@ -6,7 +6,8 @@ from typing import Any
 
 from hub.errors import ConflictError, PermanentError, UsageError
 from hub.runtime import contributed
-from hub.store.base import Tx
+from hub.settings import Settings
+from hub.store.base import Store, Tx
 from hub.types import Id, Scope, rfc3339
 from hub.web.api.fields import NoBody, NoQuery
 from hub.web.api.op import Api, Call
@@ -66,14 +67,18 @@ def show_channel(call: Call[NoBody, NoQuery]) -> ChannelDetail:
 @api.op("POST", "/api/v1/channels/{channel}/preview", scope="channels:write", body=PreviewIn, out=PreviewOut)
 def preview_channel(call: Call[PreviewIn, NoQuery]) -> PreviewOut:
     """Show what a channel would get; sends nothing."""
-    asked = call.body
+    return preview_of(call.store, call.services.settings, call.scope, call.path["channel"], call.body)
+
+
+def preview_of(store: Store, settings: Settings, scope: Scope, target: str, asked: PreviewIn) -> PreviewOut:
+    """What a channel (by id or name) would get. Raises NotFoundError, TemplateError."""
     if asked.sample and asked.alert_id:
         raise UsageError("a preview shows a sample or an alert", hint="Leave out sample or alert_id.")
-    with call.store.read() as tx:
-        channel = channels.find(tx, call.scope, call.path["channel"])
-        address = channels.open_address(call.store.keyring, channel, channel["id"])
+    with store.read() as tx:
+        channel = channels.find(tx, scope, target)
+        address = channels.open_address(store.keyring, channel, channel["id"])
         if asked.alert_id:
-            document = with_links(_recorded(tx, call.scope, asked.alert_id), call.services.settings)
+            document = with_links(_recorded(tx, scope, asked.alert_id), settings)
         else:
             document = sample(asked.sample or "firing")
     document["channel"] = channel["name"]

@@ -103,6 +103,8 @@ class Api:
     """A table of operations: Starlette routes on one side, OpenAPI on the other."""
 
     ops: list[Op] = field(default_factory=list)
+    pages: Callable[[], Iterable[BaseRoute]] = tuple
+    """Pages of the dashboard for the same things; asked for where there is a dashboard."""
 
     def op(
         self,

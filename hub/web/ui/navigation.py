@@ -7,14 +7,17 @@ from typing import NamedTuple
 
 
 class Section(NamedTuple):
-    """A line of the navigation. `needs` is the scope without which it is not shown."""
+    """A line of the navigation, shown to those who hold the scope `needs`, where `plugin` (if any) brings its page."""
 
     path: str
     title: str
     icon: str
     needs: str
+    plugin: str = ""
 
 
+ALERTS = "notifications"
+"""The plugin whose pages the alerts are."""
 NAVIGATION: tuple[tuple[str, tuple[Section, ...]], ...] = (
     (
         "",
@@ -54,9 +57,9 @@ NAVIGATION: tuple[tuple[str, tuple[Section, ...]], ...] = (
     (
         "Alerts out",
         (
-            Section("/ui/alerts", "Alerts", "alerts", "alerts:read"),
-            Section("/ui/deliveries", "Deliveries", "receipts", "alerts:read"),
-            Section("/ui/channels", "Channels", "channels", "channels:read"),
+            Section("/ui/alerts", "Alerts", "alerts", "alerts:read", ALERTS),
+            Section("/ui/deliveries", "Deliveries", "receipts", "alerts:read", ALERTS),
+            Section("/ui/channels", "Channels", "channels", "channels:read", ALERTS),
         ),
     ),
 )
@@ -82,11 +85,17 @@ NOTES: MappingProxyType[str, str] = MappingProxyType(
         "sent": "The request was signed and came in as one of the provider's would.",
         "came-before": "This request came before, so nothing happens again. This is the receipt of the first one.",
         "replayed": "The receipt is being processed again.",
-        "channel-created": "The channel was created.",
+        "channel-created": "The channel was created. A test shows whether it arrives.",
         "channel-deleted": "The channel was deleted.",
+        "channel-updated": "The channel was changed.",
+        "channel-readdressed": "The channel has the new address, and is switched on.",
         "channel-tested": "The test message is on its way; below is how it goes.",
         "channel-enabled": "The channel is switched on.",
         "channel-disabled": "The channel is switched off: no alert goes there.",
+        "delivery-again": "It is sent once more; below is how it goes.",
+        "alert-acknowledged": "Somebody looks after it: it is neither repeated nor escalated.",
+        "alert-open": "The alert is open again.",
+        "alert-resolved": "The alert is over.",
         "endpoint-updated": "The endpoint has the new address; what is sent from now on goes there.",
         "endpoint-enabled": "The endpoint is switched on: what waited for it is sent now.",
         "endpoint-disabled": "The endpoint is switched off: what is sent to it waits.",

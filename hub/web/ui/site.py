@@ -7,13 +7,11 @@ from starlette.routing import BaseRoute, Route
 from hub.web.ui.assets import asset
 from hub.web.ui.live import stream
 from hub.web.ui.pages import (
-    alerts,
     answers,
     artifacts,
     assets,
     automations,
     bookmarks,
-    channels,
     dead_letters,
     deployments,
     endpoints,
@@ -35,8 +33,7 @@ from hub.web.ui.table import Pages
 
 MODULES = (
     home, runs, answers, artifacts, assets, deployments, variables, workers, wizard, sources, source_limits,
-    source_catalog, receipts, dead_letters, replays, bookmarks, events, automations, endpoints, outgoing, alerts,
-    channels, session,
+    source_catalog, receipts, dead_letters, replays, bookmarks, events, automations, endpoints, outgoing, session,
 )  # fmt: skip
 
 

@@ -93,6 +93,10 @@ class View:
         """Whether the asker holds a scope: buttons are drawn only then. The server checks again on the press."""
         return self.scope_or_none is not None and allows(self.scope_or_none.actor.scopes, needs)
 
+    def brings(self, plugin: str) -> bool:
+        """Whether a plugin is loaded; no name is the hub itself."""
+        return not plugin or self.services.plugins.has(plugin)
+
     def may(self, op: str) -> bool:
         """Whether the asker may carry out an operation; False also when no plugin brings it."""
         try:

@@ -13,9 +13,9 @@ from starlette.routing import BaseRoute
 from hub_plugins.dashboard.panels import overview
 
 
-@hookimpl
+@hookimpl(trylast=True)
 def hub_routes() -> Iterable[BaseRoute]:
-    """Every page under /ui."""
+    """Every page under /ui. After those of other plugins: the last one answers every other address there."""
     return routes()
 
 

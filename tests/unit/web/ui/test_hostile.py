@@ -14,10 +14,13 @@ from tests.unit.web.ui.addresses import PAGES
 from tests.unit.web.ui.conftest import Shown, open_browser
 from tests.unit.web.ui.seed import Seed
 
+from hub_notifications.samples import sample
+
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{7*7}}{{'q'*12}}{% raw %}</textarea></title>\u202e"
 MODELS = (
     t.Deployment, t.Schedule, t.RunRow, t.TaskRunRow, t.StateRow, t.Log, t.Worker, t.WorkQueue, t.Source, t.Receipt,
-    t.Event, t.Automation, t.Firing, t.Alert, t.Delivery, t.Channel, t.Artifact, t.Variable,
+    t.Event, t.Automation, t.Firing, t.Alert, t.AlertOccurrence,
+    t.Notification, t.NotificationAlert, t.Delivery, t.Channel, t.Artifact, t.Variable,
     t.Asset, t.Materialization, t.AssetLink, t.Bookmark, t.Endpoint, t.EndpointKey, t.OutgoingWebhook,
     t.OutgoingAttempt, t.SourceSchema, t.SourceDrift, t.AutomationAction,
 )  # fmt: skip
@@ -116,9 +119,7 @@ def evil_rows(seed: Seed) -> dict[str, str]:
         trigger={"kind": "schedule", "cron": "0 9 * * 1-5", "timezone": "UTC"},
     )  # fmt: skip
     evil_row(seed, t.Firing, automation_id=ids["automation"], event_id=ids["event"], outcome="error")
-    ids["mail"] = evil_row(seed, t.Channel, enabled=False)
-    ids["alert"] = evil_row(seed, t.Alert, run_id=ids["failed"])
-    evil_row(seed, t.Delivery, alert_id=ids["alert"], notification_id=ids["alert"], channel_id=ids["mail"])
+    alerted(seed, ids)
     materialized(seed, ids)
     evil_row(seed, t.Variable, name="a", value={EVIL: EVIL})
     evil_row(seed, t.Variable, value=EVIL)
@@ -131,6 +132,26 @@ def evil_rows(seed: Seed) -> dict[str, str]:
             run_id=ids["failed"], key=EVIL,
         )  # fmt: skip
     return ids
+
+
+def alerted(seed: Seed, ids: dict[str, str]) -> None:
+    """An alert, what told it, and what decides who is told."""
+    channel = {"enabled": False, "title_template": "", "body_template": ""}
+    ids["mail"] = ids["slack"] = evil_row(seed, t.Channel, **channel)
+    for name, status in (("alert", "firing"), ("alert-acknowledged", "firing"), ("alert-over", "resolved")):
+        more = {"acknowledged_until": None} if status == "firing" else {}
+        ids[name] = evil_row(seed, t.Alert, run_id=ids["failed"], status=status, dedup_key=name, **more)
+        evil_row(seed, t.AlertOccurrence, alert_id=ids[name], run_id=ids["failed"], occurrence=name)
+    document = {**sample("firing"), "reason": EVIL, "route": EVIL}
+    document["alerts"] = [{name: EVIL if isinstance(value, str) else value for name, value in one.items()}
+                          for one in document["alerts"]]  # fmt: skip
+    message = evil_row(seed, t.Notification, content=document)
+    evil_row(seed, t.NotificationAlert, notification_id=message, alert_id=ids["alert"])
+    about = {"alert_id": ids["alert"], "notification_id": message, "channel_id": ids["mail"]}
+    for attempt, (name, status) in enumerate(
+        {"delivery": EVIL, "delivery-dead": "dead", "delivery-merged": "merged"}.items()
+    ):
+        ids[name] = evil_row(seed, t.Delivery, **about, attempt=attempt, status=status, merged_into=message)
 
 
 def materialized(seed: Seed, ids: dict[str, str]) -> None:

@@ -8,8 +8,10 @@ from hub.web.ui.navigation import NOTES
 from hub.web.ui.templating import FOLDER
 from tests.architecture.test_documented import _exists, commands
 
-PLUGIN = FOLDER.parents[2] / "plugins" / "hub_plugins" / "dashboard" / "templates"
-SOURCES = [*FOLDER.rglob("*.html"), *PLUGIN.rglob("*.html")]
+ROOT = FOLDER.parents[2]
+PANELS = ROOT / "plugins" / "hub_plugins" / "dashboard" / "templates"
+ALERTS = ROOT / "notifications" / "hub_notifications" / "ui"
+SOURCES = [path for folder in (FOLDER, PANELS, ALERTS) for path in folder.rglob("*.html")]
 
 
 def test_every_command_in_a_page_exists() -> None:
@@ -20,7 +22,8 @@ def test_every_command_in_a_page_exists() -> None:
 
 
 def test_every_note_is_given_by_a_page_and_every_page_gives_a_known_one() -> None:
-    code = "".join(path.read_text("utf-8") for path in (FOLDER / "pages").glob("*.py"))
+    pages = [*(FOLDER / "pages").glob("*.py"), *ALERTS.glob("*.py")]
+    code = "".join(path.read_text("utf-8") for path in pages)
     given = {note for note in NOTES if f'"{note}"' in code}
     assert given == set(NOTES)
     asked = set(re.findall(r'done="([a-z-]+)"', code))

@@ -7,16 +7,12 @@ import json
 from hub.store import Store
 from hub.store import sources as store_sources
 from hub.store.tables import (
-    Alert,
     Automation,
     AutomationAction,
     Bookmark,
-    Channel,
-    Delivery,
     Deployment,
     Event,
     Firing,
-    Notification,
     Receipt,
     RunRow,
     Schedule,
@@ -24,6 +20,7 @@ from hub.store.tables import (
     Worker,
 )
 from hub.types import SECOND, Scope, new_id
+from tests.unit.web.ui.alerted import shown_alerts
 from tests.unit.web.ui.hooked import shown_orders
 from tests.unit.web.ui.left import shown_artifacts, shown_assets, shown_variables
 from tests.unit.web.ui.runs import shown_runs
@@ -75,7 +72,8 @@ def fill(store: Store) -> Seed:
             shown_artifacts,
             shown_variables,
             shown_assets,
-            _alerts,
+            shown_alerts,
+            _evaluations,
             shown_endpoints,
             shown_orders,
         ):
@@ -284,65 +282,6 @@ def _day(seed: Seed) -> None:
             error_type="SuiteFailed" if ending == "FAILED" else None,
             version=3,
         )
-
-
-def _alerts(seed: Seed) -> None:
-    ids = seed.ids
-    ids["mail"] = seed.add(Channel, name="on-call-mail", label="mail to oncall@example.org", scheme="mailto")
-    ids["slack"] = seed.add(
-        Channel,
-        name="team-slack",
-        label="Slack #builds",
-        scheme="slack",
-        enabled=False,
-        disabled_reason="the receiver answered 410: the webhook was removed",
-    )
-    ids["alert"] = seed.add(
-        Alert,
-        dedup_key="run:github_ci",
-        kind="run-failed",
-        title="github-ci-9c41aa failed: 3 of 214 tests failed",
-        body="Flow github_ci\nRun github-ci-9c41aa\n\nSuiteFailed: 3 of 214 tests failed",
-        run_id=ids["failed"],
-        created_at=seed.ago(300),
-        at_=seed.ago(300),
-    )
-    told = seed.add(Notification, reason="firing", content={}, created_at=seed.ago(300))
-    seed.add(
-        Delivery,
-        notification_id=told,
-        alert_id=ids["alert"],
-        channel_id=ids["mail"],
-        attempt=1,
-        status="failed",
-        started_at=seed.ago(299),
-        ended_at=seed.ago(298),
-        error_class="transient",
-        error="connection refused: 127.0.0.1:25",
-    )
-    seed.add(
-        Delivery,
-        notification_id=told,
-        alert_id=ids["alert"],
-        channel_id=ids["mail"],
-        attempt=2,
-        status="sent",
-        started_at=seed.ago(289),
-        ended_at=seed.ago(288),
-    )
-    seed.add(
-        Delivery,
-        notification_id=told,
-        alert_id=ids["alert"],
-        channel_id=ids["slack"],
-        attempt=1,
-        status="dead",
-        started_at=seed.ago(299),
-        ended_at=seed.ago(298),
-        error_class="permanent",
-        error="410 Gone: no_service",
-    )
-    _evaluations(seed)
 
 
 def _evaluations(seed: Seed) -> None:

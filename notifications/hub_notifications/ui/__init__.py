@@ -1,0 +1,1 @@
+"""The dashboard's pages of alerting: alerts, deliveries, channels, routes, silences, inhibitions."""

@@ -1,0 +1,18 @@
+"""All pages of alerting, which come with the API of channels."""
+
+from __future__ import annotations
+
+from hub.web.ui.table import Pages
+from starlette.routing import BaseRoute
+
+from hub_notifications.ui import alerts, channel_forms, channels, deliveries
+
+MODULES = (alerts, deliveries, channels, channel_forms)
+
+
+def routes() -> list[BaseRoute]:
+    """Every page."""
+    pages = Pages()
+    for module in MODULES:
+        pages.include(module.pages)
+    return pages.routes()

@@ -18,6 +18,7 @@ from hub.store.effects import HELD
 from hub.store.tables import Effect, Event
 from hub.types import SECOND, new_id, now_us
 from hub.web.door.inside import admit
+from hub.webhooks.signers import Signature
 from hub.webhooks.signing import sample_request, sign
 
 from .doors import EVENT, PUSH, SCOPE, Made, change, make, rows, serve
@@ -91,7 +92,7 @@ def test_replays_and_triggers_of_a_paused_source_wait_too(store: Store) -> None:
     replayed = apply(store, Command("receipt.replay", SCOPE, old, {})).result["id"]
     preset = installed().get("github")
     request = sign(preset, source.secret, sample_request(preset, "push", "http://x/in/y"), now=now_us())
-    triggered = admit(store, installed(), {}, SCOPE, source.id, request).receipt_id
+    triggered = admit(store, installed(), {}, SCOPE, source.id, Signature(request)).receipt_id
     assert dues(store) == {replayed: HELD, triggered: HELD}
     change(store, "source.resume", source.name)
     carry_out(store)

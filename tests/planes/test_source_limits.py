@@ -15,6 +15,7 @@ from hub.settings import Settings
 from hub.store import Store, bookmarks, effects, inbox, receipts
 from hub.store.tables import Event
 from hub.web.door.inside import admit
+from hub.webhooks.signers import Signature
 
 from .doors import EVENT, PUSH, SCOPE, Made, change, make, rows, serve, source_row
 from .doors import effects as outbox
@@ -60,7 +61,7 @@ def test_behind_a_proxy_the_address_that_it_saw_counts_and_no_other_peer_is_beli
 def test_what_the_hub_itself_has_signed_comes_from_nowhere(store: Store) -> None:
     source = make(store, allow_from=["192.0.2.0/24"])
     request = source.signed(PUSH, EVENT)
-    assert admit(store, installed(), {}, SCOPE, source.id, request).verdict == "accepted"
+    assert admit(store, installed(), {}, SCOPE, source.id, Signature(request)).verdict == "accepted"
 
 
 def test_a_wrong_network_is_refused_when_it_is_set(store: Store) -> None:

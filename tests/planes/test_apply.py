@@ -81,6 +81,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     return Folder(Shell(capsys, monkeypatch), tmp_path)
 
 
+@pytest.mark.long("sqlite")
 def test_it_makes_what_a_file_says_and_the_second_time_there_is_nothing_to_do(folder: Folder) -> None:
     planned = folder.apply(WHOLE, "--dry-run")
     assert "+ deployments.nightly" in planned
@@ -103,6 +104,7 @@ def test_it_makes_what_a_file_says_and_the_second_time_there_is_nothing_to_do(fo
     assert schedules == {("cron", "0 2 * * *", "Europe/Berlin"), ("interval", "300", "UTC")}
 
 
+@pytest.mark.long("postgresql")
 def test_a_change_is_shown_field_by_field_and_done(folder: Folder) -> None:
     folder.apply(WHOLE)
     changed = WHOLE.replace("12h", "1d").replace("name: Ada", "name: Bob").replace("      - interval: 300\n", "")
@@ -116,6 +118,7 @@ def test_a_change_is_shown_field_by_field_and_done(folder: Folder) -> None:
     assert [one["event_type"] for one in folder.hub.json("webhooks", "catalog", "ls", "ci")] == ["pull"]
 
 
+@pytest.mark.long("postgresql")
 def test_what_the_file_does_not_say_is_as_new_but_switches_stay_as_somebody_has_set_them(folder: Folder) -> None:
     text = WHOLE.replace("    paused: true\n", "")
     folder.apply(text)
@@ -231,6 +234,7 @@ def test_what_fails_is_named_and_the_rest_is_done(folder: Folder, monkeypatch: p
     assert folder.apply(Path(file).read_text()).endswith("1 made.\n")
 
 
+@pytest.mark.long("sqlite")
 def test_only_what_the_project_made_is_pruned_after_a_question(folder: Folder) -> None:
     folder.hub("variables", "set", "by-hand", "1")
     two = "project: shop\nvariables: {a: {value: 1}, by-hand: {value: 2}}\nqueues: {q: {}}\n"
@@ -251,6 +255,7 @@ def test_only_what_the_project_made_is_pruned_after_a_question(folder: Folder) -
     assert "q" in {one["name"] for one in folder.hub.json("queues", "ls")}, "nothing removes a queue"
 
 
+@pytest.mark.long("postgresql")
 def test_an_export_makes_the_same_on_an_empty_hub(
     folder: Folder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -285,6 +290,7 @@ def test_an_export_makes_the_same_on_an_empty_hub(
     assert folder.hub("export") == text
 
 
+@pytest.mark.long("postgresql")
 def test_a_hub_elsewhere_is_applied_to_with_its_token(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     limited = folder.hub.json("tokens", "create", "limited", "--scope", "deployments:write")["token"]
     whole = folder.hub.json("tokens", "create", "whole", "--scope", "*")["token"]

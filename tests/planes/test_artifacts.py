@@ -141,6 +141,7 @@ def test_equal_keys_are_versions_and_threads_do_not_mix_them_up(plane: Plane) ->
     assert rest.next_cursor is None
 
 
+@pytest.mark.long("postgresql")
 def test_a_step_that_is_replayed_after_a_kill_writes_nothing_twice(plane: Plane) -> None:
     file = plane.file("""
 HERE = Path(__file__).parent
@@ -194,6 +195,7 @@ def whole():
     assert [type_ for type_, _, _ in told(plane)].count("hub.artifact.created") == 8
 
 
+@pytest.mark.long("sqlite")
 def test_tasks_in_processes_leave_artifacts_of_their_run(plane: Plane) -> None:
     file = plane.file("""
 @task
@@ -217,6 +219,7 @@ def whole():
     assert sorted(len(content(plane, one)) for one in rows if one["key"] == "text") == [0, 100_000]
 
 
+@pytest.mark.long("sqlite")
 def test_an_attempt_that_was_given_up_leaves_nothing_more(plane: Plane) -> None:
     file = plane.file("""
 HERE = Path(__file__).parent

@@ -168,6 +168,7 @@ def test_what_came_from_the_cache_was_not_made_again_and_is_still_upstream(plane
     assert [row["upstream"] for row in made(plane, REPORT)] == [[CLEAN], [CLEAN]]
 
 
+@pytest.mark.long("sqlite")
 def test_a_killed_run_notes_each_asset_once_and_keeps_its_lineage(plane: Plane) -> None:
     file = plane.file(f"""
 HERE = Path(__file__).parent

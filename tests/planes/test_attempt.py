@@ -294,6 +294,7 @@ def whole():
     assert tasks["once-0"]["attempt"] == 1
 
 
+@pytest.mark.long("sqlite")
 def test_steps_that_a_new_attempt_does_not_meet_are_closed(plane: Plane) -> None:
     file = plane.file("""
 HERE = Path(__file__).parent
@@ -318,6 +319,7 @@ def whole():
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
+@pytest.mark.long("sqlite-sync", "postgresql-async")
 def test_a_cancel_stops_blocking_code_and_is_confirmed(plane: Plane, kind: str) -> None:
     file = plane.file("""
 HERE = Path(__file__).parent

@@ -138,6 +138,7 @@ def answer(plane: Plane, runner: str, name: str) -> list[Any]:
 
 @pytest.mark.parametrize("name", FAILS)
 @pytest.mark.parametrize("runner", ["threads", "processes", "workers"])
+@pytest.mark.long("sqlite-processes", "postgresql-threads")
 def test_what_fails_says_how(plane: Plane, workers: Workers, runner: str, name: str) -> None:
     state, error, *_ = answer(plane, runner, name)
     kind, text = FAILS[name]
@@ -151,6 +152,7 @@ def test_what_fails_says_how(plane: Plane, workers: Workers, runner: str, name: 
 
 @pytest.mark.parametrize("name", WORKS)
 @pytest.mark.parametrize("runner", ["threads", "processes", "workers"])
+@pytest.mark.long("sqlite")
 def test_what_starts_processes_and_threads_works(plane: Plane, workers: Workers, runner: str, name: str) -> None:
     assert answer(plane, runner, name) == ["Completed", WORKS[name]]
 
@@ -162,6 +164,7 @@ def test_a_direct_call_raises_it_to_the_flow(plane: Plane, name: str) -> None:
 
 
 @pytest.mark.parametrize("runner", ["threads", "processes", "workers"])
+@pytest.mark.long("sqlite-processes")
 def test_arguments_that_cannot_be_hashed_or_sent(plane: Plane, workers: Workers, runner: str) -> None:
     for name in ("unhashable", "unsendable"):
         if runner == "workers":
@@ -177,6 +180,7 @@ def test_arguments_that_cannot_be_hashed_or_sent(plane: Plane, workers: Workers,
 
 
 @pytest.mark.parametrize("runner", ["threads", "processes", "workers"])
+@pytest.mark.long("sqlite-processes")
 def test_results_that_cannot_be_kept(plane: Plane, workers: Workers, runner: str) -> None:
     found = answer(plane, runner, "gives")
     if runner == "threads":
@@ -194,6 +198,7 @@ def test_results_that_cannot_be_kept(plane: Plane, workers: Workers, runner: str
     assert found[3], "a hint"
 
 
+@pytest.mark.long("postgresql")
 def test_flows_two_hundred_deep(plane: Plane) -> None:
     @task
     def bottom() -> int:
@@ -213,6 +218,7 @@ def test_flows_two_hundred_deep(plane: Plane) -> None:
     assert len(plane.rows()) == 402
 
 
+@pytest.mark.long("sqlite")
 def test_flows_without_an_end_fail_clearly(plane: Plane) -> None:
     @flow
     def down(depth: int) -> int:
@@ -283,6 +289,7 @@ os.write(2, repr(found).encode())
 """
 
 
+@pytest.mark.long("sqlite")
 def test_a_task_that_closes_stdout_and_moves_away(plane: Plane, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT], env=dict(os.environ), cwd=tmp_path, capture_output=True, text=True, timeout=60

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from hub import flow, runtime_context, task
 from hub.cache_policies import INPUTS
 from hub.runtime.collecting import YOUNG, Collector
@@ -199,6 +200,7 @@ def test_the_lineage_of_a_result_is_known(plane: Plane) -> None:
     assert kept.parsed(found.key) == (run_id, row["id"])
 
 
+@pytest.mark.long("sqlite")
 def test_results_in_a_bucket_and_in_a_table_go_as_well(
     plane: Plane, s3_endpoint: str, results_table: Postgresql
 ) -> None:

@@ -25,6 +25,7 @@ def bodies(store: Store, limit: int) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("limit", [7, 1000])
+@pytest.mark.long("postgresql-7", "sqlite-1000")
 def test_requests_stay_in_their_order(store: Store, limit: int) -> None:
     source = make(store)
     with serve(store) as served:

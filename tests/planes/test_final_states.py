@@ -158,6 +158,7 @@ def test_lines_of_further_loggers_are_kept(plane: Plane, monkeypatch: pytest.Mon
         logging.getLogger(name).handlers.clear()
 
 
+@pytest.mark.long("sqlite")
 def test_thirty_thousand_lines_of_three_threads_are_complete_and_in_order(plane: Plane) -> None:
     begin = threading.Barrier(3)
 

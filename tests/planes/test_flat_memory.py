@@ -53,6 +53,7 @@ def coroutines(count: int) -> Iterator[object]:
 
 
 @pytest.mark.parametrize("calls", [called, submitted, mapped, coroutines])
+@pytest.mark.long("sqlite-submitted", "sqlite-called", "postgresql-mapped", "postgresql-coroutines")
 def test_ended_tasks_are_let_go(plane: Plane, calls: Callable[[int], Iterator[object]]) -> None:
     seen: list[Counter[str]] = []
     sizes: list[int] = []

@@ -8,6 +8,7 @@ from fractions import Fraction
 from itertools import accumulate
 from typing import Any, TypeVar
 
+import pytest
 from hub.store import Store
 from hub.types import SECOND, Id, Micros
 from hypothesis import HealthCheck, Phase, given, settings
@@ -15,6 +16,8 @@ from hypothesis import strategies as st
 
 from .flow_world import GAPS, World
 
+# What they need of a store, test_flow_control.py tries on both.
+pytestmark = pytest.mark.long("postgresql")
 T = TypeVar("T", bound=Callable[..., Any])
 PERIOD = 10 * SECOND
 KEYS = st.sampled_from(["a", "b"])
@@ -23,7 +26,7 @@ DAY = 24 * 3600 * SECOND
 
 
 def tried(**given_: Any) -> Callable[[T], T]:
-    """Many stories on SQLite, a few on PostgreSQL."""
+    """Many stories."""
     checks = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
 
     def decorate(test: T) -> T:

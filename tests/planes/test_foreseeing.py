@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hub.plugins import Context, load_plugins
 from hub.runtime import foreseeing, relay
 from hub.settings import Settings
@@ -31,6 +32,7 @@ def replay(store: Store, receipt_id: str) -> None:
     a.work(store)
 
 
+@pytest.mark.long("postgresql")
 def test_it_foretells_what_a_replay_then_starts(store: Store) -> None:
     a.make_deployment(store)
     run: list[dict[str, Any]] = [{"run_deployment": "ci", "parameters": {"repo": "=body.repo"}}]
@@ -63,6 +65,7 @@ def test_a_body_that_cannot_be_read_any_more_starts_nothing(store: Store) -> Non
     assert not said.events
 
 
+@pytest.mark.long("postgresql")
 def test_it_foretells_what_flow_control_makes_of_a_run_and_remembers_nothing(store: Store) -> None:
     a.make_deployment(store, flow_control={"rate_limit": {"limit": 1, "period": 3600}})
     run: list[dict[str, Any]] = [{"run_deployment": "ci", "parameters": {"repo": "=body.repo"}}]

@@ -102,6 +102,7 @@ def lines_of(plane: Plane, run_id: str) -> list[str]:
         return [row["message"] for row in tx.conn.execute(query).mappings()]
 
 
+@pytest.mark.long("sqlite")
 def test_hooks_of_a_run_whose_processes_were_killed_are_called_by_a_worker(plane: Plane) -> None:
     file = plane.file(FLOW)
     run_id, key = dispatched(plane, f"{file}:whole", parameters={"n": 2})
@@ -122,6 +123,7 @@ def test_hooks_of_a_run_whose_processes_were_killed_are_called_by_a_worker(plane
 
 
 @pytest.mark.parametrize(("n", "event"), [(0, "on_completion"), (1, "on_failure")])
+@pytest.mark.long("sqlite-1", "postgresql-0")
 def test_hooks_are_called_though_the_process_dies_between_the_end_and_its_hooks(
     plane: Plane, n: int, event: str
 ) -> None:

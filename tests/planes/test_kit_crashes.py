@@ -106,6 +106,7 @@ def test_a_flow_that_may_not_be_tried_again_is_found() -> None:
             survives_crashes(fragile)
 
 
+@pytest.mark.long
 def test_failing_flows_nested_flows_and_coroutines_survive() -> None:
     with harness() as hub:
 

@@ -84,6 +84,7 @@ def test_a_pause_in_place_is_over_at_once_or_answered_by_a_thread() -> None:
         assert hub.clock.skipped >= timedelta(hours=23)
 
 
+@pytest.mark.long
 def test_a_flow_that_sleeps_and_waits_survives_kills() -> None:
     @flow
     def whole() -> str:

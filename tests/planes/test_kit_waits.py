@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import hub as sdk
+import pytest
 from hub import flow, task
 from hub.testing import Hub, Run, harness, survives_crashes
 from pydantic import BaseModel
@@ -48,6 +49,7 @@ def test_a_flow_that_waits_for_a_webhook_gets_it() -> None:
         assert hub.run(run.id).result == "refs/heads/main push"
 
 
+@pytest.mark.long
 def test_messages_survive_a_kill_at_every_commit() -> None:
     with harness():
 
@@ -68,6 +70,7 @@ def test_messages_survive_a_kill_at_every_commit() -> None:
         assert survives_crashes(talks) >= 10
 
 
+@pytest.mark.long
 def test_an_input_survives_a_kill_at_every_commit() -> None:
     """The flow is answered by itself, in the moment in which it leaves."""
     with harness() as hub:

@@ -178,6 +178,7 @@ def test_over_its_timeout_the_container_is_ended_and_removed(plane: Plane) -> No
 
 @pytest.mark.usefixtures("podman")
 @pytest.mark.parametrize("guarded", [True, False])
+@pytest.mark.long("False")
 def test_a_killed_worker_s_container_goes_and_the_next_attempt_removes_what_stayed(plane: Plane, guarded: bool) -> None:
     mark = plane.folder / "mark"
     file = plane.file(f"""

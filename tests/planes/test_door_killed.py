@@ -41,6 +41,7 @@ def hub_web(port: int) -> Iterator[subprocess.Popen[bytes]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.long("sqlite")
 def test_what_was_answered_202_outlives_a_kill(
     kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -304,6 +304,7 @@ def whole():
     assert len(made) == len(plane.tasks()) == 80, "each step once"
 
 
+@pytest.mark.long("sqlite")
 def test_processes_take_lazily_too(plane: Plane) -> None:
     file = plane.file("""
 @task
@@ -323,6 +324,7 @@ def whole():
     assert str(list(range(12))).replace(" ", "").encode() in row["result"]
 
 
+@pytest.mark.long("postgresql")
 def test_nothing_of_what_was_taken_is_kept(plane: Plane) -> None:
     class Heavy:
         pass

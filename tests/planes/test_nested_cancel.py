@@ -334,6 +334,7 @@ async def inner_later():
 
 
 @pytest.mark.parametrize("entry", ["outer", "outer_later"])
+@pytest.mark.long("sqlite-outer", "postgresql-outer_later")
 def test_on_a_worker_too(plane: Plane, entry: str) -> None:
     import signal
 
@@ -351,6 +352,7 @@ def test_on_a_worker_too(plane: Plane, entry: str) -> None:
     assert (row["state_name"], row["result"]) == ("Completed", b'"went on"')
 
 
+@pytest.mark.long("sqlite")
 def test_a_run_that_was_killed_while_its_nested_run_was_cancelled_gets_the_cancel(plane: Plane) -> None:
     file = plane.file("from hub.errors import RunCancelled\n" + WORKER.format(hang="time.sleep(60)"))
     run_id, key = dispatched(plane, f"{file}:outer")

@@ -52,6 +52,7 @@ def f(mark):
 """
 
 
+@pytest.mark.long("sqlite")
 def test_tasks_execute_in_processes_and_each_loses_only_itself(plane: Plane) -> None:
     row = plane.execute(f"{plane.file(CODE)}:f", {"mark": str(plane.folder / "mark")})
     assert row["state_name"] == "Completed", row["error_trace"]
@@ -96,6 +97,7 @@ def f():
 """
 
 
+@pytest.mark.long("postgresql")
 def test_tasks_in_tasks_are_part_of_their_call_and_cannot_wait_for_a_process(plane: Plane) -> None:
     row = plane.execute(f"{plane.file(NESTED)}:f")
     assert row["state_name"] == "Completed", row["error_trace"]

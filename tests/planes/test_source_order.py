@@ -280,6 +280,7 @@ def test_a_paused_source_drains_in_order(store: Store, ordered: Made) -> None:
         assert receipts_alive(store) == [expected]
 
 
+@pytest.mark.long("sqlite")
 def test_many_processes_and_runs_that_end_at_any_time(store: Store, ordered: Made) -> None:
     """Four upkeep processes and two that end runs: of a key there is never more than one, and none overtakes."""
     automate(store, expect=["github.push"])

@@ -115,6 +115,7 @@ def test_without_a_journal_only_defaults_are_had(monkeypatch: pytest.MonkeyPatch
             call()
 
 
+@pytest.mark.long("sqlite")
 def test_a_replayed_step_does_not_undo_what_somebody_set_after_it(plane: Plane) -> None:
     file = plane.file("""
 import hub

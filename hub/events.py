@@ -168,6 +168,7 @@ CATALOG: dict[str, dict[str, Level]] = {
     "hub.route.failed": {"name": "metadata", "alert_id": "metadata", "error": "errors"},
     **{f"hub.silence.{verb}": {"by": "metadata", "comment": "errors"} for verb in ("created", "ended")},
     **{f"hub.inhibition.{verb}": _NAMED for verb in ("created", "updated", "deleted")},
+    **{f"hub.sla.{verb}": _NAMED for verb in ("created", "updated", "deleted")},
     "hub.delivery.sent": {"alert_id": "metadata", "channel": "metadata", "attempt": "metadata"},
     "hub.delivery.failed": {
         "alert_id": "metadata",

@@ -45,6 +45,8 @@ class Condition:
     labels: Mapping[str, str] = field(default_factory=dict)
     run: Mapping[str, Any] | None = None
     to: Sequence[str] = ()
+    occurrence: str = ""
+    """Which time; the same one is told once, also when it was ended by hand. Empty: each time that it begins."""
 
     @property
     def key(self) -> tuple[Id, str]:

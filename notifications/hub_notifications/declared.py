@@ -1,4 +1,4 @@
-"""The section `channels` of `hub.yaml`: where alerts go."""
+"""The sections of `hub.yaml` that this plugin brings: `channels`, and `slas`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from hub.errors import HubError
 from hub.runtime import contributed
-from hub.runtime.definitions.section import Definition, Found, Secret, Section, Step, Wanted, refusal
+from hub.runtime.definitions.section import Definition, Found, Reference, Secret, Section, Step, Wanted, refusal
 from hub.runtime.definitions.values import rows
 from hub.settings import Settings
 from hub.store.base import Tx
@@ -15,9 +15,11 @@ from hub.types import Scope
 from pydantic import Field
 
 from hub_notifications import channels as kept
+from hub_notifications import sla_ops
 from hub_notifications.address import check_address, check_allowed
 from hub_notifications.ops import NAME, Burst, Rate, Tags
 from hub_notifications.reach import reach_of
+from hub_notifications.slas import Sla
 from hub_notifications.templates import BodyTemplate, TitleTemplate
 
 
@@ -68,7 +70,36 @@ def sections(settings: Settings) -> list[Section]:
         complete=_complete, read=_read, steps=steps, remove="channel.rm", names=NAME, check=check,
         secrets=lambda definition: {"address": definition.address},
     )  # fmt: skip
-    return [channels]
+    return [channels, _slas()]
+
+
+def _slas() -> Section:
+    return Section(
+        "slas", "What is expected of flows.", Sla, "channels", 90,
+        complete=lambda definition, _found: definition.model_dump(mode="json"), read=_read_slas, steps=_sla_steps,
+        remove="sla.rm", names=sla_ops.NAME, refers=_sla_refers,
+        brief=lambda values, _folder: Sla.model_validate(values).model_dump(mode="json", exclude_defaults=True),
+    )  # fmt: skip
+
+
+def _read_slas(tx: Tx, scope: Scope, names: Collection[str] | None) -> dict[str, Found]:
+    return {
+        row["name"]: Found(row["id"], Sla.model_validate(row["spec"]).model_dump(mode="json"))
+        for row in rows(tx, scope, sla_ops.SLAS, names)
+    }
+
+
+def _sla_steps(wanted: Wanted, _found: Found | None, _changed: frozenset[str]) -> Iterator[Step]:
+    yield Step("sla.set", wanted.name, {"name": wanted.name, "spec": wanted.values})
+
+
+def _sla_refers(definition: Sla) -> Iterator[Reference]:
+    """Its deployment, and channels by name; tags may mean none."""
+    if definition.deployment:
+        yield Reference(("deployment",), "deployments", definition.deployment)
+    for number, target in enumerate(definition.to):
+        if not target.startswith(kept.TAG):
+            yield Reference(("to", number), "channels", target)
 
 
 _PLAIN = ("tags", "rate", "burst", "title_template", "body_template", "enabled")

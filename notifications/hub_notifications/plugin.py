@@ -48,21 +48,22 @@ def hub_loops(ctx: Context) -> Iterable[Loop]:
     """Conditions are looked for, alerts are routed, and brought to their channels, each by a loop."""
     from hub_notifications.deliver import Deliverer  # noqa: PLC0415 - only upkeep sends
     from hub_notifications.router import Router  # noqa: PLC0415 - only upkeep routes
-    from hub_notifications.watching import INTERVAL_S, Watching  # noqa: PLC0415 - only upkeep looks
+    from hub_notifications.watching import of_slas, of_the_hub  # noqa: PLC0415 - only upkeep looks
 
     return [
         Loop("alert routing", Router(ctx.store).step, topics=(firing.TOPIC,), interval=1.0),
         Loop("alerts", Deliverer(ctx.store, ctx.settings).step, topics=("deliveries",), interval=1.0),
-        Loop("alert conditions", Watching(ctx.store).step, interval=INTERVAL_S),
+        of_the_hub(ctx.store).loop(),
+        of_slas(ctx.store).loop(),
     ]
 
 
 @hookimpl
 def hub_commands() -> Iterable[Any]:
     """The operations on channels, alerts and what decides where they go."""
-    from hub_notifications import alert_ops, ops, route_ops  # noqa: PLC0415 - not every process changes channels
+    from hub_notifications import alert_ops, ops, route_ops, sla_ops  # noqa: PLC0415 - not every process changes channels
 
-    return [*ops.OPS, *alert_ops.OPS, *route_ops.OPS]
+    return [*ops.OPS, *alert_ops.OPS, *route_ops.OPS, *sla_ops.OPS]
 
 
 @hookimpl
@@ -76,6 +77,12 @@ def hub_sections(ctx: Context) -> Iterable[Any]:
 @hookimpl
 def hub_routes() -> Iterable[Any]:
     """The API of channels, alerts and deliveries, and of what decides where they go."""
-    from hub_notifications import api, route_api, schemes, texts_api  # noqa: PLC0415 - only the web process serves it
+    from hub_notifications import api, route_api, schemes, sla_api, texts_api  # noqa: PLC0415 - only the web process serves it
 
-    return [schemes.api, api.api, route_api.api, texts_api.api]  # the first one's paths are those of no channel
+    return [
+        schemes.api,
+        api.api,
+        route_api.api,
+        sla_api.api,
+        texts_api.api,
+    ]  # the first one's paths are those of no channel

@@ -5,52 +5,62 @@ One process at a time does it. What is wrong is found anew each time; what fires
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
+from hub.plugins import Loop
 from hub.runtime import process
 from hub.store import leaders
 from hub.store.base import Store, Tx
 from hub.types import Actor, Id, Scope
 
-from hub_notifications import conditions, facts, firing
+from hub_notifications import conditions, facts, firing, sla_ops, slas
 from hub_notifications.conditions import Condition
 from hub_notifications.rules import AlertEvent
 
 ACTOR = Actor("system", "watching")
-LOCK = "alert-conditions"
 LEASE_S = 60.0
-INTERVAL_S = 15.0
 
 
 @dataclass(slots=True)
 class Watching:
-    """One per upkeep process; those that do not hold the lock stand by."""
+    """One per upkeep process; those that do not hold the lock stand by.
+
+    `find` gives all conditions of these `kinds` that hold.
+    """
 
     store: Store
+    name: str
+    kinds: Collection[str]
+    find: Callable[[Tx, Collection[tuple[Id, str]]], Iterable[Condition]]
+    interval: float
     holder: str = field(default_factory=process.holder)
 
     def step(self) -> bool:
         """Look once. Never says that there is more."""
         with self.store.write(durable=False) as tx:
-            if leaders.take(tx, LOCK, self.holder, lease_s=LEASE_S) is None:
+            if leaders.take(tx, self.name, self.holder, lease_s=LEASE_S) is None:
                 return False
         with self.store.read() as tx:
-            fires = facts.firing(tx, conditions.KINDS)
-            new, over = conditions.compare(_found(tx, fires), fires)
+            fires = facts.firing(tx, self.kinds)
+            new, over = conditions.compare(self.find(tx, fires), fires)
         for key in over:
             self._end(key)
         for one in new:
             self._begin(one)
         return False
 
+    def loop(self) -> Loop:
+        """As an upkeep loop."""
+        return Loop(self.name, self.step, interval=self.interval)
+
     def _begin(self, one: Condition) -> None:
         with self.store.write() as tx:
-            if leaders.take(tx, LOCK, self.holder, lease_s=LEASE_S) is None:
+            if leaders.take(tx, self.name, self.holder, lease_s=LEASE_S) is None:
                 return
             context = {"run": one.run} if one.run is not None else {}
             told = AlertEvent(
-                "firing", one.about, str(tx.now), one.kind, one.severity, one.title, one.text,
+                "firing", one.about, one.occurrence or str(tx.now), one.kind, one.severity, one.title, one.text,
                 one.run["id"] if one.run is not None else "", one.labels,
                 {**context, **({"to": list(one.to)} if one.to else {})},
             )  # fmt: skip
@@ -58,11 +68,21 @@ class Watching:
 
     def _end(self, key: tuple[Id, str]) -> None:
         with self.store.write() as tx:
-            if leaders.take(tx, LOCK, self.holder, lease_s=LEASE_S) is not None:
+            if leaders.take(tx, self.name, self.holder, lease_s=LEASE_S) is not None:
                 firing.resolve_key(tx, Scope(key[0], ACTOR), key[1])
 
 
-def _found(tx: Tx, fires: list[tuple[Id, str]]) -> Iterator[Condition]:
+def of_the_hub(store: Store) -> Watching:
+    """What looks at the hub itself, and at runs that wait."""
+    return Watching(store, "alert-conditions", conditions.KINDS, _found, 15.0)
+
+
+def of_slas(store: Store) -> Watching:
+    """What looks whether SLAs are kept."""
+    return Watching(store, "slas", slas.KINDS, lambda tx, _fires: sla_ops.broken(tx), 30.0)
+
+
+def _found(tx: Tx, fires: Collection[tuple[Id, str]]) -> Iterator[Condition]:
     """All that is wrong now."""
     now = tx.now
     rows = facts.waiting(tx)

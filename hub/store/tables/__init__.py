@@ -16,6 +16,7 @@ from hub.store.tables.alerts import (
     Delivery,
     Notification,
     NotificationAlert,
+    SlaRow,
 )
 from hub.store.tables.artifacts import Artifact
 from hub.store.tables.assets import Asset, AssetLink, Materialization
@@ -109,6 +110,7 @@ __all__ = [
     "Schedule",
     "Secret",
     "SiteValue",
+    "SlaRow",
     "Source",
     "SourceConsumer",
     "SourceDrift",

@@ -236,6 +236,25 @@ class AlertInhibition(Row, table=True):
     created_at: int = moment()
 
 
+class SlaRow(Row, table=True):
+    """What is expected of a flow. What was told of it is its alert."""
+
+    __tablename__: ClassVar[str] = "slas"
+    __table_args__: ClassVar[Any] = (
+        UniqueConstraint("workspace_id", "name"),
+        Index("ix_slas_ws", "workspace_id", "id"),
+    )
+    id: str = id_key()
+    workspace_id: str = ref()
+    name: str = text()
+    spec: dict[str, Any] = document({})
+    """As `hub_notifications.slas.Sla`, what is no default."""
+    enabled: bool = Field(default=True, nullable=False)
+    created_at: int = moment()
+    updated_at: int = moment()
+    """It counts from then."""
+
+
 class Delivery(Row, table=True):
     """One attempt to bring one message to one channel.
 

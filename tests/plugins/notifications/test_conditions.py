@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from tests.planes.test_inbox import keep
 
 from hub_notifications import channels, conditions, facts, firing, notices
 from hub_notifications.plugin import hub_commands, hub_run_state
-from hub_notifications.watching import Watching
+from hub_notifications.watching import of_the_hub
 
 SCOPE = Scope()
 MINUTE = 60 * SECOND
@@ -33,7 +34,7 @@ def _operations() -> None:
 def look(store: Store) -> dict[str, str]:
     """Kind and state of all alerts after a process that has just started looked twice: what it knows is in rows."""
     for _ in range(2):
-        Watching(store, "watcher").step()
+        replace(of_the_hub(store), holder="watcher").step()
     with store.read() as tx:
         rows = firing.list_alerts(tx, SCOPE, status=None, limit=50, cursor=None).items
     assert len({row["kind"] for row in rows}) == len(rows)
@@ -289,11 +290,12 @@ def test_a_task_that_failed_in_a_run_that_went_on_is_told_where_its_flow_asks_fo
 
 
 def test_only_one_process_at_a_time_looks(store: Store) -> None:
-    Watching(store, "one").step()
+    one, two = (replace(of_the_hub(store), holder=name) for name in ("one", "two"))
+    one.step()
     new_run(store, due_at=now_us() - 11 * MINUTE)
-    Watching(store, "two").step()
+    two.step()
     with store.read() as tx:
         assert not firing.anything_firing(tx, SCOPE)
-    Watching(store, "one").step()
+    one.step()
     with store.read() as tx:
         assert firing.anything_firing(tx, SCOPE)

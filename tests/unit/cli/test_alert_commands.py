@@ -101,3 +101,42 @@ def test_an_alert_is_taken_ended_and_sent_once_more(hub: Shell) -> None:
         assert "this alert is over" in hub("alerts", "ack", alert, code=4)
     finally:
         store.close()
+
+
+def test_slas(hub: Shell) -> None:
+    assert hub.json("slas", "ls") == []
+    hub("channels", "add", "team", MAIL)
+    hub("slas", "add", "daily", "--flow", "nightly", "--every", "25h", "--to", "team", "--severity", "critical")
+    hub(
+        "slas",
+        "add",
+        "quick",
+        "--deployment",
+        "shop",
+        "--max-duration",
+        "p95",
+        "--factor",
+        "1.5",
+        "--warn-before",
+        "5m",
+    )
+    hub("slas", "add", "early", "--flow", "nightly", "--by", "0 8 * * 1-5", "--timezone", "Europe/Berlin")
+    hub("slas", "add", "prompt", "--flow", "nightly", "--within", "2h", "--from-start")
+    hub("slas", "add", "good", "--flow", "nightly", "--max-failures", "20%", "--window", "1d")
+    specs = {item["name"]: item["spec"] for item in hub.json("slas", "ls")}
+    assert specs["daily"]["not_run"] == {"for_s": 90_000, "counts": "completed"}
+    assert {name: specs["quick"]["duration"][name] for name in ("percentile", "factor", "offset_s")} == {
+        "percentile": 95.0, "factor": 1.5, "offset_s": -300,
+    }  # fmt: skip
+    assert (specs["early"]["deadline"]["timezone"], specs["early"]["deadline"]["since_s"]) == ("Europe/Berlin", 86_400)
+    assert (specs["prompt"]["deadline"]["within_s"], specs["prompt"]["deadline"]["counted_from"]) == (7200, "start")
+    assert (specs["good"]["failure_rate"]["at_most"], specs["good"]["failure_rate"]["window_s"]) == (0.2, 86_400)
+    assert yaml.safe_load(hub("slas", "show", "daily"))["daily"]["not_run"]["for_s"] == 90_000
+    (kept,) = hub.json("slas", "check", "daily")
+    assert (kept["kept"], kept["run_id"]) == (True, None)
+    assert len(hub.json("slas", "check")) == 5
+    hub("slas", "rm", "daily", "--yes")
+    assert "no SLA" in hub("slas", "show", "daily", code=3)
+    assert "no percentage" in hub("slas", "add", "a", "--flow", "f", "--max-failures", "many", code=2)
+    assert "one of" in hub("slas", "add", "a", "--flow", "f", code=2)
+    assert "no channel is meant by" in hub("slas", "add", "a", "--flow", "f", "--every", "1h", "--to", "x", code=2)

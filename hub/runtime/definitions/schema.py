@@ -8,7 +8,7 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from hub.runtime.commands.projects import NAME
-from hub.runtime.definitions.section import Section
+from hub.runtime.definitions.section import Definition, Section
 
 _SPAN = {"type": "string", "pattern": r"^(\d{1,6}[smhd]|off)$", "description": "90s, 30m, 2h, 7d or off"}
 
@@ -19,8 +19,8 @@ def document_schema(sections: Mapping[str, Section]) -> dict[str, Any]:
     ordered = sorted(models, key=lambda model: model.__name__)
     _, shared = models_json_schema([(model, "validation") for model in ordered], by_alias=True)
     shapes = shared["$defs"]
-    for model in ordered:
-        _accept_spans(shapes[model.__name__])
+    for model in Definition.__subclasses__():  # those within others, too
+        _accept_spans(shapes.get(model.__name__, {}))
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "hub.yaml",

@@ -10,7 +10,8 @@ from hub.store.base import Tx
 from hub.types import SECOND
 from pydantic import BaseModel, ConfigDict, Field
 
-from hub_notifications import channels, firing, notices
+from hub_notifications import channels, firing, incidents, notices
+from hub_notifications.content import content
 from hub_notifications.routes import Targets
 from hub_notifications.rules import AlertEvent
 
@@ -89,7 +90,17 @@ def acknowledge(tx: Tx, command: Command, args: Acknowledge) -> dict[str, Any]:
     actor = command.scope.actor
     by = args.by or f"{actor.kind} {actor.id}".strip()
     firing.acknowledge(tx, command.scope, command.target, by=by, until=tx.now + args.for_s * SECOND)
+    _tell_incidents(tx, command)
     return {"id": command.target, "by": by}
+
+
+def _tell_incidents(tx: Tx, command: Command) -> None:
+    """Services that keep incidents acknowledge theirs; nobody else is told."""
+    to = notices.told_channels(tx, command.target, tuple(incidents.SERVICES))
+    if to:
+        told = [{"alert_id": command.target, "status": "acknowledged", "occurrences": 0}]
+        row = firing.find(tx, command.scope, command.target)
+        notices.plan(tx, command.scope, content("acknowledged", [row], told, tx.now), told, to)
 
 
 def unacknowledge(tx: Tx, command: Command, _args: Nothing) -> dict[str, Any]:
@@ -110,7 +121,13 @@ def retry(tx: Tx, command: Command, _args: Nothing) -> dict[str, Any]:
     if last != found["attempt"]:
         raise ConflictError(f"this was attempt {found['attempt']}, and there has been attempt {last} since")
     notices.attempt(
-        tx, found["workspace_id"], found["notification_id"], found["alert_id"], channel["id"], number=last + 1
+        tx,
+        found["workspace_id"],
+        found["notification_id"],
+        found["alert_id"],
+        channel["id"],
+        number=last + 1,
+        cursor=found["cursor"],
     )
     return {"id": found["id"], "channel": channel["name"], "attempt": last + 1}
 

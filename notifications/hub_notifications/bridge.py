@@ -59,7 +59,10 @@ def send(message: Outgoing, reach: Reach) -> Sent:
         began = time.monotonic()
         with wired(wire):
             taken = _taken(call)
-        return _outcome(wire, taken, said, time.monotonic() - began)
+        elapsed = time.monotonic() - began
+        if taken is not True and message.attachments and _took_the_text(wire):
+            return Sent(message_id(wire.answers[0]), wire.answers[0].status, elapsed)
+        return _outcome(wire, taken, said, elapsed)
 
 
 def load() -> Any:
@@ -185,6 +188,12 @@ def _outcome(wire: Wire, taken: bool | Exception, said: list[str], elapsed: floa
     if isinstance(taken, Exception):
         raise DeclinedError(f"Apprise cannot make a message of it for this service: {type(taken).__name__}")
     raise TransientError("; ".join(said[-2:]) or "the service did not take the message")
+
+
+def _took_the_text(wire: Wire) -> bool:
+    """Whether the first of several requests was taken: a file that follows and is refused must not double the text."""
+    several = len(wire.answers) > 1 or wire.problem is not None
+    return several and bool(wire.answers) and 200 <= wire.answers[0].status < 300
 
 
 def _alone(call: Callable[[], bool]) -> Sent:

@@ -10,10 +10,11 @@ import logging
 import random
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from hub.channels import Sent
+from hub.channels import Outgoing, Sent
 from hub.errors import DeclinedError, HubError, PermanentError, TransientError, UsageError
 from hub.outbound.again import next_delay
 from hub.runtime import contributed
@@ -25,14 +26,16 @@ from sqlalchemy import update
 
 from hub_notifications import channels, firing, notices, templates
 from hub_notifications.address import check_allowed
+from hub_notifications.attaching import log_of
 from hub_notifications.content import content
+from hub_notifications.each import Progress, tell_each
 from hub_notifications.links import with_links
 from hub_notifications.outgoing import outgoing
 from hub_notifications.outline import title_of
-from hub_notifications.reach import reach_of
+from hub_notifications.reach import Reach, reach_of
 from hub_notifications.rules import AlertEvent
 from hub_notifications.send import TIMEOUT, send
-from hub_notifications.services import shape_of
+from hub_notifications.services import abilities_of, shape_of
 from hub_notifications.shapes import Rendered, Shape
 from hub_notifications.texts import compose
 
@@ -71,6 +74,7 @@ def deliver_one(store: Store, settings: Settings, delivery: Mapping[str, Any]) -
     """Make one attempt and write down how it went."""
     error: Exception | None = None
     sent = Sent()
+    rest: Progress | None = None
     document = with_links({**delivery["content"], "channel": delivery["name"]}, settings)
     title, problem = title_of(document), None
     try:
@@ -79,9 +83,16 @@ def deliver_one(store: Store, settings: Settings, delivery: Mapping[str, Any]) -
         address = channels.open_address(store.keyring, delivery, delivery["channel_id"])
         reach, kinds = reach_of(settings), contributed.installed().channels
         check_allowed(address, reach, kinds)
-        made = _made(store, delivery, document, shape_of(address, kinds))
-        title, problem = made.title, made.problem
-        sent = send(outgoing(address, made, delivery, document, settings), reach, kinds)
+        shape, can = shape_of(address, kinds), abilities_of(address, kinds)
+        if can.incidents:
+            rest = _each(store, settings, delivery, address, shape, reach)
+            sent = rest.sent
+        else:
+            made = _made(store, delivery, document, shape)
+            title, problem = made.title, made.problem
+            scope = Scope(delivery["workspace_id"])
+            files = log_of(store, scope, document, shown=made.logs) if can.attachments else ()
+            sent = send(outgoing(address, made, delivery, document, settings, files), reach, kinds)
     except (TransientError, PermanentError) as failure:
         error = failure
     except UsageError as failure:
@@ -91,6 +102,11 @@ def deliver_one(store: Store, settings: Settings, delivery: Mapping[str, Any]) -
     except Exception as failure:  # noqa: BLE001 - one service's client must not end the loop; its text may hold addresses
         error = TransientError(f"the sender failed: {type(failure).__name__}")
     with store.write() as tx:
+        if rest is not None and rest.wait is not None:
+            if tx.now + rest.wait < delivery["made_at"] + LONGEST:
+                notices.put_back(tx, delivery["id"], rest.cursor, tx.now + rest.wait)
+                return
+            error = TransientError("not all of its alerts could be told within a day")
         if problem is not None:
             templates.note(tx, Scope(delivery["workspace_id"]), delivery["channel_id"], problem)
         _settle(tx, settings, delivery, error, title=title, provider_id=sent.message_id)
@@ -101,6 +117,23 @@ def _made(store: Store, delivery: Mapping[str, Any], document: Mapping[str, Any]
     with store.read() as tx:
         own = templates.of_channel(tx, delivery["channel_id"])
     return compose(document, shape, own)
+
+
+def _each(
+    store: Store, settings: Settings, delivery: Mapping[str, Any], address: str, shape: Shape, reach: Reach
+) -> Progress:
+    """Tell a service that keeps incidents of each alert by itself."""
+    with store.read() as tx:
+        own = templates.of_channel(tx, delivery["channel_id"])
+
+    def make(row: Mapping[str, Any]) -> Outgoing:
+        told = {"alert_id": row["id"], "status": row["told"], "occurrences": row["occurrences"]}
+        one = content(delivery["reason"], [row], [told], delivery["made_at"], route=delivery["content"]["route"])
+        document = with_links({**one, "channel": delivery["name"]}, settings)
+        message = outgoing(address, compose(document, shape, own), delivery, document, settings)
+        return replace(message, status=row["told"], ident=f"{message.ident}/{row['id']}")
+
+    return tell_each(store, delivery, make, partial(send, reach=reach))
 
 
 def _settle(
@@ -129,7 +162,7 @@ def _settle(
     if delay is not None:
         notices.attempt(
             tx, scope.workspace_id, delivery["notification_id"], delivery["alert_id"], delivery["channel_id"],
-            number=delivery["attempt"] + 1, due_at=due,
+            number=delivery["attempt"] + 1, due_at=due, cursor=delivery["cursor"],
         )  # fmt: skip
     elif permanent and delivery["enabled"] and not isinstance(error, DeclinedError):
         _disable(tx, scope, delivery, str(error))

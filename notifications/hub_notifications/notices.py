@@ -22,7 +22,7 @@ NOTIFICATIONS = Notification.__table__
 TOLD = NotificationAlert.__table__
 MERGED_AT_ONCE = 1_000
 """Waiting messages that one digest takes in; the rest is taken by the next."""
-_UNMERGED = ("test", "escalation")
+_UNMERGED = ("test", "escalation", "acknowledged")
 """Reasons of messages that always go by themselves."""
 
 
@@ -50,12 +50,20 @@ def plan(
 
 
 def attempt(
-    tx: Tx, workspace_id: Id, notification_id: Id, alert_id: Id, channel_id: Id, *, number: int = 1, due_at: int = 0
+    tx: Tx,
+    workspace_id: Id,
+    notification_id: Id,
+    alert_id: Id,
+    channel_id: Id,
+    *,
+    number: int = 1,
+    due_at: int = 0,
+    cursor: str = "",
 ) -> None:
-    """Plan one attempt; planning the same one again changes nothing."""
+    """Plan one attempt; planning the same one again changes nothing. `cursor`: how far the one before came."""
     row = {
         "id": new_id(), "workspace_id": workspace_id, "notification_id": notification_id, "alert_id": alert_id,
-        "channel_id": channel_id, "attempt": number, "status": "pending", "due_at": due_at or tx.now,
+        "channel_id": channel_id, "attempt": number, "status": "pending", "due_at": due_at or tx.now, "cursor": cursor,
     }  # fmt: skip
     tx.insert_ignore(DELIVERIES, row)
     tx.wake("deliveries")
@@ -117,7 +125,7 @@ def _let_through(tx: Tx, channel_id: Id, rows: list[dict[str, Any]]) -> list[Id]
 
 
 def _is_alone(row: Mapping[str, Any]) -> bool:
-    return row["attempt"] > 1 or row["status"] == "sending" or row["reason"] in _UNMERGED
+    return row["attempt"] > 1 or row["status"] == "sending" or row["reason"] in _UNMERGED or bool(row["cursor"])
 
 
 def _put_off(tx: Tx, channel_id: Id, until: Micros) -> None:
@@ -133,6 +141,7 @@ def _merge(tx: Tx, channel_id: Id, but: set[Id]) -> Id | None:
     query = select(DELIVERIES.c.id, DELIVERIES.c.notification_id, DELIVERIES.c.workspace_id).select_from(joined)
     mine = (DELIVERIES.c.channel_id == channel_id, DELIVERIES.c.status == "pending", DELIVERIES.c.attempt == 1)
     query = query.where(*mine, DELIVERIES.c.due_at <= tx.now, NOTIFICATIONS.c.reason.not_in(_UNMERGED))
+    query = query.where(DELIVERIES.c.cursor == "")  # what has begun goes on by itself
     query = query.where(DELIVERIES.c.id.not_in(but)).order_by(DELIVERIES.c.id).limit(MERGED_AT_ONCE)
     waiting = tx.conn.execute(query.with_for_update(skip_locked=True, of=DELIVERIES)).all()
     if len(waiting) < 2:
@@ -195,6 +204,22 @@ def finish(tx: Tx, delivery_id: Id, status: str, **more: Any) -> bool:
     """End an attempt that is being made; False when it had ended before. `more`: title, provider_id, error, ..."""
     values = {"status": status, "ended_at": tx.now, "claimed_until": None, **more}
     return bool(raw.change(tx, DELIVERIES, values, {"id": delivery_id, "status": "sending"}))
+
+
+def put_back(tx: Tx, delivery_id: Id, cursor: str, due_at: Micros) -> None:
+    """Let an attempt go on later from where it came to."""
+    values = {"status": "pending", "due_at": due_at, "claimed_until": None, "cursor": cursor}
+    raw.change(tx, DELIVERIES, values, {"id": delivery_id, "status": "sending"})
+    tx.wake("deliveries")
+
+
+def told_channels(tx: Tx, alert_id: Id, schemes: Collection[str]) -> list[Id]:
+    """The enabled channels of some schemes that were told of an alert, or are being told."""
+    joined = TOLD.join(DELIVERIES, DELIVERIES.c.notification_id == TOLD.c.notification_id)
+    joined = joined.join(CHANNELS, CHANNELS.c.id == DELIVERIES.c.channel_id)
+    query = select(CHANNELS.c.id).distinct().select_from(joined).where(TOLD.c.alert_id == alert_id, CHANNELS.c.enabled)
+    query = query.where(CHANNELS.c.scheme.in_(schemes), DELIVERIES.c.status != "dead").order_by(CHANNELS.c.id)
+    return [str(one) for one in tx.conn.execute(query).scalars()]
 
 
 def last_attempt(tx: Tx, notification_id: Id, channel_id: Id) -> int:

@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hub.channels import Outgoing
+from hub.channels import Attachment, Outgoing
 from hub.settings import Settings
 
 from hub_notifications.shapes import Rendered
 
 
 def outgoing(
-    address: str, message: Rendered, delivery: Mapping[str, Any], document: Mapping[str, Any], settings: Settings
+    address: str,
+    message: Rendered,
+    delivery: Mapping[str, Any],
+    document: Mapping[str, Any],
+    settings: Settings,
+    files: tuple[Attachment, ...] = (),
 ) -> Outgoing:
     """The message for an address. Its key is the first alert's; its id is the same in every attempt."""
     first, links = (document.get("alerts") or [{}])[0], document.get("links", {})
@@ -23,5 +28,5 @@ def outgoing(
         sender=settings.alerts_from, key=first.get("dedup_key", ""),
         status="resolved" if first.get("status") == "resolved" else "firing", severity=first.get("severity", "error"),
         ident=f"{delivery['notification_id']}/{delivery['channel_id']}",
-        link=(own.get("run") or own.get("alert", "")) if is_one else links.get("dashboard", ""),
+        attachments=files, link=(own.get("run") or own.get("alert", "")) if is_one else links.get("dashboard", ""),
     )  # fmt: skip

@@ -110,14 +110,16 @@ def title_of(document: Document) -> str:
     times = first["occurrences"]
     if reason == "test":
         return title
+    if reason == "acknowledged":
+        return f"Acknowledged: {title}"
     if first["status"] == "resolved":
         return f"Resolved: {title}"
     if reason == "escalation":
         return f"Nobody has acknowledged: {title}"
     if reason == "repeat":
         return f"Still firing: {title}" + (f" ({counted(times, 'more time')})" if times else "")
-    if reason in ("more", "digest") and times:
-        return f"{title} ({counted(times, 'more time')})" if reason == "more" else f"{title} ({counted(times, 'time')})"
+    if reason == "more" and times:
+        return f"{title} ({counted(times, 'more time')})"
     return f"{title} ({counted(times, 'time')})" if times > 1 else title
 
 

@@ -22,6 +22,10 @@ _WRITTEN: Mapping[str, Format] = {
 """Services that show markup well, and what is written for them; all others get plain text where they take it."""
 _LINES = frozenset({"tgram", "matrix", "matrixs", "pover", "pushplus", "wecom"})
 """Services whose HTML is a few elements."""
+_NO_FILES = frozenset({"pover", "ntfy", "ntfys"})
+"""Services whose files are pictures, or the message itself."""
+_SHORT = 1_000
+"""Services that take less are text messages or the like."""
 _OWN = {"slack+http": (0, 38_000), "slack+https": (0, 38_000), "hub+http": (200, 60_000), "hub+https": (200, 60_000)}
 
 
@@ -54,7 +58,15 @@ def abilities_of(address: str, kinds: Mapping[str, ChannelKind] | None = None) -
         return Abilities(attachments=kind is not None and kind.attachments)
     with bridge.quiet():
         plugin = _plugin_of(address)
-    return Abilities(bool(plugin.attachment_support), scheme in incidents.SERVICES)
+    return Abilities(_takes_files(plugin), scheme in incidents.SERVICES)
+
+
+def _takes_files(plugin: Any) -> bool:
+    service = service_of(plugin)
+    if service == "slack":
+        return str(getattr(plugin.mode, "value", plugin.mode)) == "bot"  # its webhooks take none
+    is_short = limits_of(plugin)[1] < _SHORT
+    return bool(plugin.attachment_support) and service not in _NO_FILES and not is_short
 
 
 def _plugin_of(address: str) -> Any:

@@ -35,5 +35,7 @@ class Rendered:
     """In `format`. Begins with the title where the service has none: `has_title` is False then."""
     format: Format
     has_title: bool = True
+    logs: int = 0
+    """How many of the last log lines it shows; 0 too where a template wrote it."""
     problem: str = ""
     """Why a template of the channel was not used, for whoever wrote it."""

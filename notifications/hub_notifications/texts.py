@@ -6,7 +6,7 @@ Nothing is ever lost because of a template: one that cannot be rendered is told 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hub.errors import TemplateError, UnavailableError
@@ -65,7 +65,7 @@ def compose(document: Document, shape: Shape, templates: Templates = NONE) -> Re
     except UnavailableError as error:
         problem = f"its template was not used: {error.detail}"
     made = by_the_hub(document, shape, note=f"The text of this channel is not its own: {problem}"[:300])
-    return Rendered(made.title, made.text, made.format, made.has_title, problem)
+    return replace(made, problem=problem)
 
 
 def by_templates(document: Document, shape: Shape, templates: Templates) -> Rendered:
@@ -90,7 +90,7 @@ def render_title(document: Document, template: str) -> Rendering:
 def render_body(document: Document, shape: Shape, template: str, title: str) -> Rendering:
     """What the template of a body prints, in the format of the service. Raises as `by_templates`."""
     seen = {**_seen(document), "title": title or title_of(document)}
-    text = _default(document, shape, "", "")
+    text, _ = _default(document, shape, "", "")
     return render(template, seen, form=shape.format, shape=VARIABLES, name="body_template", written={"text": text})
 
 
@@ -102,15 +102,16 @@ def _seen(document: Document) -> dict[str, Any]:
 def by_the_hub(document: Document, shape: Shape, *, title: str = "", note: str = "") -> Rendered:
     """The message as the hub writes it."""
     title = title or _title(title_of(document), shape)
-    text = _default(document, shape, "" if shape.max_title else title, note)
-    return Rendered(title, text, shape.format, shape.max_title > 0)
+    text, logs = _default(document, shape, "" if shape.max_title else title, note)
+    return Rendered(title, text, shape.format, shape.max_title > 0, logs)
 
 
 def _title(text: str, shape: Shape) -> str:
     return cut(one_line(text), shape.max_title or LONGEST_TITLE, "text", shape.unit)
 
 
-def _default(document: Document, shape: Shape, head: str, note: str) -> str:
+def _default(document: Document, shape: Shape, head: str, note: str) -> tuple[str, int]:
+    """The text, and how many log lines it shows."""
     links: tuple[Link, ...] = ()
     for room in rooms():
         is_tight = room.links == 1
@@ -120,9 +121,9 @@ def _default(document: Document, shape: Shape, head: str, note: str) -> str:
         else:
             text = writing.write(found, head, shape.format)
         if measure(text, shape.unit) <= shape.max_text:
-            return text
+            return text, sum(len(section.logs) for section in found.sections)
         links = found.links
-    return _least(head, links, shape)
+    return _least(head, links, shape), 0
 
 
 def _least(head: str, links: Sequence[Link], shape: Shape) -> str:

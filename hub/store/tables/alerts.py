@@ -293,3 +293,5 @@ class Delivery(Row, table=True):
     """What the receiver calls the message, where it says so."""
     merged_into: str | None = maybe_ref()
     """The digest's notification that tells it."""
+    cursor: str = text()
+    """The last alert that it told a service that gets one event an alert; empty at the beginning."""

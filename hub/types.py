@@ -115,7 +115,8 @@ def first_id(at: Micros) -> Id:
 class Actor:
     """Who does something. `kind` is user, token, local, system, schedule, automation, link, event or link-holder.
 
-    A link-holder is whoever had a signed link to an input of a run; an event is what code of a run waited for.
+    A link-holder is whoever had a signed link, to an input of a run or in a message about alerts (its `id` is the
+    channel then); an event is what code of a run waited for.
     """
 
     kind: str

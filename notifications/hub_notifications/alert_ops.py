@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, TypeAlias
 
 from hub.errors import ConflictError, NotFoundError
 from hub.runtime.commands import Command, Op
 from hub.store.base import Tx
-from hub.types import SECOND
+from hub.types import SECOND, Id, Scope
 from pydantic import BaseModel, ConfigDict, Field
 
 from hub_notifications import channels, firing, incidents, notices
-from hub_notifications.content import content
+from hub_notifications.content import MAX_ALERTS, content
 from hub_notifications.routes import Targets
 from hub_notifications.rules import AlertEvent
 
@@ -90,17 +91,21 @@ def acknowledge(tx: Tx, command: Command, args: Acknowledge) -> dict[str, Any]:
     actor = command.scope.actor
     by = args.by or f"{actor.kind} {actor.id}".strip()
     firing.acknowledge(tx, command.scope, command.target, by=by, until=tx.now + args.for_s * SECOND)
-    _tell_incidents(tx, command)
+    tell_incidents(tx, command.scope, [command.target])
     return {"id": command.target, "by": by}
 
 
-def _tell_incidents(tx: Tx, command: Command) -> None:
-    """Services that keep incidents acknowledge theirs; nobody else is told."""
-    to = notices.told_channels(tx, command.target, tuple(incidents.SERVICES))
-    if to:
-        told = [{"alert_id": command.target, "status": "acknowledged", "occurrences": 0}]
-        row = firing.find(tx, command.scope, command.target)
-        notices.plan(tx, command.scope, content("acknowledged", [row], told, tx.now), told, to)
+def tell_incidents(tx: Tx, scope: Scope, alerts: Sequence[Id]) -> None:
+    """Services that keep incidents acknowledge theirs of these alerts; nobody else is told."""
+    by_channels: dict[tuple[Id, ...], list[Id]] = {}
+    for alert_id in alerts:
+        to = tuple(notices.told_channels(tx, alert_id, tuple(incidents.SERVICES)))
+        by_channels.setdefault(to, []).append(alert_id)
+    for channels_, ids in by_channels.items():
+        if channels_:
+            told = [{"alert_id": one, "status": "acknowledged", "occurrences": 0} for one in ids]
+            rows = [firing.find(tx, scope, one) for one in ids[:MAX_ALERTS]]
+            notices.plan(tx, scope, content("acknowledged", rows, told, tx.now), told, channels_)
 
 
 def unacknowledge(tx: Tx, command: Command, _args: Nothing) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from hub.channels import Outgoing, Sent
 from hub.errors import DeclinedError, HubError, PermanentError, TransientError, UsageError
 from hub.outbound.again import next_delay
 from hub.runtime import contributed
+from hub.runtime.alert_links import LIFETIME, AlertLink, sign
 from hub.settings import Settings
 from hub.store import events
 from hub.store.base import Store, Tx
@@ -75,7 +76,10 @@ def deliver_one(store: Store, settings: Settings, delivery: Mapping[str, Any]) -
     error: Exception | None = None
     sent = Sent()
     rest: Progress | None = None
-    document = with_links({**delivery["content"], "channel": delivery["name"]}, settings)
+    token = sign(
+        store.keyring, AlertLink(delivery["notification_id"], delivery["channel_id"], delivery["made_at"] + LIFETIME)
+    )
+    document = with_links({**delivery["content"], "channel": delivery["name"]}, settings, token)
     title, problem = title_of(document), None
     try:
         if not delivery["enabled"]:
@@ -85,7 +89,7 @@ def deliver_one(store: Store, settings: Settings, delivery: Mapping[str, Any]) -
         check_allowed(address, reach, kinds)
         shape, can = shape_of(address, kinds), abilities_of(address, kinds)
         if can.incidents:
-            rest = _each(store, settings, delivery, address, shape, reach)
+            rest = _each(store, settings, delivery, address, shape, reach, token)
             sent = rest.sent
         else:
             made = _made(store, delivery, document, shape)
@@ -120,7 +124,13 @@ def _made(store: Store, delivery: Mapping[str, Any], document: Mapping[str, Any]
 
 
 def _each(
-    store: Store, settings: Settings, delivery: Mapping[str, Any], address: str, shape: Shape, reach: Reach
+    store: Store,
+    settings: Settings,
+    delivery: Mapping[str, Any],
+    address: str,
+    shape: Shape,
+    reach: Reach,
+    token: str,
 ) -> Progress:
     """Tell a service that keeps incidents of each alert by itself."""
     with store.read() as tx:
@@ -129,7 +139,7 @@ def _each(
     def make(row: Mapping[str, Any]) -> Outgoing:
         told = {"alert_id": row["id"], "status": row["told"], "occurrences": row["occurrences"]}
         one = content(delivery["reason"], [row], [told], delivery["made_at"], route=delivery["content"]["route"])
-        document = with_links({**one, "channel": delivery["name"]}, settings)
+        document = with_links({**one, "channel": delivery["name"]}, settings, token)
         message = outgoing(address, compose(document, shape, own), delivery, document, settings)
         return replace(message, status=row["told"], ident=f"{message.ident}/{row['id']}")
 

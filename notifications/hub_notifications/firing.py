@@ -132,6 +132,11 @@ def acknowledge(tx: Tx, scope: Scope, alert_id: Id, *, by: str, until: Micros | 
     return alert
 
 
+def is_quiet(alert: Mapping[str, Any], now: Micros) -> bool:
+    """Whether somebody has acknowledged it, and that has not run out."""
+    return alert["acknowledged_at"] is not None and (alert["acknowledged_until"] or now + 1) > now
+
+
 def unacknowledge(tx: Tx, scope: Scope, alert_id: Id) -> None:
     """Take it back; the alert is open again. Raises NotFoundError."""
     find(tx, scope, alert_id)

@@ -12,6 +12,7 @@ from hub.store.tables import Alert, AlertGroup, AlertInhibition, AlertMember, Al
 from hub.types import Id, Micros, Scope, derived_id, new_id, rfc3339
 from sqlalchemy import delete, func, or_, select, update
 
+from hub_notifications.firing import is_quiet
 from hub_notifications.grouping import Group, Member
 from hub_notifications.muting import silence_holds, silenced_by
 from hub_notifications.routes import DEFAULT, DEFAULT_SPEC, Route, Spec, Taken, variables_of
@@ -139,7 +140,7 @@ def as_group(row: Mapping[str, Any], members: Iterable[Mapping[str, Any]], now: 
     own = [
         Member(
             one["alert_id"], one["status"] == "firing", one["count"], one["told"] == "firing", one["told_count"],
-            one["acknowledged_at"] is not None and (one["acknowledged_until"] or now + 1) > now,
+            is_quiet(one, now),
         )
         for one in members
     ]  # fmt: skip

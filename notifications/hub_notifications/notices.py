@@ -213,6 +213,15 @@ def put_back(tx: Tx, delivery_id: Id, cursor: str, due_at: Micros) -> None:
     tx.wake("deliveries")
 
 
+def firing_of(tx: Tx, scope: Scope, notification_id: Id) -> list[dict[str, Any]]:
+    """The alerts that a message told as firing and that still fire, the oldest first, bounded."""
+    query = select(ALERTS).join(TOLD, TOLD.c.alert_id == ALERTS.c.id)
+    query = query.where(TOLD.c.notification_id == notification_id, TOLD.c.status == "firing")
+    query = query.where(ALERTS.c.workspace_id == scope.workspace_id, ALERTS.c.status == "firing")
+    query = query.order_by(ALERTS.c.id).limit(MERGED_AT_ONCE)
+    return [dict(row) for row in tx.conn.execute(query).mappings()]
+
+
 def told_channels(tx: Tx, alert_id: Id, schemes: Collection[str]) -> list[Id]:
     """The enabled channels of some schemes that were told of an alert, or are being told."""
     joined = TOLD.join(DELIVERIES, DELIVERIES.c.notification_id == TOLD.c.notification_id)

@@ -61,9 +61,10 @@ def hub_loops(ctx: Context) -> Iterable[Loop]:
 @hookimpl
 def hub_commands() -> Iterable[Any]:
     """The operations on channels, alerts and what decides where they go."""
-    from hub_notifications import alert_ops, ops, route_ops, sla_ops  # noqa: PLC0415 - not every process changes channels
+    # Not every process changes channels.
+    from hub_notifications import alert_ops, message_ops, ops, route_ops, sla_ops  # noqa: PLC0415
 
-    return [*ops.OPS, *alert_ops.OPS, *route_ops.OPS, *sla_ops.OPS]
+    return [*ops.OPS, *alert_ops.OPS, *message_ops.OPS, *route_ops.OPS, *sla_ops.OPS]
 
 
 @hookimpl

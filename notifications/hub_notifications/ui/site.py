@@ -5,9 +5,9 @@ from __future__ import annotations
 from hub.web.ui.table import Pages
 from starlette.routing import BaseRoute
 
-from hub_notifications.ui import alerts, channel_forms, channels, deliveries
+from hub_notifications.ui import alerts, by_link, channel_forms, channels, deliveries
 
-MODULES = (alerts, deliveries, channels, channel_forms)
+MODULES = (alerts, by_link, deliveries, channels, channel_forms)
 
 
 def routes() -> list[BaseRoute]:

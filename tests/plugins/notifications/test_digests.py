@@ -119,21 +119,50 @@ def test_a_bucket_lets_its_burst_go_and_then_its_rate() -> None:
 
 
 _UPKEEP = """
-import sys, time
+import os, sys, time
 from hub.settings import load_settings
 from hub.store import open_hub
 from hub_notifications.deliver import Deliverer
 from hub_notifications.router import Router
 import hub_notifications.deliver as deliver
-deliver._LEASE_S = 0.3
+import hub_notifications.router as routing
+deliver._LEASE_S = routing.LEASE_S = 0.3
 settings = load_settings()
-store = open_hub(settings)
-router, deliverer = Router(store), Deliverer(store, settings)
-print("up", flush=True)
-while True:
-    if not (router.step() or deliverer.step()):
-        time.sleep(0.02)
+for _ in sys.stdin:
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+        continue
+    store = open_hub(settings)
+    router, deliverer = Router(store), Deliverer(store, settings)
+    print(os.getpid(), flush=True)
+    while True:
+        if not (router.step() or deliverer.step()):
+            time.sleep(0.02)
 """
+"""Upkeep as a process that is new each time, of one that has loaded everything and does nothing itself."""
+
+
+class Upkeep:
+    """Starts processes that do the work, one after the other."""
+
+    def __init__(self, home: Path) -> None:
+        env = {**os.environ, "HUB_HOME": str(home)}
+        pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        self._server = subprocess.Popen([sys.executable, "-c", _UPKEEP], env=env, **pipes)
+
+    def start(self) -> int:
+        """A new one, once it is up; the one before must be dead. Its process id."""
+        assert self._server.stdin is not None
+        assert self._server.stdout is not None
+        self._server.stdin.write(b"next\n")
+        self._server.stdin.flush()
+        return int(self._server.stdout.readline())
+
+    def stop(self) -> None:
+        """End the process that starts them."""
+        self._server.kill()
+        self._server.communicate()
 
 
 @pytest.mark.long("thirty")
@@ -145,31 +174,27 @@ def test_killed_again_and_again_while_it_delivers(tmp_path: Path, kills: int) ->
     store.migrate()
     slack = Slack()
     slack.start()
-    env = {**os.environ, "HUB_HOME": str(tmp_path / "h")}
+    upkeep = Upkeep(tmp_path / "h")
     total = 0
     try:
         add(store, slack, rate=6_000, burst=1_000)
         for number in range(kills):
             fail(store, total, 20)
             total += 20
-            child = subprocess.Popen([sys.executable, "-c", _UPKEEP], env=env, stdout=subprocess.PIPE)
-            assert child.stdout is not None
-            assert child.stdout.readline() == b"up\n"
+            pid = upkeep.start()
             goal = len(slack.texts) + 1 + number % 7
             deadline = time.monotonic() + 30
             while len(slack.texts) < goal and time.monotonic() < deadline:
                 time.sleep(0.001)
-            os.kill(child.pid, signal.SIGKILL)
-            child.wait()
-            child.stdout.close()
-        child = subprocess.Popen([sys.executable, "-c", _UPKEEP], env=env)
+            os.kill(pid, signal.SIGKILL)
+        pid = upkeep.start()
         deadline = time.monotonic() + 60
         while not _is_done(store, total) and time.monotonic() < deadline:
             time.sleep(0.1)
-        child.kill()
-        child.wait()
+        os.kill(pid, signal.SIGKILL)
         assert _is_done(store, total), json.dumps(_standing(store))
     finally:
+        upkeep.stop()
         slack.stop()
         store.close()
     assert sum(content["counts"]["occurrences"] for content in sent(store)) == total

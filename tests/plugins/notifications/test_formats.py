@@ -166,7 +166,11 @@ def test_an_alert_arrives_in_the_markup_of_its_service(world: World, store: Stor
     assert not PINGS.search(request.body.decode())
     outside = re.sub(r"(?s)```.*?```", "", shown)
     told = {"".join(one) for one in re.findall(r"\]\((\w[^)]*)\)|<(http[^|>]*)\||href=\"([^\"]*)\"", outside)}
-    assert told <= {run, f"{run.partition('/runs/')[0]}/alerts/{alert_id}"}
+    base = run.partition("/runs/")[0]
+    acting = {one for one in told if re.fullmatch(rf"{base}/alert-links/(acknowledge|silence)/[\w.-]+", one)}
+    assert told - acting <= {run, f"{base}/alerts/{alert_id}"}
+    assert len(acting) in (0, 2)
+    assert shown.count("/ui/alert-links/") == 2
 
 
 def test_mail_is_html_with_a_plain_alternative(
@@ -181,7 +185,8 @@ def test_mail_is_html_with_a_plain_alternative(
     plain, html = part(mail, "text/plain").replace("\r", ""), part(mail, "text/html")
     for wanted in ("Flow: nightly\n", "Run: nightly-1, Failed\n", "the first line\nthe last line\n"):
         assert wanted in plain
-    assert f"Open the run: {run}\nOpen the alert: {run.partition('/runs/')[0]}/alerts/{alert_id}" in plain
+    for wanted in (f"Open the run: {run}\n", f"/alerts/{alert_id}", "\nAcknowledge: http", "\nSilence: http"):
+        assert wanted in plain
     assert f'<a class="button" href="{run}"' in html
     assert "<img" not in html
     assert "load</b>" not in html

@@ -338,6 +338,7 @@ OPEN = {
     "/ui/static/{name}",
     "/ui/login",
     "/ui/answers/{token}",
+    "/ui/alert-links/{action}/{token}",
     "/ui/theme",
     "/api/v1/openapi.json",
     "/",

@@ -18,7 +18,7 @@ from hub_notifications import channels, firing, notices, schemes
 def _pages() -> Iterable[BaseRoute]:
     from hub_notifications.ui import site  # noqa: PLC0415 - its pages use this module
 
-    return site.routes()
+    return site.all_routes()
 
 
 api = Api(pages=_pages)

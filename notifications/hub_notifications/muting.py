@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from hub.errors import ExpressionError
 from hub.runtime.calendar import next_time
@@ -24,6 +24,13 @@ def silence_holds(silence: Mapping[str, Any], now: Micros) -> bool:
     length = int(schedule["duration_s"]) * SECOND
     begun = next_time({"kind": "cron", "spec": schedule["cron"], "timezone": schedule["timezone"]}, after=now - length)
     return begun is not None and begun <= now
+
+
+def silence_state(silence: Mapping[str, Any], now: Micros) -> Literal["active", "planned", "ended"]:
+    """Whether it hides alerts now, will do so, or is over."""
+    if silence["ends_at"] is not None and silence["ends_at"] <= now:
+        return "ended"
+    return "active" if silence_holds(silence, now) else "planned"
 
 
 def silenced_by(silences: Iterable[Mapping[str, Any]], variables: Mapping[str, Any]) -> Mapping[str, Any] | None:

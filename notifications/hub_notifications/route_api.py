@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from hub.runtime.commands import Command, apply
-from hub.types import rfc3339
+from hub.store.base import Store
+from hub.types import Scope, rfc3339
 from hub.web.api.fields import NoBody, NoQuery
 from hub.web.api.op import Api, Call
 from pydantic import BaseModel, ConfigDict, Field
 
 from hub_notifications import channels, firing, groups
-from hub_notifications.muting import silence_holds
+from hub_notifications.muting import silence_state
 from hub_notifications.router import paths
 from hub_notifications.routes import Broken, Spec
 from hub_notifications.rules import AlertEvent
@@ -197,22 +198,26 @@ def remove_route(call: Call[NoBody, NoQuery]) -> None:
 @api.op("POST", "/api/v1/routes/test", scope="channels:read", body=TestIn, out=TestOut)
 def try_routes(call: Call[TestIn, NoQuery]) -> TestOut:
     """Ask who would get an alert. Nothing is sent or written."""
-    body = call.body
-    with call.store.read() as tx:
+    return tried(call.store, call.scope, call.body)
+
+
+def tried(store: Store, scope: Scope, body: TestIn) -> TestOut:
+    """Who would get an alert. Raises NotFoundError."""
+    with store.read() as tx:
         if body.alert_id:
-            alert = firing.find(tx, call.scope, body.alert_id)
+            alert = firing.find(tx, scope, body.alert_id)
         else:
             told = AlertEvent("firing", body.about or "test/", "", body.kind, body.severity, body.title)
-            alert = firing.as_row(call.scope, told, body.labels, tx.now)
-        world = World.read(tx, call.scope.workspace_id)
+            alert = firing.as_row(scope, told, body.labels, tx.now)
+        world = World.read(tx, scope.workspace_id)
         now = rfc3339(tx.now)
     found = []
     for one in paths(alert, world.routes.values(), now):
         if isinstance(one, Broken):
             found.append(PathOut(route=one.route.name, group={}, channels=[], muted="", error=one.error))
             continue
-        with call.store.read() as tx:
-            names = channels.names(tx, call.scope, channels.targeted(tx, call.scope, one.route.spec.channels))
+        with store.read() as tx:
+            names = channels.names(tx, scope, channels.targeted(tx, scope, one.route.spec.channels))
         muted = world.mutes(one.route, alert)
         found.append(PathOut(route=one.route.name, group=dict(one.labels), channels=names, muted=muted, error=""))
     return TestOut(paths=found)
@@ -271,11 +276,9 @@ def _route(row: dict[str, Any]) -> RouteOut:
 
 
 def _silence(row: dict[str, Any], now: int, hides: int) -> SilenceOut:
-    state: Literal["active", "planned", "ended"] = "active" if silence_holds(row, now) else "planned"
-    if row["ends_at"] is not None and row["ends_at"] <= now:
-        state = "ended"
     return SilenceOut(
-        id=row["id"], match=row["match"], comment=row["comment"], author=row["author"], state=state, hides=hides,
+        id=row["id"], match=row["match"], comment=row["comment"], author=row["author"], state=silence_state(row, now),
+        hides=hides,
         starts_at=rfc3339(row["starts_at"]), ends_at=None if row["ends_at"] is None else rfc3339(row["ends_at"]),
         schedule=row["schedule"],
     )  # fmt: skip

@@ -15,7 +15,7 @@ from sqlalchemy import delete
 
 from hub_notifications import channels, groups
 from hub_notifications.muting import LONGEST_WINDOW_S
-from hub_notifications.routes import DEFAULT, Filter, Spec, Zone
+from hub_notifications.routes import DEFAULT, Filter, Spec, Zone, at_its_field
 
 NAME = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 MAX_ROUTES = 200
@@ -56,7 +56,8 @@ class Window(BaseModel):
 
     @model_validator(mode="after")
     def _can_be_planned(self) -> Window:
-        calendar.check("cron", self.cron, self.timezone)
+        with at_its_field():
+            calendar.check("cron", self.cron, self.timezone)
         return self
 
 
@@ -123,11 +124,13 @@ def set_route(tx: Tx, command: Command, args: SetRoute) -> dict[str, Any]:
 
 
 def _check_targets(tx: Tx, command: Command, spec: Spec) -> None:
-    wanted = [*spec.channels, *(target for step in spec.steps for target in step.channels)]
-    unknown = channels.unknown(tx, command.scope, wanted)
-    if unknown:
-        hint = "`hub channels ls` lists channels and their tags; a tag is written tag:NAME."
-        raise UsageError(f"no channel is meant by {', '.join(unknown)}", hint=hint)
+    wanted = {"spec.channels": spec.channels}
+    wanted |= {f"spec.steps.{number}.channels": step.channels for number, step in enumerate(spec.steps)}
+    for field, targets in wanted.items():
+        unknown = channels.unknown(tx, command.scope, targets)
+        if unknown:
+            hint = "`hub channels ls` lists channels and their tags; a tag is written tag:NAME."
+            raise UsageError(f"no channel is meant by {', '.join(unknown)}", hint=hint, field=field)
 
 
 def _place(tx: Tx, command: Command, route_id: str, position: int) -> None:

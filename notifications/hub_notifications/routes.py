@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, time
 from typing import Annotated, Any, Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
-from hub.errors import ExpressionError
+from hub.errors import ExpressionError, UsageError
 from hub.runtime.calendar import zone
 from hub.runtime.expressions import compile_expression
 from hub.types import SECOND, Id, Micros
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from hub_notifications.grouping import Timing
 
@@ -32,15 +34,27 @@ Day: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
+@contextmanager
+def at_its_field() -> Iterator[None]:
+    """Inside a validator: what the hub says no to is told with the place of its field, as all other faults are."""
+    try:
+        yield
+    except UsageError as error:
+        said = f"{error.detail}. {error.hint}" if error.hint else error.detail
+        raise PydanticCustomError("refused", "{said}", {"said": said}) from None
+
+
 def _filter(text: str) -> str:
     """Checked where it is written."""
     if text.strip():
-        compile_expression(text, NAMES)
+        with at_its_field():
+            compile_expression(text, NAMES)
     return text.strip()
 
 
 def _zone(name: str) -> str:
-    zone(name)
+    with at_its_field():
+        zone(name)
     return name
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from hub.store.tables import (
     Alert,
+    AlertInhibition,
     AlertOccurrence,
+    AlertRoute,
+    AlertSilence,
     Channel,
     Delivery,
     Notification,
@@ -12,6 +15,7 @@ from hub.store.tables import (
 )
 from tests.unit.web.ui.seed import Seed
 
+from hub_notifications.routes import Spec
 from hub_notifications.samples import sample
 
 LONG = "warehouse did not answer within 30 s; the connection to the replica was refused as well, " * 6
@@ -22,6 +26,7 @@ def shown_alerts(seed: Seed) -> None:
     _channels(seed)
     _alerts(seed)
     _messages(seed)
+    _routes(seed)
 
 
 def _channel(seed: Seed, address: str, **values: object) -> str:
@@ -107,4 +112,36 @@ def _messages(seed: Seed) -> None:
     seed.add(
         Delivery, notification_id=digest, alert_id=ids["alert-acknowledged"], channel_id=ids["mail"], attempt=1,
         status="pending", due_at=seed.ago(-30), at_=seed.ago(7999),
+    )  # fmt: skip
+
+
+def _routes(seed: Seed) -> None:
+    ids = seed.ids
+    night = {"days": ["mon", "tue"], "from": "22:00", "to": "07:00", "timezone": "Europe/Berlin"}
+    steps = [
+        {"after_s": 900, "channels": ["tag:people"], "hours": night},
+        {"after_s": 3600, "channels": ["team-slack"]},
+    ]
+    spec = {
+        "match": 'labels.team == "platform" && alert.severity in ["error", "critical"]', "channels": ["on-call-mail"],
+        "continue": True, "quiet": [night], "steps": steps, "repeat_steps": 2,
+    }  # fmt: skip
+    ids["route"] = seed.add(AlertRoute, name="platform", position=0, spec=Spec.model_validate(spec).model_dump(
+        mode="json", by_alias=True), created_at=seed.ago(9000))  # fmt: skip
+    ids["route-off"] = seed.add(AlertRoute, name="old-team", position=1, enabled=False, spec={"match": "false"})
+    ids["silence"] = seed.add(
+        AlertSilence, match='labels.source == "lab-sensor"', comment="The lab moves to another floor", author="mona",
+        starts_at=seed.ago(600), ends_at=seed.ago(-6000),
+    )  # fmt: skip
+    seed.add(
+        AlertSilence, match="true", comment="Sunday updates", author="mona", starts_at=seed.ago(900_000),
+        schedule={"cron": "0 2 29 2 *", "timezone": "Europe/Berlin", "duration_s": 7200},
+    )  # fmt: skip
+    seed.add(
+        AlertSilence, match='labels.flow == "etl"', comment="Known, see the ticket", author="hubot",
+        starts_at=seed.ago(9000), ends_at=seed.ago(600),
+    )  # fmt: skip
+    ids["inhibition"] = seed.add(
+        AlertInhibition, name="silent-source", source='labels.kind == "source-silent"',
+        target='labels.kind == "run-late"', equal=["source"],
     )  # fmt: skip

@@ -142,6 +142,11 @@ def alerted(seed: Seed, ids: dict[str, str]) -> None:
         more = {"acknowledged_until": None} if status == "firing" else {}
         ids[name] = evil_row(seed, t.Alert, run_id=ids["failed"], status=status, dedup_key=name, **more)
         evil_row(seed, t.AlertOccurrence, alert_id=ids[name], run_id=ids["failed"], occurrence=name)
+    match = f"labels.about == {json.dumps(EVIL)}"
+    ids["route"] = evil_row(seed, t.AlertRoute, spec={"match": match, "channels": [EVIL[:60]], "group_by": ["about"]})
+    ids["silence"] = evil_row(seed, t.AlertSilence, match=match, ends_at=None, schedule=None)
+    evil_row(seed, t.AlertSilence, match=EVIL, ends_at=seed.ago(1), schedule=None)
+    ids["inhibition"] = evil_row(seed, t.AlertInhibition, source=match, target=match)
     document = {**sample("firing"), "reason": EVIL, "route": EVIL}
     document["alerts"] = [{name: EVIL if isinstance(value, str) else value for name, value in one.items()}
                           for one in document["alerts"]]  # fmt: skip

@@ -138,6 +138,9 @@ class Settings(BaseModel):
         2_592_000, ge=0, description="How long cached results are kept after their last use; 0: for ever."
     )
     retention_receipts: float = Field(2_592_000, ge=0, description="How long receipts are kept; 0: for ever.")
+    retention_alerts: float = Field(
+        7_776_000, ge=0, description="How long alerts that are over and messages are kept; 0: for ever."
+    )
 
     plugins: str = Field("", description="none, only:a,b or -c,-d: which plugins are loaded; empty: all.")
     plugins_strict: bool = Field(False, description="A plugin that does not load ends the process.")

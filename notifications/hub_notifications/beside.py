@@ -16,6 +16,7 @@ from typing import TypeAlias
 
 from hub.channels import ChannelKind, Outgoing, Sent
 from hub.errors import PermanentError, TransientError
+from hub.hooks import Breaker
 
 from hub_notifications.reach import Reach
 
@@ -23,20 +24,31 @@ _REMEMBERED = 256
 _Outcome: TypeAlias = "list[Sent | Exception]"
 _lock = threading.Lock()
 _late: OrderedDict[str, _Outcome] = OrderedDict()
+_breakers: dict[str, Breaker] = {}
+"""Of the senders of plugins, by scheme."""
 
 
 def send(kind: ChannelKind, message: Outgoing, reach: Reach) -> Sent:
-    """Send by a plugin's kind of channel. Raises TransientError, PermanentError, DeclinedError."""
+    """Send by a plugin's kind of channel. Raises TransientError, PermanentError, DeclinedError.
+
+    A sender that hangs or fails by itself again and again is left alone for a while, as hooks are.
+    """
+    breaker = _breakers.setdefault(kind.scheme, Breaker())
+    now = time.monotonic()
+    if breaker.state(now) == "open":
+        said = f"the sender of {kind.scheme}:// is not called for a while: {breaker.last_error}"
+        raise TransientError(said, retry_after=breaker.open_until - now)
 
     def call() -> Sent:
         given = kind.send(message)
         return given if isinstance(given, Sent) else Sent()
 
-    return limited(call, message.ident, reach.timeout_s)
+    return limited(call, message.ident, reach.timeout_s, breaker)
 
 
-def limited(call: Callable[[], Sent], ident: str, seconds: float) -> Sent:
+def limited(call: Callable[[], Sent], ident: str, seconds: float, breaker: Breaker | None = None) -> Sent:
     """Call, and wait so long. `ident` is the message's, the same in every attempt; empty: nothing is remembered."""
+    breaker = breaker or Breaker()
     outcome = _earlier(ident)
     began = time.monotonic()
     if outcome is None:
@@ -44,14 +56,18 @@ def limited(call: Callable[[], Sent], ident: str, seconds: float) -> Sent:
         _start(call, outcome).join(seconds)
     if not outcome:
         _remember(ident, outcome)
+        breaker.failed(time.monotonic(), f"it did not end within {seconds:g} s", timeout=True)
         raise TransientError("no answer in time; the message may arrive all the same, so it is not sent again yet")
     _forget(ident)
     result = outcome[0]
+    if isinstance(result, Sent | TransientError | PermanentError):
+        breaker.passed()  # what a service says is no fault of its sender
     if isinstance(result, Sent):
         return replace(result, elapsed=result.elapsed or time.monotonic() - began)
     if isinstance(result, TransientError | PermanentError):
         raise result
     # Whatever else it raised: its text may hold the address.
+    breaker.failed(time.monotonic(), f"it failed: {type(result).__name__}", timeout=False)
     raise TransientError(f"the sender failed: {type(result).__name__}")
 
 
@@ -90,6 +106,7 @@ def _afresh() -> None:
     global _lock
     _lock = threading.Lock()
     _late.clear()
+    _breakers.clear()
 
 
 os.register_at_fork(after_in_child=_afresh)

@@ -30,15 +30,20 @@ def find(tx: Tx, scope: Scope, target: str) -> dict[str, Any]:
 
 
 def targeted(tx: Tx, scope: Scope, targets: Sequence[str]) -> list[Id]:
-    """The enabled channels that names and `tag:NAME`s mean; without targets, or where they mean none, all of them.
+    """The channels of `meant`."""
+    return meant(tx, scope, targets)[0]
 
-    A message must not be lost because the only channel it was meant for is gone or switched off.
+
+def meant(tx: Tx, scope: Scope, targets: Sequence[str]) -> tuple[list[Id], bool]:
+    """The enabled channels that names and `tag:NAME`s mean, and whether they do; without targets all of them.
+
+    A message must not be lost because the only channel it was meant for is gone or switched off: all get it then.
     """
     query = select(CHANNELS.c.id, CHANNELS.c.name, CHANNELS.c.tags)
     query = query.where(CHANNELS.c.workspace_id == scope.workspace_id, CHANNELS.c.enabled).order_by(CHANNELS.c.id)
     rows = tx.conn.execute(query).all()
-    meant = [row.id for row in rows if row.name in targets or any(TAG + tag in targets for tag in row.tags)]
-    return meant or [row.id for row in rows]
+    found = [row.id for row in rows if row.name in targets or any(TAG + tag in targets for tag in row.tags)]
+    return found or [row.id for row in rows], bool(found) or not targets
 
 
 def unknown(tx: Tx, scope: Scope, targets: Sequence[str]) -> list[str]:

@@ -24,16 +24,19 @@ def content(
     now: Micros,
     *,
     route: str = "",
+    note: str = "",
     runs: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
 ) -> JsonObject:
-    """The document. `alerts`: rows of those that are told in detail, `told`: all, with how often they came since.
+    """The document. `note`: something about the message itself.
+
+    `alerts`: rows of those that are told in detail, `told`: all, with how often they came since.
 
     `runs`: by alert id, the rows of its newest occurrences.
     """
     counted = {one["alert_id"]: one["occurrences"] for one in told}
     shown = alerts[:MAX_ALERTS]
     return {
-        "reason": reason, "route": route, "channel": "", "created_at": rfc3339(now),
+        "reason": reason, "route": route, "channel": "", "created_at": rfc3339(now), "note": note,
         "counts": {
             "firing": sum(one["status"] == "firing" for one in told),
             "resolved": sum(one["status"] == "resolved" for one in told),

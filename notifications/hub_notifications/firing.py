@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,11 @@ _LOGS = Log.__table__
 _EVENTS = Event.__table__
 TOPIC = "alerts"
 SEVERITIES = ("info", "warning", "error", "critical")
+_COUNTING = (
+    "UPDATE alerts SET count = count + 1, title = ?, body = ?, run_id = ?, context = ?, last_at = ?"
+    " WHERE workspace_id = ? AND dedup_key = ? AND status = 'firing' RETURNING id, severity"
+)
+"""By hand: of ten thousand failures in a few minutes each is one more of an alert that fires."""
 _RANK = {name: rank for rank, name in enumerate(SEVERITIES)}
 
 
@@ -43,11 +49,13 @@ def fire(tx: Tx, scope: Scope, told: AlertEvent, *, routed: bool = True) -> Id |
     tx.wake(TOPIC)
     # The partial unique index decides: of two that raise the first at once, one waits and then counts. One that was
     # resolved in between (PostgreSQL only) is raised anew.
-    while not tx.insert_ignore(ALERTS, row):
-        counted = _count(tx, row)
+    while True:
+        counted = _count(tx, row)  # first: in a storm nearly all are further occurrences
         if counted is not None:
             raw.change(tx, OCCURRENCES, {"alert_id": counted}, {"id": occurrence["id"]})
             return counted
+        if tx.insert_ignore(ALERTS, row):
+            break
     events.append(
         tx, scope, "hub.alert.raised", subject=alert_id, run_id=told.run_id or None, alert_id=alert_id,
         kind=told.kind, severity=told.severity, title=row["title"],
@@ -67,16 +75,15 @@ def as_row(scope: Scope, told: AlertEvent, labels: Mapping[str, str], now: Micro
 
 def _count(tx: Tx, row: Mapping[str, Any]) -> Id | None:
     """Count one more of the alert that fires; None when it no longer does."""
-    mine = (ALERTS.c.workspace_id == row["workspace_id"], ALERTS.c.dedup_key == row["dedup_key"])
-    last = {name: row[name] for name in ("title", "body", "run_id", "context", "last_at")}
-    counted = update(ALERTS).where(*mine, ALERTS.c.status == "firing").values(count=ALERTS.c.count + 1, **last)
-    found = tx.conn.execute(counted.returning(ALERTS.c.id, ALERTS.c.severity)).first()
-    if found is None:
+    last = (row["title"], row["body"], row["run_id"], json.dumps(row["context"], allow_nan=False), row["last_at"])
+    found = raw.fetch(tx, _COUNTING, (*last, row["workspace_id"], row["dedup_key"]))
+    if not found:
         return None
-    if _RANK.get(row["severity"], 0) > _RANK.get(found.severity, 0):
+    alert_id, severity = found[0]
+    if _RANK.get(row["severity"], 0) > _RANK.get(severity, 0):
         # Worse than before: routes may send it elsewhere.
-        raw.change(tx, ALERTS, {"severity": row["severity"], "routed_at": None}, {"id": found.id})
-    return str(found.id)
+        raw.change(tx, ALERTS, {"severity": row["severity"], "routed_at": None}, {"id": alert_id})
+    return str(alert_id)
 
 
 def anything_firing(tx: Tx, scope: Scope) -> bool:

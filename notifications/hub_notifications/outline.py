@@ -139,7 +139,9 @@ def outline(document: Document, room: Room, *, note: str = "") -> Outline:
     shown = alerts[: room.alerts]
     told = document["counts"]["firing"] + document["counts"]["resolved"]
     sections = tuple(_section(one, document, room, is_only=len(alerts) == 1) for one in shown)
-    return Outline(sections, max(told, len(alerts)) - len(shown), tuple(_links(document, room)), note)
+    return Outline(
+        sections, max(told, len(alerts)) - len(shown), tuple(_links(document, room)), note or document.get("note", "")
+    )
 
 
 def _section(alert: Mapping[str, Any], document: Document, room: Room, *, is_only: bool) -> Section:

@@ -175,8 +175,10 @@ class Look:
             if one.untold > 1
         }
         rows = groups.details(tx, [one.alert_id for one in members[:MAX_ALERTS]])
-        document = content(reason, rows, told, tx.now, route=self.route.name, runs=runs)
-        return document, told, channels.targeted(tx, Scope(self.row["workspace_id"]), targets)
+        to, is_meant = channels.meant(tx, Scope(self.row["workspace_id"]), targets)
+        note = "" if is_meant else f"Meant for {', '.join(targets)}, which cannot be told; so every channel is."
+        document = content(reason, rows, told, tx.now, route=self.route.name, note=note, runs=runs)
+        return document, told, to
 
 
 def _route_of(row: Mapping[str, Any], world: World) -> Route | None:

@@ -28,7 +28,7 @@ def sample(name: Sample, channel: str = "chat") -> dict[str, Any]:
     firing = sum(one["status"] == "firing" for one in alerts)
     return {
         "reason": name, "route": "default", "channel": channel, "created_at": "2026-11-27T06:05:00.000000Z",
-        "counts": {
+        "note": "", "counts": {
             "firing": firing + (10 if name == "digest" else 0), "resolved": len(alerts) - firing,
             "occurrences": sum(one["occurrences"] for one in alerts), "left_out": 10 if name == "digest" else 0,
         },

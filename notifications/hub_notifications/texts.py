@@ -33,7 +33,7 @@ _ALERT: Mapping[str, Any] = {
     "links": dict.fromkeys(("run", "alert")),
 }  # fmt: skip
 VARIABLES: Mapping[str, Any] = {
-    **dict.fromkeys(("reason", "route", "channel", "created_at", "messages")),
+    **dict.fromkeys(("reason", "route", "channel", "created_at", "messages", "note")),
     "counts": dict.fromkeys(("firing", "resolved", "occurrences", "left_out")),
     "alerts": [_ALERT],
     "alert": _ALERT,

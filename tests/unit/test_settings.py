@@ -61,6 +61,7 @@ EXAMPLES: list[tuple[str, str, Any, str | None]] = [
     ("retention_runs", "4.5", 4.5, "-1"),
     ("retention_events", "4.5", 4.5, "-1"),
     ("retention_receipts", "4.5", 4.5, "-1"),
+    ("retention_alerts", "4.5", 4.5, "-1"),
     ("retention_artifacts", "4.5", 4.5, "-1"),
     ("retention_cache", "4.5", 4.5, "-1"),
     ("results", "lake", "lake", ""),

@@ -17,6 +17,8 @@ from hub_notifications import channels, firing, groups, notices
 from hub_notifications.plugin import hub_commands
 from hub_notifications.router import Router
 from hub_notifications.rules import AlertEvent
+from hub_notifications.shapes import Shape
+from hub_notifications.texts import compose
 
 SCOPE = Scope()
 MAIL = "mailto://127.0.0.1:1?from=hub@example.com&to=you@example.com&smtp=127.0.0.1"
@@ -258,6 +260,9 @@ def test_channels_that_are_gone_lose_nothing(store: Store, router: Router) -> No
     with store.read() as tx:
         (row,) = tx.conn.execute(notices.DELIVERIES.select()).all()
         assert row.channel_id == channels.find(tx, SCOPE, "other")["id"]
+        (message,) = tx.conn.execute(notices.NOTIFICATIONS.select()).all()
+    told = "Meant for chat, which cannot be told; so every channel is."
+    assert compose(message.content, Shape()).text.endswith(told)
 
 
 def test_two_processes_do_not_tell_twice(store: Store, router: Router) -> None:

@@ -232,6 +232,26 @@ def test_what_a_plugins_sender_raises_stays_its_own(raised: BaseException, kind:
     assert getattr(caught.value, "retry_after", None) in (None, 30)
 
 
+def test_a_plugins_sender_that_keeps_failing_is_left_alone_for_a_while() -> None:
+    called: list[str] = []
+
+    def failing(message: Outgoing) -> Sent:
+        called.append(message.title)
+        raise TransientError("busy") if message.title == "busy" else RuntimeError("secretname")
+
+    def attempt(title: str) -> TransientError:
+        with pytest.raises(TransientError) as caught:
+            send(Outgoing("worn://secretname", title, "x"), OPEN, {"worn": ChannelKind("worn", "", failing)})
+        return caught.value
+
+    for title in ["x"] * 4 + ["busy"] + ["x"] * 5:
+        attempt(title)
+    error = attempt("x")
+    assert str(error) == "the sender of worn:// is not called for a while: it failed: RuntimeError"
+    assert 50 < (error.retry_after or 0) <= 60
+    assert len(called) == 10
+
+
 _ECHO = """
 import json, sys
 from hub.plugins import load_plugins

@@ -17,6 +17,9 @@ from tests.unit.web.ui.serving import make_app, make_store, serve
 from tests.unit.web.ui.workspace import fill
 
 CHROMIUM = "/usr/bin/chromium"
+EXPECTED = ("status of 4", "verbose: [DOM] Multiple forms should be contained")
+"""A refusal (4xx) that a test provokes; and what Chromium's password manager guesses of the form of a channel whose
+address has several secrets, which stay password fields so that they are hidden and remembered by nothing."""
 ARGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
     "--disable-sync",
@@ -104,5 +107,4 @@ def _site(chromium: Browser, url: str, store: Store, ids: dict[str, str]) -> Ite
     yield Site(url, store, ids, open_, complaints)
     for context in contexts:
         context.close()
-    # A refusal (4xx) that a test provokes is reported by the browser as well.
-    assert [one for one in complaints if "status of 4" not in one] == []
+    assert [one for one in complaints if not any(said in one for said in EXPECTED)] == []

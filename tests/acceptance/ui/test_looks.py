@@ -26,7 +26,7 @@ def test_every_page_can_be_read_by_everybody(site: Site, theme: str, width: int)
 def test_the_keyboard_goes_through_a_page_in_its_order(site: Site) -> None:
     page = site.open("/ui/runs")
     order = []
-    for _ in range(30):
+    for _ in range(40):
         page.keyboard.press("Tab")
         order.append(page.evaluate("(document.activeElement.textContent || document.activeElement.id).trim()"))
         assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid", order[-1]

@@ -1,4 +1,4 @@
-"""The sections of `hub.yaml` that this plugin brings: `channels`, and `slas`."""
+"""The sections of `hub.yaml` that this plugin brings: `channels`, `routes` (`declared_routes`) and `slas`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from pydantic import Field
 from hub_notifications import channels as kept
 from hub_notifications import sla_ops
 from hub_notifications.address import check_address, check_allowed
+from hub_notifications.declared_routes import ROUTES
 from hub_notifications.ops import NAME, Burst, Rate, Tags
 from hub_notifications.reach import reach_of
 from hub_notifications.slas import Sla
@@ -70,7 +71,7 @@ def sections(settings: Settings) -> list[Section]:
         complete=_complete, read=_read, steps=steps, remove="channel.rm", names=NAME, check=check,
         secrets=lambda definition: {"address": definition.address},
     )  # fmt: skip
-    return [channels, _slas()]
+    return [channels, ROUTES, _slas()]
 
 
 def _slas() -> Section:

@@ -15,7 +15,7 @@ from hub.errors import ExpressionError, UsageError
 from hub.runtime.calendar import zone
 from hub.runtime.expressions import compile_expression
 from hub.types import SECOND, Id, Micros
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from hub_notifications.grouping import Timing
@@ -64,13 +64,21 @@ Targets = Annotated[list[Annotated[str, Field(min_length=1, max_length=70)]], Fi
 Seconds = Annotated[int, Field(ge=0, le=MAX_WAIT_S)]
 
 
+def _clock(given: Any) -> Any:
+    return time.fromisoformat(given) if isinstance(given, str) else given
+
+
+Clock = Annotated[time, BeforeValidator(_clock)]
+"""A time of day: also as a text where texts are not turned into other types, as in `hub.yaml`."""
+
+
 class Hours(BaseModel):
     """Hours of some days, in a time zone. An end before the start is on the next day."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True, serialize_by_alias=True)
     days: list[Day] = Field(default=list(DAYS), min_length=1, max_length=7)
-    start: time = Field(alias="from")
-    end: time = Field(alias="to")
+    start: Clock = Field(alias="from")
+    end: Clock = Field(alias="to")
     timezone: Zone = "UTC"
 
     @model_validator(mode="after")

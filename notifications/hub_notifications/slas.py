@@ -13,7 +13,7 @@ from hub.types import SECOND, Micros, rfc3339
 from pydantic import AfterValidator, Field, model_validator
 
 from hub_notifications.conditions import Condition, percentile
-from hub_notifications.routes import Targets, Zone
+from hub_notifications.routes import Targets, Zone, at_its_field
 from hub_notifications.spans import span
 
 Row: TypeAlias = Mapping[str, Any]
@@ -33,7 +33,8 @@ _Name = Annotated[str, Field(max_length=200, pattern=r"^[^\x00\n]*$")]
 
 def _cron(text: str) -> str:
     if text:
-        calendar.check("cron", text, "UTC")
+        with at_its_field():
+            calendar.check("cron", text, "UTC")
     return text
 
 

@@ -140,3 +140,29 @@ def test_slas(hub: Shell) -> None:
     assert "no percentage" in hub("slas", "add", "a", "--flow", "f", "--max-failures", "many", code=2)
     assert "one of" in hub("slas", "add", "a", "--flow", "f", code=2)
     assert "no channel is meant by" in hub("slas", "add", "a", "--flow", "f", "--every", "1h", "--to", "x", code=2)
+
+
+def test_routes_and_slas_stand_in_hub_yaml(hub: Shell, tmp_path: Path) -> None:
+    hub("routes", "set", "first")
+    file = tmp_path / "hub.yaml"
+    file.write_text("""
+project: shop
+routes:
+  reports: {match: "labels.flow == 'report'", repeat_interval_s: 1d, steps: [{after_s: 900, channels: ["tag:ops"]}]}
+  default: {group_wait_s: 10}
+slas:
+  daily: {flow: report, not_run: {for_s: 25h}}
+""")
+    hub("apply", str(file), code=1)  # nothing is meant by tag:ops yet
+    hub("channels", "add", "team", MAIL, "--tag", "ops")
+    hub("apply", str(file))
+    assert "unchanged" in hub("apply", str(file))
+    found = {route["name"]: route["spec"] for route in hub.json("routes", "ls")}
+    assert list(found) == ["first", "reports", "default"]
+    assert (found["reports"]["repeat_interval_s"], found["default"]["group_wait_s"]) == (86_400, 10)
+    exported = yaml.safe_load(hub("export"))
+    assert exported["routes"]["default"] == {"group_wait_s": 10}
+    assert exported["slas"] == {"daily": {"flow": "report", "not_run": {"for_s": 90_000}}}
+    file.write_text("project: shop\nroutes: {}\n")
+    hub("apply", str(file), "--prune", "--yes")
+    assert ([route["name"] for route in hub.json("routes", "ls")], hub.json("slas", "ls")) == (["first", "default"], [])

@@ -48,6 +48,9 @@ def service_of(plugin: Any) -> str:
     """The scheme that a plugin goes by. Some put the one of their HTTP address in its place (Mattermost: https)."""
     own: list[str] = []
     for one in (plugin.secure_protocol, plugin.protocol):
-        own += [one] if isinstance(one, str) else list(one or ())
+        if isinstance(one, str):
+            own.append(one)
+        elif isinstance(one, tuple | list | set):  # Kodi has the number of a port there
+            own += one
     scheme = str(plugin.schema)
     return scheme if scheme in own or not own else own[0]

@@ -13,6 +13,7 @@ from hub import plugins as loader
 from hub.hooks import Hooks
 from hub.plugins import LoadedPlugin, load_plugins
 from hub.settings import Settings, load_settings
+from hub.types import Scope
 
 MANIFEST = 'name = "{name}"\nsummary = "A plugin."\nhookspec = "{hookspec}"\n'
 GOOD = "from hub import hookimpl\n@hookimpl\ndef hub_run_state(event):\n    pass\n"
@@ -153,11 +154,8 @@ def test_the_strangers_plugin_misbehaves_and_the_hub_goes_on(
     loaded = load_plugins(settings, process="upkeep")
     assert "echo" in {row.name for row in loaded.table}, "tests/thirdparty is not installed: run scripts/test"
     event = {"type": "hub.run.started"}  # means nothing to the other plugins
-    failed = [
-        result
-        for result in loaded.hooks.run_state(event, {"id": "1", "deployment_name": "", "flow_name": "f"})
-        if not result.ok
-    ]
+    run = {"id": "1", "workspace_id": Scope().workspace_id, "deployment_name": "", "flow_name": "f", "ended_at": None}
+    failed = [result for result in loaded.hooks.run_state(event, run) if not result.ok]
     assert [result.plugin for result in failed] == ["echo"]
     assert error in failed[0].error
     (told,) = [row for row in loaded.hooks.health_of_hooks()["echo"] if row["hook"] == "hub_run_state"]

@@ -101,8 +101,12 @@ class Plugins:
     context: Context
 
     def has(self, name: str) -> bool:
-        """Whether a plugin of this name is loaded."""
-        return any(row.name == name and row.state == "loaded" for row in self.table)
+        """Whether a plugin of this name is loaded, and made for processes of this kind."""
+        here = self.context.process
+        return any(
+            row.name == name and row.state == "loaded" and row.manifest is not None and here in row.manifest.runs_in
+            for row in self.table
+        )
 
 
 def load_plugins(

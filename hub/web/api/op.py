@@ -36,6 +36,7 @@ F = TypeVar("F", bound=Callable[[Any], Any])
 MAX_BODY = 1_048_576
 BODY_SECONDS = 20.0
 MAX_QUERY = 8192
+MAX_FIELDS = 100
 _NAME_IN_PATH = re.compile(rf"^[^\x00-\x1f/]{{1,{MAX_NAME}}}$")
 _ID_IN_PATH = re.compile(ID_PATTERN)
 _KEY = re.compile(r"^[\x21-\x7e]{1,200}$")
@@ -219,7 +220,10 @@ def _query(op: Op, request: Request) -> BaseModel:
     raw: bytes = request.scope["query_string"]
     if len(raw) > MAX_QUERY:
         raise UsageError(f"the query is longer than {MAX_QUERY} bytes")
-    pairs = parse_qsl(raw.decode("latin-1"), keep_blank_values=True, max_num_fields=100)
+    try:
+        pairs = parse_qsl(raw.decode("latin-1"), keep_blank_values=True, max_num_fields=MAX_FIELDS)
+    except ValueError:
+        raise UsageError(f"the query has more than {MAX_FIELDS} parameters") from None
     model = op.query or NoQuery
     return model.model_validate(_gather(model, pairs))
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from http import HTTPStatus
 from typing import Any, NamedTuple, TypeAlias
-
-from uvicorn.protocols.http.httptools_impl import HEADER_RE, HEADER_VALUE_RE, STATUS_LINE
 
 log = logging.getLogger("hub.door")
 
@@ -16,6 +15,9 @@ Response: TypeAlias = tuple[int, bytes, list[tuple[bytes, bytes]]]
 ALWAYS = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 ADDRESS = re.compile(rb"(/in/[A-Za-z0-9_-]{16,128})(?:\?([!\"$-~]*))?\Z")
 """Path and query of an address that needs no decoding."""
+_STATUS_LINES = {one.value: b"HTTP/1.1 %d %b\r\n" % (one.value, one.phrase.encode()) for one in HTTPStatus}
+_NOT_IN_NAMES = re.compile(rb"[^!#$%&'*+.^_`|~0-9A-Za-z-]")
+_NOT_IN_VALUES = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class Whole(NamedTuple):
@@ -55,7 +57,7 @@ class Place:
         self.protocol.on_response_complete()
 
     def _encoded(self, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> bytes:
-        lines = [STATUS_LINE[status]]
+        lines = [_STATUS_LINES[status]]
         if status != 204:
             lines.append(b"content-length: %d\r\n" % len(body))
         for name, value in (*self.protocol.server_state.default_headers, *ALWAYS, *headers):
@@ -67,7 +69,7 @@ class Place:
 def _is_sound(response: Response) -> bool:
     """Whether no header could end before its end; a handshake's may hold what a sender wrote."""
     for name, value in response[2]:
-        if HEADER_RE.search(name) or HEADER_VALUE_RE.search(value):
+        if _NOT_IN_NAMES.search(name) or _NOT_IN_VALUES.search(value):
             log.error("an answer was not sent: its header %r holds what no header may", name)
             return False
     return True

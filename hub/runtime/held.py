@@ -23,6 +23,8 @@ from hub.types import SECOND, Actor, Id, Micros, Scope
 
 log = logging.getLogger("hub.keeper")
 _TAKEN = ("LOST", "RELEASED")
+_MARGIN = 5 * SECOND
+"""So long before the last look a run may have ended that this look is the first to see ended: others' clocks."""
 _DEADLINE_GRACE = 5.0
 """Seconds that an executor has to end a run over its time by itself."""
 
@@ -37,13 +39,18 @@ class Held:
     clock: Callable[[], float] = time.monotonic
     rows: list[dict[str, Any]] = field(default_factory=list)
     _asked: dict[Id, float] = field(default_factory=dict)
+    _looked: Micros = 0
+    _taken: set[Id] = field(default_factory=set)
+    """Attempts of runs that ended lately, and were dealt with: they may have begun and ended between two looks."""
 
     def look(self) -> None:
         """Read the live attempts; end what is dead, cancelled or over its time."""
         with self.store.read() as tx:
             before, self.rows = self.rows, _live(tx, self.worker_id)
             now = tx.now
-            self._end_taken(tx, before)
+            lately = _taken_lately(tx, self.worker_id, self._looked or now)
+            self._end_taken(tx, {row["id"] for row in before} | (lately - self._taken))
+        self._looked, self._taken = now, lately
         for row in self.rows:
             if row["state"] == "CLAIMED" and row["pid"] is not None:
                 self._tend(row, now)
@@ -53,10 +60,10 @@ class Held:
         known = {row["id"] for row in (*self.rows, *nested)}
         self._asked = {key: at for key, at in self._asked.items() if key in known}
 
-    def _end_taken(self, tx: Tx, before: list[dict[str, Any]]) -> None:
-        """End the children of attempts that somebody has taken away since the last look."""
+    def _end_taken(self, tx: Tx, known: set[Id]) -> None:
+        """End the children of those attempts that somebody has taken away since the last look."""
         live, busy = {row["id"] for row in self.rows}, {row["pid"] for row in self.rows}
-        for key in {row["id"] for row in before} - live:
+        for key in known - live:
             row = attempts.get(tx, key)
             if row is None or row["state"] not in _TAKEN or row["pid"] is None or row["pid"] in busy:
                 continue
@@ -182,6 +189,16 @@ _LIVE = (
     .where(attempts.TABLE.c.worker_id == bindparam("worker"), attempts.IS_LIVE)
 )
 
+_LATELY = (
+    select(attempts.TABLE.c.id)
+    .select_from(runs.TABLE.join(attempts.TABLE, attempts.TABLE.c.run_id == runs.TABLE.c.id))
+    .where(
+        runs.TABLE.c.ended_at >= bindparam("since"),
+        attempts.TABLE.c.worker_id == bindparam("worker"),
+        attempts.TABLE.c.state.in_(_TAKEN),
+    )
+)
+
 _NESTED = (
     select(*attempts.TABLE.c, runs.TABLE.c.name.label("run_name"))
     .select_from(attempts.TABLE.join(runs.TABLE, runs.TABLE.c.id == attempts.TABLE.c.run_id))
@@ -198,6 +215,10 @@ _NESTED = (
 
 def _live(tx: Tx, worker_id: Id) -> list[dict[str, Any]]:
     return [dict(row) for row in tx.conn.execute(_LIVE, {"worker": worker_id}).mappings()]
+
+
+def _taken_lately(tx: Tx, worker_id: Id, since: Micros) -> set[Id]:
+    return set(tx.conn.execute(_LATELY, {"worker": worker_id, "since": since - _MARGIN}).scalars())
 
 
 def _executes(row: Mapping[str, Any]) -> bool:

@@ -158,3 +158,9 @@ def test_no_header_of_an_answer_can_bring_another_one(header: tuple[bytes, bytes
     assert connection.sent[0].startswith(b"HTTP/1.1 500 ")
     assert b"x-evil" not in connection.sent[0]
     assert connection.sent[1:] == [b""], "the connection goes on"
+
+
+def test_a_status_without_a_name_is_answered_as_well() -> None:
+    connection = _Connection()
+    Place(connection).answer((250, b"text", []))
+    assert connection.sent[0].startswith(b"HTTP/1.1 250 \r\n")

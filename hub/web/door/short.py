@@ -15,7 +15,8 @@ Response: TypeAlias = tuple[int, bytes, list[tuple[bytes, bytes]]]
 ALWAYS = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 ADDRESS = re.compile(rb"(/in/[A-Za-z0-9_-]{16,128})(?:\?([!\"$-~]*))?\Z")
 """Path and query of an address that needs no decoding."""
-_STATUS_LINES = {one.value: b"HTTP/1.1 %d %b\r\n" % (one.value, one.phrase.encode()) for one in HTTPStatus}
+_PHRASES = {one.value: one.phrase.encode() for one in HTTPStatus}
+_STATUS_LINES = {status: b"HTTP/1.1 %d %b\r\n" % (status, _PHRASES.get(status, b"")) for status in range(100, 600)}
 _NOT_IN_NAMES = re.compile(rb"[^!#$%&'*+.^_`|~0-9A-Za-z-]")
 _NOT_IN_VALUES = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 

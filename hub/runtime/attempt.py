@@ -7,9 +7,10 @@ import contextlib
 import logging
 import signal
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 from hub.engine.run import Claim, Reject, Signal, Stopped
 from hub.errors import ConflictError, HubError, NotFoundError, UnavailableError
@@ -34,7 +35,7 @@ from hub.sdk.context import FlowInfo
 from hub.sdk.flows import Flow
 from hub.settings import Settings
 from hub.store import attempts, hooks, runs
-from hub.store.base import Store
+from hub.store.base import Store, Tx
 from hub.types import Actor, Id, Scope
 
 _log = logging.getLogger("hub.attempt")
@@ -48,7 +49,12 @@ def execute_attempt(store: Store, settings: Settings, attempt_id: Id, epoch: int
     An attempt whose end could not be reported taints as well. A doorbell that is out of date is dropped.
     Raises UnavailableError only while nothing has been claimed.
     """
-    claimed = _claim(store, settings, attempt_id, epoch)
+    try:
+        claimed = _claim(store, settings, attempt_id, epoch)
+    except _InDoubt:
+        _log.warning("attempt %s: whether it was claimed is not known; this process ends, for it counts as lost then",
+                     attempt_id)  # fmt: skip
+        return True
     if claimed is None:
         return False
     scope, begun, row = claimed
@@ -66,26 +72,66 @@ def execute_attempt(store: Store, settings: Settings, attempt_id: Id, epoch: int
     return Execution(store, settings, scope, record, {**row, "name": name}, flow, values).run()
 
 
-def _claim(store: Store, settings: Settings, attempt_id: Id, epoch: int) -> tuple[Scope, Begun, dict[str, Any]] | None:
+_Claimed: TypeAlias = tuple[Scope, Begun, dict[str, Any]]
+
+
+class _InDoubt(Exception):
+    """The database went away over the commit of a claim, and did not come back in time."""
+
+
+def _claim(store: Store, settings: Settings, attempt_id: Id, epoch: int) -> _Claimed | None:
+    """Claim it; None when it is not to be had. Raises UnavailableError while nothing has been claimed, else _InDoubt.
+
+    A commit whose answer was lost may have been made: then the run is ours, and nobody else would ever execute it, as
+    this process lives. So it is claimed again until one of the two is certain; the second claim waits for a first
+    that is still being committed.
+    """
+    deadline, pause = time.monotonic() + settings.lease * 2 / 3, 0.1
+    doubtful: _Claimed | None = None
+    while True:
+        claimed = None
+        try:
+            with store.write() as tx:
+                if doubtful is not None and _is_mine(attempts.get(tx, attempt_id), epoch):
+                    return doubtful
+                claimed = _claim_in(tx, settings, attempt_id, epoch)
+        except UnavailableError as error:
+            if claimed is not None and error.code == "database-away":
+                doubtful = claimed
+            if doubtful is None:
+                raise
+            if time.monotonic() + pause > deadline:
+                raise _InDoubt from error
+        else:
+            return claimed
+        time.sleep(pause)
+        pause = min(pause * 2, 2.0)
+
+
+def _claim_in(tx: Tx, settings: Settings, attempt_id: Id, epoch: int) -> _Claimed | None:
     for _ in range(3):
-        with store.write() as tx:
-            found = attempts.with_run(tx, attempt_id)
-            if found is None:
-                _log.info("attempt %s is not known any more: dropped", attempt_id)
-                return None
-            attempt, row = found
-            scope = Scope(attempt["workspace_id"], Actor("system", f"worker:{attempt['worker_id'] or ''}"))
-            try:
-                done = orchestrator.attempt(
-                    tx, scope, attempt["run_id"], Claim(attempt["number"], epoch), lease_s=settings.lease,
-                    process=process.identity().columns(), seen=runs.as_run(row),
-                )  # fmt: skip
-            except (ConflictError, NotFoundError) as refused:
-                _log.info("attempt %s.%s of run %s: dropped: %s", attempt["number"], epoch, attempt["run_id"], refused)
-                return None
+        found = attempts.with_run(tx, attempt_id)
+        if found is None:
+            _log.info("attempt %s is not known any more: dropped", attempt_id)
+            return None
+        attempt, row = found
+        scope = Scope(attempt["workspace_id"], Actor("system", f"worker:{attempt['worker_id'] or ''}"))
+        try:
+            done = orchestrator.attempt(
+                tx, scope, attempt["run_id"], Claim(attempt["number"], epoch), lease_s=settings.lease,
+                process=process.identity().columns(), seen=runs.as_run(row),
+            )  # fmt: skip
+        except (ConflictError, NotFoundError) as refused:
+            _log.info("attempt %s.%s of run %s: dropped: %s", attempt["number"], epoch, attempt["run_id"], refused)
+            return None
         if done is not None:
             return scope, Begun(attempt["number"], epoch, attempt_id), row
     return None
+
+
+def _is_mine(attempt: Mapping[str, Any] | None, epoch: int) -> bool:
+    here = {"state": "CLAIMED", "epoch": epoch, **process.identity().columns()}
+    return attempt is not None and all(attempt[name] == value for name, value in here.items())
 
 
 def _note(store: Store, scope: Scope, row: Mapping[str, Any], name: str, events: list[str]) -> None:

@@ -29,10 +29,13 @@ _BACKLOG = 20_000
 _LINGER = 0.1
 """Seconds that facts nobody waits for (a start, a log line) may wait for company."""
 _WAKE_EVERY = 0.3
+_PASSING = ("database-away", "database-locked")
+"""What passes by itself, of the codes of UnavailableError."""
 
 
 class StoreJournal:
-    """See Journal. `patience`: seconds to go on trying while the database is away (not while its disk is full).
+    """See Journal. `patience`: seconds to go on trying while the database is away or locked (not while its disk is
+    full); then the attempt is lost. Without it, UnavailableError is raised at once.
 
     When the attempt turns out to be lost, a `forgiving` journal goes on without writing (the caller of a plain
     function call gets its result all the same); another one raises AttemptLost.
@@ -173,8 +176,12 @@ class StoreJournal:
                 self._write()
                 return
             except UnavailableError as error:
-                if error.code == "disk-full" or time.monotonic() + pause > deadline:
+                if not self._patience or error.code not in _PASSING:
                     raise
+                if time.monotonic() + pause > deadline:
+                    # No fault of the flow's: nobody may catch it, and the run goes on in another attempt.
+                    self._lost = AttemptLost(f"attempt {self._fence.attempt} is given up: {error.detail}")
+                    raise self._lost from error
             time.sleep(pause)
             pause = min(pause * 2, 2.0)
 

@@ -85,10 +85,7 @@ class PostgresStore:
     def _connected(self) -> Iterator[Connection]:
         """A connection, idle before and after. One in which something went wrong is not used again."""
         with _translated():
-            try:
-                conn = self._idle.pop()
-            except IndexError:
-                conn = self._engine.connect()
+            conn = self._taken_idle() or self._engine.connect()
             try:
                 yield conn
             except BaseException as error:
@@ -103,6 +100,18 @@ class PostgresStore:
             self._idle.append(conn)
             if self._closed:  # perhaps after `close` had looked
                 self._forget_idle()
+
+    def _taken_idle(self) -> Connection | None:
+        """An idle connection; those that the server has closed meanwhile are left behind (it was restarted, say)."""
+        while True:
+            try:
+                conn = self._idle.pop()
+            except IndexError:
+                return None
+            if not _was_closed(conn):
+                return conn
+            conn.invalidate()
+            conn.close()
 
     def _forget_idle(self, *, invalid: bool = False) -> None:
         with contextlib.suppress(IndexError):
@@ -146,6 +155,16 @@ class PostgresStore:
         self._closed = True
         self._forget_idle()
         self._engine.dispose()
+
+
+def _was_closed(conn: Connection) -> bool:
+    """Whether the other end has closed an idle connection: on one that is still open nothing waits to be read."""
+    raw: Any = conn.connection.dbapi_connection
+    if raw.closed:
+        return True
+    poll = select.poll()
+    poll.register(raw.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _channel(topic: str) -> str:

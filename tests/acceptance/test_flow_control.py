@@ -75,6 +75,7 @@ def found(site: Site, deployment: str) -> list[dict[str, Any]]:
     return [row for row in rows if row["deployment_name"] == deployment]
 
 
+@pytest.mark.long("0")
 @pytest.mark.parametrize("kills", [0, 2])
 def test_a_burst_becomes_one_run_and_all_of_it_is_in_one_batch(make_site: Callable[..., Site], kills: int) -> None:
     """`kills`: so many times the upkeep is killed while a debounced and a batched run wait for more."""

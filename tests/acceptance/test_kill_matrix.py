@@ -86,10 +86,16 @@ class Thirty:
     def wait_begun(self, count: int) -> None:
         wait_until(lambda: self.begun() >= count, 60, f"{count} steps have begun\n{self.site.logs()}")
 
+    def told(self) -> str:
+        """What runs that did not complete say, and the logs."""
+        rows = [self.site.row(run_id) for run_id in self.runs.values()]
+        texts = [f"{row['state_message']}: {row['error_trace']}" for row in rows if row["state_name"] != "Completed"]
+        return "\n".join([*texts, self.site.logs()])
+
     def check(self) -> None:
         """Every run completed, every step was done, none began again after an attempt had finished it."""
         self.site.wait_ended(list(self.runs.values()), timeout=120)
-        assert self.site.states(list(self.runs.values())) == {"Completed": len(self.runs)}, self.site.logs()
+        assert self.site.states(list(self.runs.values())) == {"Completed": len(self.runs)}, self.told()
         for key, run_id in self.runs.items():
             with self.site.store.read() as tx:
                 query = select(run_details.TASKS).where(run_details.TASKS.c.run_id == run_id)

@@ -83,18 +83,20 @@ def parent_of_runs(site: Site, keys: list[str]) -> int:
     return parent
 
 
-@pytest.mark.long("sqlite+embedded-celery parent", "postgresql+redis-whole worker", "postgresql+rabbitmq-celery parent")
+@pytest.mark.long("sqlite+embedded-celery parent", "postgresql+redis-whole worker", "postgresql+rabbitmq")
 @pytest.mark.parametrize("victim", ["celery parent", "whole worker"])
 def test_twenty_runs_survive_the_kill_of_their_worker(
     anywhere: tuple[Site, Callable[..., subprocess.Popen[bytes]]], victim: str
 ) -> None:
     site, start = anywhere
+    began = time.monotonic()
     worker = start()
     wait_until(lambda: serving(site), 60, "a worker is ready\n")
     site.deploy("held")
     keys = [str(number) for number in range(RUNS)]
     made = [site.run("held", key) for key in keys]
     site.wait_marks(*(f"between-{key}" for key in keys), timeout=120)
+    starting = time.monotonic() - began  # what this machine needs for 20 children, that it needs once more
     parent = parent_of_runs(site, keys)
     if victim == "whole worker":
         start()  # before the clock runs: how long a process takes to start is not what is measured
@@ -107,7 +109,7 @@ def test_twenty_runs_survive_the_kill_of_their_worker(
     took = time.monotonic() - began
     assert site.states(made) == {"Completed": RUNS}, site.logs()
     assert {(site.marks(f"first-{key}"), site.marks(f"second-{key}")) for key in keys} == {(1, 1)}
-    assert took < 2 * LEASE, f"{took:.1f} s"
+    assert took < 2 * LEASE + starting, f"{took:.1f} s; {starting:.1f} s to start"
 
 
 def test_two_upkeeps_and_two_workers_share_the_work(

@@ -20,7 +20,7 @@ from tests.planes.doors import Made
 from .conftest import SCOPE, Site, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
-KEYS, EACH, KILLS = "abc", 10, 6
+KEYS, EACH, KILLS = "abc", 10, 4
 CODE = """
 
 @flow(retries=1, retry_delay_seconds=0.1, crash_retries=20)

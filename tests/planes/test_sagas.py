@@ -177,6 +177,7 @@ def reaper(plane: Plane, monkeypatch: pytest.MonkeyPatch) -> Reaper:
     return Reaper(plane, monkeypatch)
 
 
+@pytest.mark.long("postgresql-True", "postgresql-9", "sqlite-False", "sqlite-0")
 @pytest.mark.parametrize("crash_retries", [0, 9])
 @pytest.mark.parametrize("fails", [True, False])
 def test_whenever_it_is_killed_it_commits_or_is_undone(

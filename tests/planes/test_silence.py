@@ -233,6 +233,7 @@ silence.Silence(open_hub(settings)).step()
 """
 
 
+@pytest.mark.long("sqlite")
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_killed_between_alarm_and_commit_it_tells_once(
     kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -9,7 +9,7 @@ from tests.unit.web.ui.addresses import PAGES
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
-@pytest.mark.long("light-390")
+@pytest.mark.long("light-390", "dark-1280")
 @pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 1280), ("light", 390), ("dark", 360)])
 def test_every_page_can_be_read_by_everybody(site: Site, theme: str, width: int) -> None:
     page = site.open("/ui", width=width, theme=theme)

@@ -1,0 +1,125 @@
+"""A worker's child and a PostgreSQL that goes away: over the commit of a claim, and in the middle of a run."""
+
+from __future__ import annotations
+
+import builtins
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hub.engine.run import Dispatch, Lose
+from hub.runtime.attempt import execute_attempt
+from hub.runtime.orchestrator import handle
+from hub.settings import load_settings
+from hub.store import attempts, open_store
+from hub.types import Scope, new_id
+from sqlalchemy import make_url
+from tests.proxies import Wire, wire
+
+from .conftest import Plane
+
+SCOPE = Scope()
+FLOW = """
+@task
+def step(n):
+    with open(Path(__file__).with_suffix(f".{n}"), "a") as file: file.write("x")
+    return n
+
+@flow(crash_retries=2)
+def whole(n: int) -> int:
+    try:
+        return sum(step(number) for number in range(n))
+    except Exception:
+        UP()
+        return -1
+"""
+
+
+@pytest.fixture
+def cut(postgres_url: str) -> Iterator[Wire]:
+    url = make_url(postgres_url)
+    with wire((url.host or "127.0.0.1", url.port or 5432)) as made:
+        yield made
+
+
+@pytest.fixture
+def plane(postgres_url: str, cut: Wire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plane]:
+    """What is asked here goes straight to the server; what a child does goes over the wire."""
+    monkeypatch.setenv("HUB_LEASE", "3")
+    monkeypatch.setenv("HUB_LEASE_RENEW", "1")
+    direct = open_store(postgres_url)
+    yield Plane(direct, load_settings(), tmp_path)
+    direct.close()
+
+
+@pytest.fixture
+def over_the_wire(plane: Plane, postgres_url: str, cut: Wire) -> Iterator[Plane]:
+    url = make_url(postgres_url).set(host="127.0.0.1", port=cut.port).render_as_string(hide_password=False)
+    store = open_store(url)
+    with store.read() as tx:
+        tx.conn.exec_driver_sql("SELECT 1")  # the first connection of a process says more than those after it
+    yield replace(plane, store=store)
+    store.close()
+
+
+def dispatched(plane: Plane, n: int = 3) -> tuple[str, str]:
+    """A run that has been sent to a worker, and its attempt."""
+    run_id = plane.run(f"{plane.file(FLOW)}:whole", {"n": n}, crash_retries=2)
+    return run_id, attempts.attempt_id(run_id, handle(plane.store, SCOPE, run_id, Dispatch(new_id())).attempt)
+
+
+def times(plane: Plane, n: int) -> int:
+    path = plane.folder / f"flows.{n}"
+    return len(path.read_text()) if path.exists() else 0
+
+
+@pytest.mark.parametrize("answered", [True, False], ids=["its answer is lost", "it is lost"])
+def test_a_claim_whose_commit_is_in_doubt_is_executed_once(
+    plane: Plane, over_the_wire: Plane, cut: Wire, answered: bool
+) -> None:
+    run_id, key = dispatched(plane)
+    cut.arm(b"COMMIT", answered=answered)
+    assert not execute_attempt(over_the_wire.store, plane.settings, key, 1)
+    assert cut.cuts == 1
+    assert plane.history(run_id) == ["Scheduled", "Pending", "Running", "Completed"]
+    assert [times(plane, n) for n in range(3)] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("answered", [True, False], ids=["its answer is lost", "it is lost"])
+def test_a_child_that_cannot_learn_whether_it_claimed_ends(
+    plane: Plane, over_the_wire: Plane, cut: Wire, answered: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The keeper tells by its death that the attempt is lost, and by the row that nobody took it."""
+    run_id, key = dispatched(plane)
+    monkeypatch.setattr("hub.runtime.attempt.time.sleep", lambda _seconds: cut.down())
+    cut.arm(b"COMMIT", answered=answered)
+    assert execute_attempt(over_the_wire.store, plane.settings, key, 1), "tainted"
+    assert times(plane, 0) == 0
+    with plane.store.read() as tx:
+        row = attempts.get(tx, key)
+    assert row is not None
+    assert (row["state"], row["pid"]) == (("CLAIMED", os.getpid()) if answered else ("PUBLISHED", None))
+    assert plane.row(run_id)["state_name"] == ("Running" if answered else "Pending")
+
+
+def test_a_database_that_stays_away_costs_the_attempt_and_not_the_run(
+    plane: Plane, over_the_wire: Plane, cut: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The flow catches every Exception: it must not take the outage for an error of its own, nor end as failed."""
+    run_id, key = dispatched(plane, 30)
+    text = (plane.folder / "flows.py").read_text()
+    wait = "    if n == 5 and not Path(__file__).with_suffix('.5').exists(): DOWN()\n"
+    (plane.folder / "flows.py").write_text(text.replace("def step(n):\n", "def step(n):\n" + wait))
+    monkeypatch.setattr(builtins, "DOWN", cut.down, raising=False)
+    monkeypatch.setattr(builtins, "UP", cut.up, raising=False)
+    assert execute_attempt(over_the_wire.store, plane.settings, key, 1), "tainted"
+    cut.up()
+    assert plane.row(run_id)["state_name"] == "Running"
+    handle(plane.store, SCOPE, run_id, Lose(1, 1, "its process has ended"))
+    number = handle(plane.store, SCOPE, run_id, Dispatch(new_id())).attempt
+    assert not execute_attempt(over_the_wire.store, plane.settings, attempts.attempt_id(run_id, number), 1)
+    row = plane.row(run_id)
+    assert (row["state_name"], row["result"]) == ("Completed", str(sum(range(30))).encode())
+    assert [times(plane, n) for n in range(30)] == [1] * 5 + [2] + [1] * 24

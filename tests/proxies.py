@@ -1,0 +1,88 @@
+"""A wire to a real server that a test may cut at a given place."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Wire:
+    """Forwards connections to `target`. Armed with bytes, it cuts the connection that sends them next."""
+
+    def __init__(self, target: tuple[str, int]) -> None:
+        self._target = target
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._lock = threading.Lock()
+        self._open: set[socket.socket] = set()
+        self._word: bytes | None = None
+        self._answered = False
+        self.is_down = False
+        self.cuts = 0
+        self.port: int = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def arm(self, word: bytes, *, answered: bool) -> None:
+        """Cut at `word`: `answered`: the server gets it and does it, only its answer is lost."""
+        self._word, self._answered = word, answered
+
+    def down(self) -> None:
+        """Nothing goes through any more, until `up`."""
+        self.is_down = True
+        with self._lock:
+            for one in self._open:
+                with contextlib.suppress(OSError):
+                    one.shutdown(socket.SHUT_RDWR)
+
+    def up(self) -> None:
+        """Let connections through again."""
+        self.is_down = False
+
+    def close(self) -> None:
+        """End all connections."""
+        self.down()
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                if self.is_down:
+                    client.close()
+                    continue
+                server = socket.create_connection(self._target)
+                with self._lock:
+                    self._open |= {client, server}
+                lost = threading.Event()
+                threading.Thread(target=self._forward, args=(client, server, lost, True), daemon=True).start()
+                threading.Thread(target=self._forward, args=(server, client, lost, False), daemon=True).start()
+
+    def _forward(self, source: socket.socket, sink: socket.socket, lost: threading.Event, watched: bool) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65_536):
+                if lost.is_set():  # the answer that is lost: the server has done it
+                    break
+                if watched and self._word is not None and self._word in data:
+                    self._word, self.cuts = None, self.cuts + 1
+                    if not self._answered:
+                        break
+                    lost.set()
+                sink.sendall(data)
+        for one in (source, sink):
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+            with self._lock:
+                self._open.discard(one)
+            one.close()
+
+
+@contextmanager
+def wire(target: tuple[str, int]) -> Iterator[Wire]:
+    """A wire to `target`, closed at the end."""
+    made = Wire(target)
+    try:
+        yield made
+    finally:
+        made.close()

@@ -36,7 +36,7 @@ from hub_notifications.outline import title_of
 from hub_notifications.reach import Reach, reach_of
 from hub_notifications.rules import AlertEvent
 from hub_notifications.send import TIMEOUT, send
-from hub_notifications.services import abilities_of, shape_of
+from hub_notifications.services import service_at
 from hub_notifications.shapes import Rendered, Shape
 from hub_notifications.texts import compose
 
@@ -87,7 +87,7 @@ def deliver_one(store: Store, settings: Settings, delivery: Mapping[str, Any]) -
         address = channels.open_address(store.keyring, delivery, delivery["channel_id"])
         reach, kinds = reach_of(settings), contributed.installed().channels
         check_allowed(address, reach, kinds)
-        shape, can = shape_of(address, kinds), abilities_of(address, kinds)
+        shape, can = service_at(address, kinds)
         if can.incidents:
             rest = _each(store, settings, delivery, address, shape, reach, token)
             sent = rest.sent

@@ -40,25 +40,20 @@ class Abilities:
 
 def shape_of(address: str, kinds: Mapping[str, ChannelKind] | None = None) -> Shape:
     """What a message to this address must be like. Raises PermanentError when the address cannot be used."""
+    return service_at(address, kinds)[0]
+
+
+def service_at(address: str, kinds: Mapping[str, ChannelKind] | None = None) -> tuple[Shape, Abilities]:
+    """The same, and what else its service can do."""
     scheme = address.partition("://")[0].lower()
     kind = (kinds or {}).get(scheme)
     if kind is not None:
-        return Shape(kind.format, kind.max_title, kind.max_text)
+        return Shape(kind.format, kind.max_title, kind.max_text), Abilities(attachments=kind.attachments)
     if scheme in _OWN:
-        return Shape("slack" if scheme.startswith("slack+") else "text", *_OWN[scheme])
-    with bridge.quiet():
-        return _shape(_plugin_of(address))
-
-
-def abilities_of(address: str, kinds: Mapping[str, ChannelKind] | None = None) -> Abilities:
-    """What else its service can do. Raises PermanentError when the address cannot be used."""
-    scheme = address.partition("://")[0].lower()
-    kind = (kinds or {}).get(scheme)
-    if kind is not None or scheme in _OWN:
-        return Abilities(attachments=kind is not None and kind.attachments)
+        return Shape("slack" if scheme.startswith("slack+") else "text", *_OWN[scheme]), Abilities()
     with bridge.quiet():
         plugin = _plugin_of(address)
-    return Abilities(_takes_files(plugin), scheme in incidents.SERVICES)
+        return _shape(plugin), Abilities(_takes_files(plugin), scheme in incidents.SERVICES)
 
 
 def _takes_files(plugin: Any) -> bool:

@@ -194,7 +194,18 @@ class Hooks:
         return self._flat("hub_health", 2)
 
     def _flat(self, name: str, limit: float, **arguments: Any) -> list[Any]:
-        return [item for result in self._collect(name, limit, **arguments) if result.ok for item in result.value or ()]
+        found: list[Any] = []
+        for result in self._collect(name, limit, **arguments):
+            if result.ok and isinstance(result.value, list):
+                found += result.value
+            elif result.ok and result.value is not None:
+                self._blame(result.plugin, name, f"it gave {type(result.value).__name__}, not a list")
+        return found
+
+    def _blame(self, plugin: str, hook: str, error: str) -> None:
+        """What a plugin gave is of no use: that is an error of its own."""
+        _log.warning("plugin %s: %s: %s", plugin, hook, error)
+        self.breakers[plugin, hook].failed(self._clock(), error, timeout=False)
 
     def _first(self, name: str, limit: float, **arguments: Any) -> Any:
         given = (result.value for result in self._collect(name, limit, **arguments) if result.ok)

@@ -10,7 +10,7 @@ import importlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeAlias
 
 import pluggy
 
-from hub import hookspecs
+from hub import hookspecs, leaks
 from hub.errors import SettingError, UnavailableError
 from hub.hooks import Hooks
 from hub.manifest import Manifest, read_manifest
@@ -80,16 +80,21 @@ class PresetText:
 
 @dataclass(frozen=True, slots=True)
 class LoadedPlugin:
-    """A row of `hub plugins ls`."""
+    """A row of `hub plugins ls`. One that is degraded is loaded, and something is wrong with it."""
 
     name: str
     version: str
     distribution: str
-    state: Literal["loaded", "failed", "disabled", "incompatible"]
+    state: Literal["loaded", "degraded", "failed", "disabled", "incompatible"]
     problem: str = ""
     import_ms: float = 0.0
     hooks: tuple[str, ...] = ()
     manifest: Manifest | None = field(default=None, repr=False)
+
+    @property
+    def works(self) -> bool:
+        """Whether it is loaded, or would be where it runs."""
+        return self.state in ("loaded", "degraded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +109,7 @@ class Plugins:
         """Whether a plugin of this name is loaded, and made for processes of this kind."""
         here = self.context.process
         return any(
-            row.name == name and row.state == "loaded" and row.manifest is not None and here in row.manifest.runs_in
+            row.name == name and row.works and row.manifest is not None and here in row.manifest.runs_in
             for row in self.table
         )
 
@@ -119,7 +124,7 @@ def load_plugins(
     rows: list[LoadedPlugin] = []
     trusted: set[str] = set()
     for point in sorted(entry_points(group=GROUP) if found is None else found, key=_own_first):
-        row = _load(manager, point, process, allowed, {known.name for known in rows})
+        row = _load(manager, point, process, allowed, {known.name: known.distribution for known in reversed(rows)})
         rows.append(row)
         if row.distribution == OWN_DISTRIBUTION:
             trusted.add(row.name)
@@ -199,19 +204,27 @@ def _load(
     point: EntryPoint,
     process: ProcessKind,
     allowed: Callable[[str], bool],
-    taken: set[str],
+    taken: Mapping[str, str],
 ) -> LoadedPlugin:
     row = _read(point, allowed)
+    if point.name in taken:
+        return replace(row, state="failed", problem=f"another plugin has this name{_of(taken[point.name])}")
     if row.state != "loaded" or row.manifest is None or process not in row.manifest.runs_in:
         return row
-    if point.name in taken:
-        return replace(row, state="failed", problem="another plugin has this name")
+    guarded = row.distribution != OWN_DISTRIBUTION
+    before = leaks.look() if guarded else None
     started = time.perf_counter()
-    module, problem = _import(point.module, guarded=row.distribution != OWN_DISTRIBUTION)
+    module, problem = _import(point.module, guarded=guarded)
     row = replace(row, import_ms=round((time.perf_counter() - started) * 1000, 1))
     if module is None:
         return replace(row, state="failed", problem=problem)
-    return _register(manager, module, row)
+    row = _register(manager, module, row)
+    left = leaks.clear_up(before) if before is not None else ""
+    return replace(row, state="degraded", problem=f"its import left behind: {left}") if left and row.works else row
+
+
+def _of(distribution: str) -> str:
+    return f", that of {distribution}" if distribution else ""
 
 
 def _register(manager: pluggy.PluginManager, module: ModuleType, row: LoadedPlugin) -> LoadedPlugin:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 from collections.abc import Sequence
 
 from hub.version import __version__
@@ -16,4 +18,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     from hub.cli.app import dispatch
 
-    return dispatch(words)
+    status = dispatch(words)
+    if argv is None:
+        _leave(status)
+    return status
+
+
+def _leave(status: int) -> None:
+    """End now where a plugin's thread would keep this process from ending by itself."""
+    waited_for = [one for one in threading.enumerate() if not one.daemon and one is not threading.main_thread()]
+    if waited_for:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)

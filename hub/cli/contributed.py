@@ -64,7 +64,7 @@ def _path(name: str) -> str:
     from hub.settings import load_settings
 
     settings = load_settings()
-    rows = [row for row in list_manifests(settings) if row.state == "loaded" and row.manifest is not None]
+    rows = [row for row in list_manifests(settings) if row.works and row.manifest is not None]
     found = next((row.manifest.cli[name] for row in rows if row.manifest and row.manifest.cli.get(name)), None)
     # Loading plugins costs a second; so only a manifest that leaves it open has the hook asked.
     found = found or load_plugins(settings, process="cli").hooks.cli().get(name)

@@ -28,6 +28,7 @@ STATE_STYLES = {
     "CANCELLING": "yellow", "PENDING": "blue", "SCHEDULED": "blue", "PAUSED": "yellow",
     "accepted": "green", "verified": "green", "loaded": "green", "sent": "green", "ok": "green",
     "rejected": "red", "failed": "red", "dead": "red", "disabled": "bright_black", "duplicate": "yellow",
+    "degraded": "yellow", "incompatible": "red",
 }  # fmt: skip
 
 

@@ -47,7 +47,7 @@ class Reporter:
 
 def listing(tx: Tx, plugins: Plugins) -> list[dict[str, Any]]:
     """Every plugin as this process sees it, with what any live process has to say about it."""
-    found = {row["name"]: row for row in _rows(plugins)}
+    found = {(row["name"], row["distribution"]): row for row in _rows(plugins)}
     names = select(_VALUES).where(_VALUES.c.name.startswith(_PREFIX, autoescape=True))
     for report in tx.conn.execute(names).mappings():
         if tx.now - report["value"]["at"] <= FRESH_S * SECOND:
@@ -64,25 +64,25 @@ def clear_old(tx: Tx) -> None:
 
 
 def _rows(plugins: Plugins) -> list[dict[str, Any]]:
-    breakers = plugins.hooks.health_of_hooks()
+    counted = plugins.hooks.health_of_hooks()
+    # Of several plugins of one name one is loaded, and what is counted is its.
+    rows = [(row, counted.get(row.name, []) if row.works else []) for row in plugins.table]
     return [
         {
             "name": row.name, "version": row.version, "distribution": row.distribution, "state": row.state,
             "summary": row.manifest.summary if row.manifest else "", "import_ms": row.import_ms,
             "hooks": list(row.hooks), "problem": row.problem,
-            "errors": sum(b["errors"] for b in breakers.get(row.name, [])),
-            "breakers": [b for b in breakers.get(row.name, []) if b["state"] != "closed"],
-            "last_error": next((b["last_error"] for b in breakers.get(row.name, []) if b["last_error"]), ""),
+            "errors": sum(b["errors"] for b in breakers),
+            "breakers": [b for b in breakers if b["state"] != "closed"],
+            "last_error": next((b["last_error"] for b in breakers if b["last_error"]), ""),
         }
-        for row in plugins.table
+        for row, breakers in rows
     ]  # fmt: skip
 
 
-def _merge(found: dict[str, dict[str, Any]], row: Mapping[str, Any], where: str) -> None:
-    known = found.setdefault(row["name"], dict(row))
-    if known is row:
-        return
-    if row["state"] not in ("loaded", "disabled") and known["state"] == "loaded":
+def _merge(found: dict[tuple[str, str], dict[str, Any]], row: Mapping[str, Any], where: str) -> None:
+    known = found.setdefault((row["name"], row["distribution"]), dict(row))
+    if row["state"] not in ("loaded", "disabled") and known["state"] in ("loaded", "degraded"):
         known.update(state=row["state"], problem=f"in {where}: {row['problem']}")
     known["errors"] = max(known["errors"], row["errors"])
     known["hooks"] = sorted({*known["hooks"], *row["hooks"]})

@@ -58,6 +58,9 @@ def gather(texts: Iterable[PresetText]) -> Presets:
     """Read what can be read: a wrong preset is left out and named in the log; of two with one id the first counts."""
     found: dict[str, Preset] = {}
     for text in texts:
+        if not isinstance(text, PresetText):
+            log.error("a plugin gave %.100r, which is no PresetText: left out", text)
+            continue
         try:
             preset = load_preset(text.text, text.origin)
         except UsageError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import func, select
@@ -87,7 +87,8 @@ def _checks(services: Services) -> Iterator[tuple[str, bool]]:
     yield "broker", _passes(lambda: broker(services.settings))
     yield "loops", _passes(lambda: loops(store))
     for found in services.plugins.hooks.health():
-        yield str(found.get("name", "plugin"))[:100], bool(found.get("ok"))
+        if isinstance(found, Mapping):
+            yield str(found.get("name", "plugin"))[:100], bool(found.get("ok"))
 
 
 def _passes(check: Callable[[], Any]) -> bool:

@@ -1,0 +1,150 @@
+"""One hub with every plugin that misbehaves installed at once: it stays up, works, and says what is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from hub import hookspecs
+from tests.strangers import stranger
+
+from .conftest import Site, wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+HOOKS = tuple(sorted(name for name in dir(hookspecs) if name.startswith("hub_")))
+SECRET = "acceptance-secret"
+FOREVER = "threading.Event().wait()"
+
+
+def implementing(*hooks: str, does: str, head: str = "") -> str:
+    """A module whose hooks all do the same."""
+    lines = ["import logging, threading", "from hub import hookimpl", head]
+    for hook in hooks:
+        lines += ["@hookimpl", f"def {hook}():", *(f"    {line}" for line in does.format(hook=hook).splitlines())]
+    return "\n".join(lines) + "\n"
+
+
+LEAKING = """
+class Loud(logging.Handler):
+    def emit(self, record):
+        raise RuntimeError("a handler that was left behind")
+
+
+logging.getLogger().addHandler(Loud())
+threading.Thread(target=threading.Event().wait, name="left-behind").start()
+"""
+FAULTS: dict[str, tuple[str, str, str]] = {
+    "import-raises": ("raise RuntimeError('told to fail')", "failed", "RuntimeError: told to fail"),
+    "import-exits": ("raise SystemExit(3)", "failed", "SystemExit: 3"),
+    "import-hangs": ("import threading\nthreading.Event().wait()\n", "failed", "did not end within"),
+    "registers-wrong": (implementing("hub_startup", does="pass").replace("()", "(wrong)"), "failed", "wrong"),
+    "misspells": (implementing("hub_run_stat", does="pass"), "failed", "no hook named hub_run_stat"),
+    "hooks-raise": (implementing(*HOOKS, does="raise RuntimeError('told in {hook}')"), "loaded", "told in hub_"),
+    "hooks-exit": (implementing(*HOOKS, does="raise SystemExit('told in {hook}')"), "loaded", "told in hub_"),
+    "hooks-garble": (implementing(*HOOKS, does="return 42"), "loaded", "it gave int"),
+    "items-garble": (implementing(*HOOKS, does="return [42, None, {{}}]"), "loaded", ""),
+    "hooks-hang": (implementing("hub_run_state", "hub_health", does=FOREVER), "loaded", "did not end within"),
+    "leaks": (implementing("hub_run_state", does="pass", head=LEAKING), "degraded", "left-behind"),
+    "wrong-range": ("raise RuntimeError('imported')", "incompatible", ">=7"),
+}
+"""Name -> its module, the state it must have, and a part of what must be said of it."""
+MORE: dict[str, dict[str, Any]] = {
+    "import-hangs": {"runs_in": ["upkeep"]},
+    "wrong-range": {"hookspec": ">=7"},
+}
+GOOD = """
+import os
+from hub import hookimpl
+
+
+@hookimpl
+def hub_run_state(event, run):
+    with open(os.environ["GOOD_FILE"], "a") as file:
+        file.write(event["type"] + "\\n")
+"""
+
+
+def install(folder: Path) -> None:
+    """Every faulty plugin, two that clash, one that takes a name of the hub's own, and a good one that comes last."""
+    for name, (code, _, _) in FAULTS.items():
+        stranger(folder, name, code, **MORE.get(name, {}))
+    stranger(folder, "twin", implementing("hub_startup", does="pass"), distribution="first-twin")
+    stranger(folder, "twin", implementing("hub_startup", does="pass"), distribution="second-twin")
+    stranger(folder, "storage", implementing(*HOOKS, does="raise RuntimeError('thief')"), distribution="thief")
+    stranger(folder, "zgood", GOOD)
+
+
+def hub(site: Site, *words: str, code: int = 0) -> Any:
+    done = subprocess.run(
+        [sys.executable, "-m", "hub.cli", *words],
+        env=site.env, cwd=site.home.parent, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert done.returncode == code, done.stdout + done.stderr + site.logs()
+    return json.loads(done.stdout) if "--json" in words else done.stdout
+
+
+def address(site: Site) -> str:
+    return str(wait_until(lambda: re.search(r"http://127\.0\.0\.1:\d+", site.logs()), what="the address")[0])
+
+
+def test_a_hub_full_of_faulty_plugins_works_and_says_what_is_wrong(
+    make_site: Callable[..., Site], tmp_path: Path
+) -> None:
+    folder, marks = tmp_path / "strangers", tmp_path / "good"
+    install(folder)
+    path = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH", "")]))
+    site = make_site(PYTHONPATH=path, GOOD_FILE=str(marks))
+    started = site.up()
+    base = address(site)
+
+    # The rest works: a signed request comes in and starts a flow, a good plugin hears of it, pages answer.
+    site.deploy("quick")
+    made = hub(site, "webhooks", "create", "outside", "--preset", "token", "--secret", SECRET, "--json")
+    mapping = ("-p", f"folder={site.folder}", "-p", "key==body.key")
+    hub(site, "automations", "create", "go", "--on", "token.*", "--run", "quick", *mapping)
+    door = base + "/in/" + str(made["url"]).rpartition("/in/")[2]
+    answer = httpx2.post(door, json={"key": "a"}, headers={"Authorization": f"Bearer {SECRET}"}, timeout=20)
+    assert answer.status_code == 202, answer.text
+    wait_until(lambda: site.marks("second-a") == 1, 60, site.logs())
+    wait_until(lambda: marks.exists() and "hub.run.completed" in marks.read_text(), 60, site.logs())
+    for page in ("/ui", "/readyz", "/metrics", "/api/v1/openapi.json"):
+        assert httpx2.get(base + page, timeout=20).status_code in (200, 503 if page == "/readyz" else 200), page
+
+    def wrong() -> list[str]:
+        """What is not said as it should be."""
+        rows = hub(site, "plugins", "ls", "--json")
+        found = []
+        for name, (_, state, said) in FAULTS.items():
+            (row,) = [row for row in rows if row["name"] == name]
+            told = f"{row['problem']} {row['last_error']}"
+            if row["state"] != state or said not in told:
+                found.append(f"{name}: {row['state']}, not {state}: {told}, not {said}")
+        return found
+
+    wait_until(lambda: not wrong(), 40, f"{wrong()}\n{site.logs()}")
+    clashing = [
+        (row["name"], row["distribution"], row["state"], row["problem"])
+        for row in hub(site, "plugins", "ls", "--json")
+        if row["name"] in ("twin", "storage")
+    ]
+    assert clashing == [
+        ("storage", "hubspoke", "loaded", ""),
+        ("storage", "thief", "failed", "another plugin has this name, that of hubspoke"),
+        ("twin", "first-twin", "loaded", ""),
+        ("twin", "second-twin", "failed", "another plugin has this name, that of first-twin"),
+    ]
+    assert "thief" not in site.logs()
+    assert "a handler that was left behind" not in site.logs()
+    # Threads that are left behind keep nothing from ending in good order.
+    assert site.stop(started) == 0
+    assert site.processes() == {}
+    # Nor a command that loads the plugins itself.
+    assert {row["name"] for row in hub(site, "plugins", "ls", "--json")} >= set(FAULTS)

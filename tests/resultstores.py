@@ -43,7 +43,12 @@ def s3_endpoint() -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     endpoint = f"http://127.0.0.1:{port}"
-    code = f"from moto.server import main; main(['-H', '127.0.0.1', '-p', '{port}'])"
+    # One request after the other: of puts at the same time that none may win but one, moto's threads let several win.
+    code = (
+        "from moto.moto_server.werkzeug_app import DomainDispatcherApplication as Application, create_backend_app;"
+        "from werkzeug.serving import run_simple;"
+        f"run_simple('127.0.0.1', {port}, Application(create_backend_app), threaded=False)"
+    )
     started = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )

@@ -30,7 +30,6 @@ STORY = (
 
 
 def test_the_demo_tells_its_whole_story_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    before = _processes()
     done = subprocess.run(
         [sys.executable, "-m", "hub.cli", "demo"],
         capture_output=True, text=True, timeout=110, env=_environment(tmp_path), cwd=tmp_path,
@@ -40,7 +39,7 @@ def test_the_demo_tells_its_whole_story_and_leaves_nothing_behind(tmp_path: Path
     assert told == [], done.stdout
     assert "\x1b[" not in done.stdout, "plain when it is not a terminal"
     assert [path for path in (tmp_path / "tmp").iterdir() if path.name.startswith("hub-")] == []
-    assert _processes() - before == set()
+    assert _processes(tmp_path) == set()
 
 
 def test_keep_stays_up_until_it_is_interrupted(tmp_path: Path) -> None:
@@ -52,6 +51,7 @@ def test_keep_stays_up_until_it_is_interrupted(tmp_path: Path) -> None:
         assert process.stdout is not None
         line = next(line for line in process.stdout if "dashboard" in line)
         assert "/ui" in line
+        assert _processes(tmp_path), "the broker's command line names its folder"
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=40) in (0, 130)
     finally:
@@ -67,8 +67,8 @@ def _environment(tmp_path: Path) -> dict[str, str]:
     return {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
 
 
-def _processes() -> set[str]:
-    """Command lines of this machine's processes that belong to a demo."""
+def _processes(folder: Path) -> set[str]:
+    """Command lines of this machine's processes that belong to a demo in a folder."""
     found = set()
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
@@ -76,6 +76,6 @@ def _processes() -> set[str]:
                 line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
             except OSError:
                 continue
-            if "hub-demo-" in line:
+            if f"{folder}/tmp/hub-demo-" in line:
                 found.add(line)
     return found

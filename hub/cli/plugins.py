@@ -57,3 +57,10 @@ def show(name: Annotated[str, Parameter(help="The plugin's name.")], *, as_json:
     if found is None:
         raise NotFoundError(f"there is no plugin {name!r}", hint="`hub plugins ls` lists them.")
     output.detail(found, DETAIL, as_json=as_json)
+
+
+for _name, _place, _help in (
+    ("new", "hub.cli.scaffold:new", "Make a project of a plugin, with tests that pass at once."),
+    ("check", "hub.cli.plugin_check:check", "See which rules a plugin keeps: bronze, silver, gold."),
+):
+    app.command(_place, name=_name, help=_help)

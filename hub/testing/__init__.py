@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hub.testing.clock import Clock as Clock
+    from hub.testing.conformance.case import PluginConformance as PluginConformance
     from hub.testing.crashing import Crash as Crash
     from hub.testing.crashing import CrashFound as CrashFound
     from hub.testing.crashing import crashes as crashes
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Clock": "clock", "Crash": "crashing", "CrashFound": "crashing", "Delivered": "webhooks",
     "Divergence": "replaying", "FakeWebhook": "webhooks", "Hub": "kit", "Notes": "notes",
+    "PluginConformance": "conformance.case",
     "RecordedFailure": "replaying", "Replay": "replaying", "Run": "records", "TaskRun": "records",
     "crashes": "crashing", "harness": "kit", "replay": "replaying", "survives_crashes": "crashing",
     "webhook": "webhooks",
@@ -46,6 +48,7 @@ __all__ = [
     "FakeWebhook",
     "Hub",
     "Notes",
+    "PluginConformance",
     "RecordedFailure",
     "Replay",
     "Run",

@@ -188,6 +188,13 @@ class Hub:
         """Send a webhook through the real door and do all that follows; gives the answer and what came of it."""
         return self._doorway.deliver(sent, self.settle, lambda: self.runs())
 
+    def page(self, path: str) -> str:
+        """A page of the dashboard as its owner gets it: `hub.page("/ui/runs/...")`; the plugin `dashboard` must be on.
+
+        Raises UsageError where there is no such page.
+        """
+        return self._doorway.page(path)
+
     @cached_property
     def _works(self) -> Works:
         return Works(self.store, self.settings, self.clock)

@@ -171,6 +171,13 @@ class Doorway:
             tuple(row for row in happened if not row["type"].startswith("hub.")), tuple(started),
         )  # fmt: skip
 
+    def page(self, path: str) -> str:
+        """See `Hub.page`."""
+        answer = self._http.get(path, follow_redirects=True)
+        if answer.status_code != 200:
+            raise UsageError(f"the page {path} answers {answer.status_code}", hint="Is the plugin dashboard loaded?")
+        return answer.text
+
     def _path(self, sent: FakeWebhook, *, name: str | None = None) -> str:
         """The address of the source that takes this webhook; made if need be."""
         key = (name or sent.preset, sent.secret, tuple(sorted(sent.options.items())))

@@ -1,0 +1,73 @@
+"""Every rule of the conformance kit, broken by a plugin that breaks this one alone."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from hub.testing import PluginConformance, projects
+from hub.testing.conformance import RULES
+from hub.testing.conformance.rules import Finding, judge
+from hub.testing.conformance.subject import Subject
+from tests.unit.testing.judged import BAD, GOOD
+
+
+@pytest.fixture
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """Files of a project; `load` gives its module."""
+    yield dict(GOOD)
+    for name in [name for name in sys.modules if name.split(".")[0] == "hub_judged"]:
+        del sys.modules[name]
+
+
+def load(files: dict[str, str], folder: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    for place, text in files.items():
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        (folder / place).write_text(text)
+    for path in reversed(projects.lend(projects.read(folder), folder / "lent")):
+        monkeypatch.syspath_prepend(path)
+    return importlib.import_module("hub_judged.plugin")
+
+
+def judged(module: ModuleType) -> dict[str, Finding]:
+    subject = Subject(module)
+    return {rule.id: judge(rule, subject) for rule in RULES}
+
+
+def test_a_good_plugin_keeps_every_rule_and_each_has_something_to_look_at(
+    made: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = judged(load(made, tmp_path, monkeypatch))
+    assert {rule: (one.outcome, one.detail) for rule, one in found.items()} == {r.id: ("passed", "") for r in RULES}
+
+
+@pytest.mark.parametrize(("rule", "place", "old", "new", "told"), BAD, ids=[f"{row[0]}: {row[4]}" for row in BAD])
+def test_a_plugin_that_breaks_one_rule_is_told_this_one(
+    rule: str, place: str, old: str, new: str, told: str,
+    made: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    assert old in made[place]
+    made[place] = made[place].replace(old, new)
+    found = judged(load(made, tmp_path, monkeypatch))
+    assert {one.rule: one.detail for one in found.values() if not one.ok}.keys() == {rule}, found
+    assert told in found[rule].detail
+
+
+def test_every_rule_is_broken_by_somebody() -> None:
+    assert {row[0] for row in BAD} == {rule.id for rule in RULES}
+
+
+def test_a_rule_that_the_manifest_exempts_from_is_a_skip_with_its_reason(
+    made: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made["hub_judged/manifest.toml"] += '\n[exemptions]\nREADME = "It is told in the handbook."\n'
+    made["README.md"] = ""
+    module = load(made, tmp_path, monkeypatch)
+    case = type("TestIt", (PluginConformance,), {"plugin": module})()
+    with pytest.raises(pytest.skip.Exception, match="exempt: It is told in the handbook"):
+        case.test_readme_has_a_readme()
+    case.test_c02_says_what_it_is()

@@ -13,6 +13,7 @@ import pluggy
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
+    from hub.actions import Action
     from hub.channels import ChannelKind
     from hub.connections import ConnectionKind
     from hub.consumers import ConsumerKind
@@ -89,6 +90,11 @@ def hub_serializers(ctx: Context) -> Iterable[Serializer]:  # type: ignore[empty
 @hookspec
 def hub_channel_kinds(ctx: Context) -> Iterable[ChannelKind]:  # type: ignore[empty-body]
     """Give kinds of channel (`hub.channels.ChannelKind`): schemes of addresses that alerts can be sent to."""
+
+
+@hookspec
+def hub_actions(ctx: Context) -> Iterable[Action]:  # type: ignore[empty-body]
+    """Give actions (`hub.actions.Action`): tasks that people, flows and automations find by a name."""
 
 
 @hookspec(firstresult=True)

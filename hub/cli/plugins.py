@@ -21,6 +21,13 @@ def _trouble(item: Mapping[str, Any]) -> str:
     return str(item["problem"] or item["last_error"]) + skipped
 
 
+def _signature(action: Mapping[str, Any]) -> str:
+    """An action as it is called, such as `echo.say(text, times=)`."""
+    required = action["parameters"].get("required", ())
+    names = (name if name in required else f"{name}=" for name in action["parameters"].get("properties", {}))
+    return f"{action['name']}({', '.join(names)})"
+
+
 COLUMNS = (
     Column("NAME", "name"),
     Column("VERSION", "version"),
@@ -38,6 +45,7 @@ DETAIL = (
     Column("Problem", _trouble),
     Column("Errors", "errors"),
     Column("Hooks", "hooks", "list"),
+    Column("Actions", lambda item: [_signature(action) for action in item["actions"]], "list"),
 )
 
 

@@ -1,4 +1,4 @@
-"""What the plugins of this process bring: connections, consumers, result stores, serializers, kinds of channel."""
+"""What the plugins of this process bring: connections, consumers, result stores, serializers, channels, actions."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from hub.actions import Action
 from hub.channels import SCHEME, ChannelKind
 from hub.connections import KIND, ConnectionKind
 from hub.consumers import ConsumerKind
@@ -29,7 +30,7 @@ _installed: Contributed | None = None
 class Contributed:
     """By name: kinds of connection, consumers, serializers; by the kind of their connection: result stores.
 
-    By scheme: kinds of channel.
+    By scheme: kinds of channel. By `PLUGIN.NAME`: actions.
     """
 
     connections: Mapping[str, ConnectionKind]
@@ -37,6 +38,7 @@ class Contributed:
     stores: Mapping[str, ResultStoreKind]
     serializers: Mapping[str, Serializer]
     channels: Mapping[str, ChannelKind]
+    actions: Mapping[str, Action]
 
 
 def installed() -> Contributed:
@@ -60,6 +62,7 @@ def install(hooks: Hooks) -> Contributed:
             _named(ResultStoreKind, hooks.result_stores(), lambda kind: kind.connection_kind),
             _named(Serializer, hooks.serializers(), lambda known: known.name),
             _named(ChannelKind, hooks.channel_kinds(), lambda kind: kind.scheme, form=SCHEME),
+            hooks.actions(),
         )
         _installed = found if found.connections else None
         return found

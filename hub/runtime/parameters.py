@@ -1,4 +1,4 @@
-"""Flow parameters: coerced and checked by the type hints, described as JSON schema, kept as JSON."""
+"""Parameters of flows and actions: coerced and checked by the type hints, described as JSON schema, kept as JSON."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from pydantic_core import to_json
 from hub.errors import FlowLoadError, ParameterError
 from hub.runtime.schemas import check as check_against_schema
 from hub.runtime.schemas import got
+from hub.sdk.decorated import Decorated
 from hub.sdk.flows import Flow
 from hub.types import JsonObject
 
@@ -53,26 +54,26 @@ def from_call(flow: Flow[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, 
     return _checked(flow, given) if given else {}
 
 
-def from_json(flow: Flow[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
+def from_json(fn: Decorated[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """The checked parameters of a stored run, by name. Raises ParameterError naming each wrong one."""
-    shape = _shape(flow)
+    shape = _shape(fn)
     values = dict(given)
     if shape.rest is not None:
         values = {name: values[name] for name in values if name in shape.names and name != shape.rest}
         values[shape.rest] = {name: given[name] for name in given if name not in values and name != shape.rest}
-    return _checked(flow, values)
+    return _checked(fn, values)
 
 
-def call_arguments(flow: Flow[..., Any], values: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def call_arguments(fn: Decorated[..., Any], values: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Checked parameters as the arguments of a call."""
-    signature = flow._wrapped.signature.replace(parameters=list(flow._wrapped.parameters.values()))
+    signature = fn._wrapped.signature.replace(parameters=list(fn._wrapped.parameters.values()))
     bound = inspect.BoundArguments(signature, dict(values))
     return bound.args, bound.kwargs
 
 
-def schema(flow: Flow[..., Any]) -> JsonObject:
-    """The JSON schema (2020-12) of a flow's parameters."""
-    made = _shape(flow).model.model_json_schema(by_alias=True, schema_generator=Generator)
+def schema(fn: Decorated[..., Any]) -> JsonObject:
+    """The JSON schema (2020-12) of the parameters."""
+    made = _shape(fn).model.model_json_schema(by_alias=True, schema_generator=Generator)
     made.pop("title", None)
     return {"properties": {}, **made}
 
@@ -102,18 +103,18 @@ def _stand_in(value: Any) -> str:
     return f"<{type(value).__module__}.{type(value).__qualname__}>"
 
 
-def _checked(flow: Flow[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    shape = _shape(flow)
+def _checked(fn: Decorated[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    shape = _shape(fn)
     try:
         model = shape.model.model_validate(dict(given), by_alias=True, by_name=False)
     except ValidationError as error:
         raise ParameterError(
-            f"flow {flow.name}: " + "; ".join(sentences(error)), hint=_usage(flow), wrong=_names(error)
+            f"{fn.what} {fn.name}: " + "; ".join(sentences(error, fn.what)), hint=_usage(fn), wrong=_names(error)
         ) from None
     return {name: getattr(model, f"p{number}") for number, name in enumerate(shape.names)}
 
 
-def sentences(error: ValidationError) -> list[str]:
+def sentences(error: ValidationError, what: str = "flow") -> list[str]:
     """What is wrong, a sentence for each place, without the values."""
     # Values are left out: a parameter may be a secret, and messages travel further than parameters.
     found = []
@@ -122,7 +123,7 @@ def sentences(error: ValidationError) -> list[str]:
         if item["type"] == "missing":
             found.append(f"{where}: missing")
         elif item["type"] == "extra_forbidden":
-            found.append(f"{where}: the flow has no such parameter")
+            found.append(f"{where}: the {what} has no such parameter")
         else:
             message = item["msg"].removeprefix("Value error, ").replace("Input should be", "expected", 1)
             found.append(f"{where}: {message[:1].lower()}{message[1:]}; got {got(item['input'])}")
@@ -133,22 +134,22 @@ def _names(error: ValidationError) -> list[str]:
     return sorted({str(item["loc"][0]) for item in error.errors(include_input=False) if item["loc"]})
 
 
-def _usage(flow: Flow[..., Any]) -> str:
-    parameters = list(flow._wrapped.parameters.values())
-    return f"It is called as {flow.name}{inspect.Signature(parameters)}." if parameters else "It takes no parameters."
+def _usage(fn: Decorated[..., Any]) -> str:
+    parameters = list(fn._wrapped.parameters.values())
+    return f"It is called as {fn.name}{inspect.Signature(parameters)}." if parameters else "It takes no parameters."
 
 
-def _shape(flow: Flow[..., Any]) -> _Shape:
-    fn = flow._wrapped.fn
-    found = _shapes.get(fn)
+def _shape(fn: Decorated[..., Any]) -> _Shape:
+    key = fn._wrapped.fn
+    found = _shapes.get(key)
     if found is None:
-        found = _shapes[fn] = _make_shape(flow)
+        found = _shapes[key] = _make_shape(fn)
     return found
 
 
-def _make_shape(flow: Flow[..., Any]) -> _Shape:
-    parameters = flow._wrapped.parameters
-    hints = _hints(flow._wrapped.fn)
+def _make_shape(fn: Decorated[..., Any]) -> _Shape:
+    parameters = fn._wrapped.parameters
+    hints = _hints(fn._wrapped.fn)
     fields: dict[str, Any] = {}
     rest = None
     for number, (name, parameter) in enumerate(parameters.items()):
@@ -165,7 +166,7 @@ def _make_shape(flow: Flow[..., Any]) -> _Shape:
         model.model_rebuild()
     except (PydanticUserError, PydanticSchemaGenerationError, TypeError, NameError) as error:
         raise FlowLoadError(
-            f"flow {flow.name}: a type hint cannot be used to check parameters: {error}",
+            f"{fn.what} {fn.name}: a type hint cannot be used to check parameters: {error}",
             hint="Use a type that pydantic understands, or Any.",
         ) from None
     return _Shape(tuple(parameters), model, rest)

@@ -7,8 +7,10 @@ from typing import Any
 
 from sqlalchemy import delete, select
 
+from hub.actions import Action
+from hub.errors import FlowLoadError
 from hub.plugins import Plugins
-from hub.runtime import process
+from hub.runtime import parameters, process
 from hub.store.base import Store, Tx
 from hub.store.tables import SiteValue
 from hub.types import SECOND, Micros, now_us
@@ -53,7 +55,9 @@ def listing(tx: Tx, plugins: Plugins) -> list[dict[str, Any]]:
         if tx.now - report["value"]["at"] <= FRESH_S * SECOND:
             for row in report["value"]["rows"]:
                 _merge(found, row, report["value"]["process"])
-    return [found[name] for name in sorted(found)]
+    actions = _actions(plugins)
+    rows = [found[key] for key in sorted(found)]
+    return [{**row, "actions": actions.get(row["name"], []) if row["hooks"] else []} for row in rows]
 
 
 def clear_old(tx: Tx) -> None:
@@ -78,6 +82,23 @@ def _rows(plugins: Plugins) -> list[dict[str, Any]]:
         }
         for row, breakers in rows
     ]  # fmt: skip
+
+
+def _actions(plugins: Plugins) -> dict[str, list[dict[str, Any]]]:
+    """What the plugins of this process offer, by plugin."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for name, action in sorted(plugins.hooks.actions().items()):
+        found.setdefault(name.partition(".")[0], []).append(
+            {"name": name, "summary": action.summary, "parameters": _schema(action)}
+        )
+    return found
+
+
+def _schema(action: Action) -> dict[str, Any]:
+    try:
+        return parameters.schema(action.task)
+    except FlowLoadError as error:
+        return {"description": error.detail}
 
 
 def _merge(found: dict[tuple[str, str], dict[str, Any]], row: Mapping[str, Any], where: str) -> None:

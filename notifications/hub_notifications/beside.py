@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from hub.channels import ChannelKind, Outgoing, Sent
 from hub.errors import PermanentError, TransientError
-from hub.hooks import Breaker
+from hub.isolation import Breaker
 
 from hub_notifications.reach import Reach
 

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pluggy
 import pytest
-from hub import hookspecs
+from hub import hookspecs, task
+from hub.actions import Action
 from hub.errors import SettingError, UnavailableError
-from hub.hooks import Breaker, Hooks
+from hub.hooks import Hooks
 from hub.hookspecs import hookimpl
+from hub.isolation import Breaker
 from hub.plugins import Panel, list_manifests, load_plugins
 from hub.settings import Settings, load_settings
 
@@ -40,6 +42,10 @@ def test_every_hook_has_a_caller_with_the_same_arguments() -> None:
         assert set(inspect.signature(getattr(Hooks, name.removeprefix("hub_"))).parameters) - {"self"} == wanted
 
 
+@task
+def say(text: str, times: int = 1) -> None: ...
+
+
 ANSWERS: dict[str, tuple[object, object]] = {
     "hub_startup": (None, None),
     "hub_shutdown": (None, None),
@@ -53,6 +59,7 @@ ANSWERS: dict[str, tuple[object, object]] = {
     "hub_consumers": (iter(["consumer"]), ["consumer"]),
     "hub_serializers": (["serializer"], ["serializer"]),
     "hub_channel_kinds": (["kind"], ["kind"]),
+    "hub_actions": ([Action("say", say, "Says.")], {"one.say": Action("say", say, "Says.")}),
     "hub_connection_kinds": (iter(["kind"]), ["kind"]),
     "hub_webhook_verify": ("verdict", "verdict"),
     "hub_webhook_sign": ("signature", "signature"),
@@ -76,6 +83,27 @@ def test_each_hook_gives_what_its_plugin_gave(name: str) -> None:
         assert [result.ok for result in found] == [True]
     else:
         assert found == wanted
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("say", "it is no Action"),
+        (Action("say", print, "A plain function."), "its task is not made with @task"),  # type: ignore[arg-type]
+        (Action("Say it", say, "A sentence as a name."), "its name must be"),
+        (Action("good", say, "Twice the same name."), "its name is taken"),
+    ],
+)
+def test_an_action_that_cannot_be_used_is_left_out_and_told(wrong: object, said: str) -> None:
+    good = Action("good", say, "Good.")
+    module = types.ModuleType("one")
+    module.hub_actions = hookimpl(lambda: [good, wrong])  # type: ignore[attr-defined]
+    manager = pluggy.PluginManager("hub")
+    manager.add_hookspecs(hookspecs)
+    manager.register(module, name="one")
+    hooks = Hooks(manager, frozenset())
+    assert hooks.actions() == {"one.good": good}
+    assert said in hooks.breakers["one", "hub_actions"].last_error
 
 
 @pytest.mark.parametrize("trusted", [True, False])
@@ -144,7 +172,7 @@ def test_a_strangers_plugin_enters_by_the_same_door(
     assert rows["echo"].state == state
     assert problem in rows["echo"].problem
     if state == "loaded":
-        assert rows["echo"].hooks == ("hub_channel_kinds", "hub_run_state")
+        assert rows["echo"].hooks == ("hub_actions", "hub_channel_kinds", "hub_run_state")
     else:
         strict = load_settings({"home": settings.home, "plugins_strict": True}, environ={})
         with pytest.raises(UnavailableError, match="echo"):

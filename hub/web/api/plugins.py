@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hub.runtime import plugin_reports
 from hub.web.api.fields import NoBody, NoQuery, Out
 from hub.web.api.op import Api, Call
@@ -18,6 +20,14 @@ class BreakerOut(Out):
     last_error: str
 
 
+class ActionOut(Out):
+    """What a plugin can do: a task by its name; `parameters` is the JSON schema of what it takes."""
+
+    name: str
+    summary: str
+    parameters: dict[str, Any]
+
+
 class PluginOut(Out):
     """A plugin. `state` is loaded, failed, disabled or incompatible; `problem` says why it is not loaded."""
 
@@ -28,6 +38,7 @@ class PluginOut(Out):
     summary: str
     import_ms: float
     hooks: list[str]
+    actions: list[ActionOut]
     problem: str
     errors: int
     last_error: str

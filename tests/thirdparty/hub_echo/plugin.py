@@ -1,10 +1,11 @@
-"""Echo: two hooks. ECHO_MODE chooses how they misbehave: raise, hang, import_error."""
+"""Echo: three hooks. ECHO_MODE chooses how they misbehave: raise, hang, import_error."""
 
 import json
 import os
 import time
 
-from hub import hookimpl
+from hub import hookimpl, task
+from hub.actions import Action
 from hub.channels import ChannelKind, Sent
 from hub.errors import UsageError
 
@@ -23,6 +24,20 @@ def hub_run_state(event, run):
 def hub_channel_kinds():
     """echo://NAME: alerts are appended to ECHO_FILE."""
     yield ChannelKind("echo", "A line in a file.", _send, _check, example="echo://NAME", max_text=500)
+
+
+@hookimpl
+def hub_actions():
+    """echo.say: a line in ECHO_FILE."""
+    yield Action("say", say, "Writes a text to the file.")
+
+
+@task
+def say(text: str, times: int = 1) -> int:
+    """Write the text so many times; gives how often."""
+    for _ in range(times):
+        _write({"said": text})
+    return times
 
 
 def _check(address):

@@ -121,3 +121,12 @@ def test_a_plane_that_does_not_answer_is_a_sentence(hub: Shell) -> None:
     assert hub("cloud", "preview") == ""
     given = hub("cloud", "connect", "http://127.0.0.1:9", "hub_site_nonsense", code=75)
     assert "Traceback" not in given
+
+
+def test_a_plugin_is_shown_with_what_it_can_do(hub: Shell) -> None:
+    shown = hub.json("plugins", "show", "echo")
+    (say,) = shown["actions"]
+    assert (say["name"], say["summary"]) == ("echo.say", "Writes a text to the file.")
+    assert say["parameters"]["required"] == ["text"]
+    assert "echo.say(text, times=)" in hub("plugins", "show", "echo")
+    hub("plugins", "show", "nobody", code=3)

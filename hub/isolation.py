@@ -1,0 +1,218 @@
+"""Calling what plugins implement so that a failure stays its plugin's own.
+
+Each implementation is called by itself with the arguments it takes. What it raises is kept and reported; one that
+is over the time limit is left behind; one that keeps failing is skipped for a while (a breaker per plugin and hook).
+The plugins that come with the hub are called directly, strangers' beside us: what those cost is a thread each.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import pluggy
+
+if TYPE_CHECKING:
+    from hub.plugins import Context
+
+log = logging.getLogger("hub.plugins")
+_ERRORS_IN_A_ROW = 5
+_TIMEOUTS = 3
+_TIMEOUT_WINDOW = 300.0
+_FIRST_PAUSE = 60.0
+_LONGEST_PAUSE = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one plugin's implementation gave, or how it failed."""
+
+    plugin: str
+    ok: bool
+    value: Any = None
+    error: str = ""
+
+
+@dataclass(slots=True)
+class Breaker:
+    """Opens after 5 errors in a row or 3 timeouts in 5 minutes, for 60 s doubling to an hour; then one probe."""
+
+    errors: int = 0
+    total: int = 0
+    timeouts: list[float] = field(default_factory=list)
+    pause: float = _FIRST_PAUSE
+    open_until: float = 0.0
+    last_error: str = ""
+
+    def state(self, now: float) -> Literal["closed", "open", "half-open"]:
+        """Whether calls pass."""
+        if not self.open_until:
+            return "closed"
+        return "open" if now < self.open_until else "half-open"
+
+    def passed(self) -> None:
+        """A call succeeded: everything is forgiven."""
+        self.errors, self.pause, self.open_until = 0, _FIRST_PAUSE, 0.0
+        self.timeouts.clear()
+
+    def failed(self, now: float, error: str, *, timeout: bool) -> None:
+        """A call failed: count it, and open when it was one too many or the probe."""
+        self.errors += 1
+        self.total += 1
+        self.last_error = error
+        if timeout:
+            self.timeouts = [at for at in self.timeouts if now - at < _TIMEOUT_WINDOW] + [now]
+        if self.open_until or self.errors >= _ERRORS_IN_A_ROW or len(self.timeouts) >= _TIMEOUTS:
+            self.open_until = now + self.pause
+            self.pause = min(self.pause * 2, _LONGEST_PAUSE)
+
+
+@dataclass(frozen=True, slots=True)
+class Implementation:
+    """One plugin's function for one hook."""
+
+    plugin: str
+    hook: str
+    function: Callable[..., Any]
+    arguments: tuple[str, ...]
+    trusted: bool
+    breaker: Breaker
+
+
+class Callers:
+    """How the implementations of one process are called."""
+
+    def __init__(
+        self, manager: pluggy.PluginManager, trusted: frozenset[str], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._manager = manager
+        self._trusted = trusted
+        self._clock = clock
+        self._context: Context | None = None
+        self._known: dict[str, tuple[Implementation, ...]] = {}
+        self.breakers: dict[tuple[str, str], Breaker] = {}
+
+    @property
+    def trusted(self) -> frozenset[str]:
+        """The plugins that come with the hub itself."""
+        return self._trusted
+
+    def bind(self, context: Context) -> None:
+        """Say what every hook gets as `ctx`."""
+        self._context = context
+
+    def implemented(self, name: str) -> bool:
+        """Whether any plugin here implements the hook: looked up once, so that asking costs nothing."""
+        return bool(self._implementations(name))
+
+    def health_of_hooks(self) -> dict[str, list[dict[str, Any]]]:
+        """How often each plugin's hooks failed since the start, and whether they are skipped now."""
+        now, found = self._clock(), dict[str, list[dict[str, Any]]]()
+        for (plugin, hook), breaker in self.breakers.items():
+            row = {"hook": hook, "state": breaker.state(now), "errors": breaker.total, "last_error": breaker.last_error}
+            found.setdefault(plugin, []).append(row)
+        return found
+
+    def _flat(self, name: str, limit: float, **arguments: Any) -> list[Any]:
+        return [item for _, item in self._items(name, limit, **arguments)]
+
+    def _items(self, name: str, limit: float, **arguments: Any) -> Iterator[tuple[str, Any]]:
+        """What the plugins gave, each thing with its plugin."""
+        for result in self._collect(name, limit, **arguments):
+            if result.ok and isinstance(result.value, list):
+                yield from ((result.plugin, item) for item in result.value)
+            elif result.ok and result.value is not None:
+                self._blame(result.plugin, name, f"it gave {type(result.value).__name__}, not a list")
+
+    def _first(self, name: str, limit: float, **arguments: Any) -> Any:
+        given = (result.value for result in self._collect(name, limit, **arguments) if result.ok)
+        return next((value for value in given if value is not None), None)
+
+    def _collect(self, name: str, limit: float, **arguments: Any) -> list[Result]:
+        given = {**arguments, "ctx": self._context}
+        return [
+            self._one(implementation, given, limit)
+            for implementation in self._implementations(name)
+            if not self._skipped(implementation)
+        ]
+
+    def _implementations(self, name: str) -> tuple[Implementation, ...]:
+        known = self._known.get(name)
+        if known is None:
+            found = reversed(getattr(self._manager.hook, name).get_hookimpls())
+            known = self._known[name] = tuple(self._implementation(name, one) for one in found)
+        return known
+
+    def _implementation(self, hook: str, found: Any) -> Implementation:
+        plugin: str = found.plugin_name
+        breaker = self.breakers.setdefault((plugin, hook), Breaker())
+        return Implementation(plugin, hook, found.function, tuple(found.argnames), plugin in self._trusted, breaker)
+
+    def _skipped(self, implementation: Implementation) -> bool:
+        breaker = implementation.breaker
+        return breaker.open_until != 0 and breaker.state(self._clock()) == "open"
+
+    def _one(self, implementation: Implementation, given: Mapping[str, Any], limit: float) -> Result:
+        arguments = [given[name] for name in implementation.arguments]
+        if implementation.trusted:
+            value, error, timeout = _direct(implementation.function, arguments)
+        else:
+            value, error, timeout = _guarded(implementation.function, arguments, limit, implementation.plugin)
+        if error:
+            self._failed(implementation, error, timeout=timeout)
+            return Result(implementation.plugin, False, error=error)
+        if implementation.breaker.errors:
+            implementation.breaker.passed()
+        return Result(implementation.plugin, True, value)
+
+    def _blame(self, plugin: str, hook: str, error: str) -> None:
+        """What a plugin gave is of no use: that is an error of its own."""
+        log.warning("plugin %s: %s: %s", plugin, hook, error)
+        self.breakers[plugin, hook].failed(self._clock(), error, timeout=False)
+
+    def _failed(self, implementation: Implementation, error: str, *, timeout: bool = False) -> None:
+        log.warning("plugin %s: %s: %s", implementation.plugin, implementation.hook, error)
+        implementation.breaker.failed(self._clock(), error, timeout=timeout)
+
+
+def _materialised(function: Callable[..., Any], arguments: list[Any]) -> Any:
+    """Run the implementation to its end: a generator must fail inside the guard, not where it is read."""
+    value = function(*arguments)
+    if value is None:
+        return None
+    if inspect.iscoroutine(value):
+        value.close()
+        raise TypeError("a hook must be a plain function, this one is async")
+    return list(value) if isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping) else value
+
+
+def _direct(function: Callable[..., Any], arguments: list[Any]) -> tuple[Any, str, bool]:
+    try:
+        return _materialised(function, arguments), "", False
+    except Exception as error:  # noqa: BLE001 - a hook's failure stays its own
+        return None, _sentence(error), False
+
+
+def _guarded(function: Callable[..., Any], arguments: list[Any], limit: float, plugin: str) -> tuple[Any, str, bool]:
+    """Call beside us, so that a hang costs `limit` seconds and not the process."""
+    outcome: list[tuple[Any, str, bool]] = []
+
+    def work() -> None:
+        try:
+            outcome.append((_materialised(function, arguments), "", False))
+        except BaseException as error:  # noqa: BLE001 - SystemExit in a plugin must not end the hub
+            outcome.append((None, _sentence(error), False))
+
+    thread = threading.Thread(target=work, name=f"hook of {plugin}", daemon=True)
+    thread.start()
+    thread.join(limit)
+    return outcome[0] if outcome else (None, f"it did not end within {limit:g} s", True)
+
+
+def _sentence(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"[:500]

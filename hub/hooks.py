@@ -6,8 +6,12 @@ from collections.abc import Mapping
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from pydantic import SecretStr
+
 from hub.actions import NAME, Action
+from hub.errors import UnavailableError
 from hub.isolation import Callers, Result
+from hub.references import MAX_SECRET
 from hub.sdk.tasks import Task
 
 if TYPE_CHECKING:
@@ -90,6 +94,22 @@ class Hooks(Callers):
             else:
                 found[f"{plugin}.{item.name}"] = item
         return found
+
+    def secret_resolve(self, ref: str) -> SecretStr:
+        """See hub_secret_resolve. Raises UnavailableError, which names the reference and never the value."""
+        value, failed = self._ask("hub_secret_resolve", 5, ref=ref)
+        if isinstance(value, SecretStr):
+            value = value.get_secret_value()
+        if isinstance(value, str) and 0 < len(value) <= MAX_SECRET:
+            return SecretStr(value)
+        why = "; ".join(f"{result.plugin}: {result.error}" for result in failed) or "no plugin here resolves it"
+        if value is not None:
+            why = f"what a plugin gave is no text of 1 to {MAX_SECRET} characters"
+        raise UnavailableError(
+            f"secret unavailable: {ref}: {why}",
+            hint="`hub plugins ls` shows what is loaded; see docs/connections.md for what may be read.",
+            code="secret-unavailable",
+        )
 
     def webhook_verify(self, source: Mapping[str, Any], request: Any, secrets: Any) -> Any:
         """See hub_webhook_verify. The first answer that is not None; an error is None, which is "not verified"."""

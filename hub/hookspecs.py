@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
+    from pydantic import SecretStr
     from starlette.routing import BaseRoute
 
     from hub.actions import Action
@@ -95,6 +96,11 @@ def hub_channel_kinds(ctx: Context) -> Iterable[ChannelKind]:  # type: ignore[em
 @hookspec
 def hub_actions(ctx: Context) -> Iterable[Action]:  # type: ignore[empty-body]
     """Give actions (`hub.actions.Action`): tasks that people, flows and automations find by a name."""
+
+
+@hookspec(firstresult=True)
+def hub_secret_resolve(ctx: Context, ref: str) -> SecretStr | str | None:
+    """Give the secret that a reference such as `vault:path#key` means; None: not mine. An error: it is unavailable."""
 
 
 @hookspec(firstresult=True)

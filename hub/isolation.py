@@ -17,15 +17,24 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pluggy
 
+from hub.errors import HubError
+
 if TYPE_CHECKING:
     from hub.plugins import Context
 
 log = logging.getLogger("hub.plugins")
+SKIPPED = "it failed again and again, and is skipped for a while"
+PRIVATE = frozenset({"hub_secret_resolve"})
+"""Hooks whose errors may hold secrets: only a HubError, made for people to read, is told; it counts as an answer."""
 _ERRORS_IN_A_ROW = 5
 _TIMEOUTS = 3
 _TIMEOUT_WINDOW = 300.0
 _FIRST_PAUSE = 60.0
 _LONGEST_PAUSE = 3600.0
+
+
+class OverTimeError(Exception):
+    """A hook was left behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +139,21 @@ class Callers:
                 self._blame(result.plugin, name, f"it gave {type(result.value).__name__}, not a list")
 
     def _first(self, name: str, limit: float, **arguments: Any) -> Any:
-        given = (result.value for result in self._collect(name, limit, **arguments) if result.ok)
-        return next((value for value in given if value is not None), None)
+        return self._ask(name, limit, **arguments)[0]
+
+    def _ask(self, name: str, limit: float, **arguments: Any) -> tuple[Any, list[Result]]:
+        """The first answer that is not None, and those that failed before it; who is skipped counts as failed."""
+        given, failed = {**arguments, "ctx": self._context}, list[Result]()
+        for implementation in self._implementations(name):
+            if self._skipped(implementation):
+                failed.append(Result(implementation.plugin, False, error=SKIPPED))
+                continue
+            result = self._one(implementation, given, limit)
+            if result.value is not None:
+                return result.value, failed
+            if not result.ok:
+                failed.append(result)
+        return None, failed
 
     def _collect(self, name: str, limit: float, **arguments: Any) -> list[Result]:
         given = {**arguments, "ctx": self._context}
@@ -160,11 +182,14 @@ class Callers:
     def _one(self, implementation: Implementation, given: Mapping[str, Any], limit: float) -> Result:
         arguments = [given[name] for name in implementation.arguments]
         if implementation.trusted:
-            value, error, timeout = _direct(implementation.function, arguments)
+            value, failure = _direct(implementation.function, arguments)
         else:
-            value, error, timeout = _guarded(implementation.function, arguments, limit, implementation.plugin)
-        if error:
-            self._failed(implementation, error, timeout=timeout)
+            value, failure = _guarded(implementation.function, arguments, limit, implementation.plugin)
+        if failure is not None:
+            private = implementation.hook in PRIVATE
+            error = _sentence(failure, private=private)
+            if not (private and isinstance(failure, HubError)):
+                self._failed(implementation, error, timeout=isinstance(failure, OverTimeError))
             return Result(implementation.plugin, False, error=error)
         if implementation.breaker.errors:
             implementation.breaker.passed()
@@ -191,28 +216,34 @@ def _materialised(function: Callable[..., Any], arguments: list[Any]) -> Any:
     return list(value) if isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping) else value
 
 
-def _direct(function: Callable[..., Any], arguments: list[Any]) -> tuple[Any, str, bool]:
+def _direct(function: Callable[..., Any], arguments: list[Any]) -> tuple[Any, BaseException | None]:
     try:
-        return _materialised(function, arguments), "", False
+        return _materialised(function, arguments), None
     except Exception as error:  # noqa: BLE001 - a hook's failure stays its own
-        return None, _sentence(error), False
+        return None, error
 
 
-def _guarded(function: Callable[..., Any], arguments: list[Any], limit: float, plugin: str) -> tuple[Any, str, bool]:
+def _guarded(
+    function: Callable[..., Any], arguments: list[Any], limit: float, plugin: str
+) -> tuple[Any, BaseException | None]:
     """Call beside us, so that a hang costs `limit` seconds and not the process."""
-    outcome: list[tuple[Any, str, bool]] = []
+    outcome: list[tuple[Any, BaseException | None]] = []
 
     def work() -> None:
         try:
-            outcome.append((_materialised(function, arguments), "", False))
+            outcome.append((_materialised(function, arguments), None))
         except BaseException as error:  # noqa: BLE001 - SystemExit in a plugin must not end the hub
-            outcome.append((None, _sentence(error), False))
+            outcome.append((None, error))
 
     thread = threading.Thread(target=work, name=f"hook of {plugin}", daemon=True)
     thread.start()
     thread.join(limit)
-    return outcome[0] if outcome else (None, f"it did not end within {limit:g} s", True)
+    return outcome[0] if outcome else (None, OverTimeError(f"it did not end within {limit:g} s"))
 
 
-def _sentence(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"[:500]
+def _sentence(error: BaseException, *, private: bool) -> str:
+    if isinstance(error, OverTimeError):
+        return str(error)
+    if isinstance(error, HubError):
+        return error.detail[:500]
+    return type(error).__name__ if private else f"{type(error).__name__}: {error}"[:500]

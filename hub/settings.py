@@ -206,7 +206,7 @@ def load_settings(flags: Mapping[str, Any] | None = None, *, environ: Mapping[st
         raise SettingError(_sentences(error), hint="Run `hub settings` to see every setting.") from None
 
 
-_NO_SETTINGS = ("HUB_TEST_", "HUB_BENCH_", "HUB_PLUGIN__", "HUB_SAFE_")
+_NO_SETTINGS = ("HUB_TEST_", "HUB_BENCH_", "HUB_PLUGIN__", "HUB_SECRET_", "HUB_SAFE_")
 
 
 def local_without_login(settings: Settings) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from hub.runtime import contributed
 from hub.store import Store, open_store
 from hypothesis import settings
 from tests import databases
@@ -84,6 +85,14 @@ def _no_inherited_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
         if name.startswith("HUB_") and not name.startswith("HUB_TEST_"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HUB_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture(autouse=True)
+def _no_process_without_plugins() -> Iterator[None]:
+    """A test that loads none must not leave the others of its process without them."""
+    yield
+    if contributed._installed is not None and not contributed._installed.connections:
+        contributed._installed = contributed._hooks = None
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from hub.cli import output
 from hub.cli.connection import connect, path
 from hub.cli.output import AsJson, Column, DryRun, Limit, Yes
 from hub.errors import HubError, UsageError
+from hub.references import is_reference
 
 if TYPE_CHECKING:
     from hub.client import Client
@@ -64,13 +65,14 @@ def create(
     given = {key.replace("-", "_"): value for key, value in field.items()}
     with connect() as client:
         secret = _secret_fields(client, kind)
-        typed = sorted(given.keys() & secret)
+        typed = sorted(name for name in given.keys() & secret if not is_reference(given[name]))
         if typed:
             raise UsageError(
                 f"{typed[0]} is secret, and what is typed after a command can be read by others",
-                hint="Leave it out: it is asked for, or read from standard input as FIELD=VALUE.",
+                hint="Leave it out: it is asked for, or read from standard input as FIELD=VALUE. A reference such as"
+                " env:NAME may be typed.",
             )
-        given |= read_secrets(secret)
+        given |= read_secrets(secret - given.keys())
         client.put(path("connections", name), {"kind": kind, "fields": given, "replace": replace})
     output.say(f"Connection {name} is set. Try it: hub connections test {name}")
 

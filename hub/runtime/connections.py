@@ -9,8 +9,9 @@ from typing import Any
 from hub.connections import ConnectionKind
 from hub.errors import UnavailableError, UsageError
 from hub.runtime import contributed
+from hub.runtime.secrets import revealed
 from hub.store import connections
-from hub.store.base import Store, Tx
+from hub.store.base import Store
 from hub.types import Scope
 
 
@@ -39,14 +40,13 @@ def kind_named(name: str) -> ConnectionKind:
 
 
 def load(store: Store, scope: Scope, name: str) -> Loaded:
-    """The connection of that name. Raises NotFoundError, or UnavailableError where its kind's plugin is missing."""
+    """The connection of that name.
+
+    Raises NotFoundError, or UnavailableError where its kind's plugin or a secret that it refers to is missing.
+    """
     with store.read() as tx:
-        return opened(tx, scope, name)
-
-
-def opened(tx: Tx, scope: Scope, name: str) -> Loaded:
-    """The same within a transaction."""
-    row = connections.get(tx, scope, name)
+        row = connections.get(tx, scope, name)
+        secrets = connections.secrets_of(tx, row)
     kind = kinds().get(row["kind"])
     if kind is None:
         raise UnavailableError(
@@ -54,4 +54,5 @@ def opened(tx: Tx, scope: Scope, name: str) -> Loaded:
             hint="`hub plugins ls` shows what is loaded; a plugin that brings kinds must run in `worker` too.",
             code="kind-unknown",
         )
-    return Loaded(name, kind.name, kind.parse({**row["fields"], **connections.secrets_of(tx, row)}))
+    opened = {field: revealed(value) for field, value in secrets.items()}
+    return Loaded(name, kind.name, kind.parse({**row["fields"], **opened}))

@@ -24,6 +24,7 @@ log = logging.getLogger("hub.plugins")
 T = TypeVar("T")
 _lock = threading.Lock()
 _installed: Contributed | None = None
+_hooks: Hooks | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,13 @@ class Contributed:
     actions: Mapping[str, Action]
 
 
+def hooks() -> Hooks:
+    """The callers of this process. Loads the plugins where the process has not done so itself."""
+    installed()
+    assert _hooks is not None
+    return _hooks
+
+
 def installed() -> Contributed:
     """What there is. Loads the plugins where the process has not done so itself."""
     if _installed is None:
@@ -50,22 +58,24 @@ def installed() -> Contributed:
     return _installed
 
 
-def install(hooks: Hooks) -> Contributed:
+def install(given: Hooks) -> Contributed:
     """Take what the plugins that this process has loaded bring, unless it has something already."""
-    global _installed
+    global _installed, _hooks
     with _lock:
-        if _installed is not None:
+        if _installed is not None and _installed.connections:
             return _installed
-        found = Contributed(
-            _named(ConnectionKind, hooks.connection_kinds(), lambda kind: kind.name),
-            _named(ConsumerKind, hooks.consumers(), lambda kind: kind.name),
-            _named(ResultStoreKind, hooks.result_stores(), lambda kind: kind.connection_kind),
-            _named(Serializer, hooks.serializers(), lambda known: known.name),
-            _named(ChannelKind, hooks.channel_kinds(), lambda kind: kind.scheme, form=SCHEME),
-            hooks.actions(),
+        _installed, _hooks = (
+            Contributed(
+                _named(ConnectionKind, given.connection_kinds(), lambda kind: kind.name),
+                _named(ConsumerKind, given.consumers(), lambda kind: kind.name),
+                _named(ResultStoreKind, given.result_stores(), lambda kind: kind.connection_kind),
+                _named(Serializer, given.serializers(), lambda known: known.name),
+                _named(ChannelKind, given.channel_kinds(), lambda kind: kind.scheme, form=SCHEME),
+                given.actions(),
+            ),
+            given,
         )
-        _installed = found if found.connections else None
-        return found
+        return _installed
 
 
 def _named(

@@ -18,7 +18,7 @@ from pathlib import Path
 from hub import __version__
 from hub.errors import HubError, UnavailableError
 from hub.plugins import list_manifests, load_plugins
-from hub.runtime import attempt, celery, process
+from hub.runtime import attempt, celery, contributed, process
 from hub.runtime.broker import broker_url
 from hub.runtime.canary import Canary
 from hub.runtime.executor.processes import may_have_children
@@ -97,7 +97,9 @@ def _keep_counters_in(folder: Path) -> None:
 def _start_plugins(settings: Settings, store: Store) -> None:
     """Plugins that run in workers begin in every child; none of them can keep a child from starting."""
     if any(row.manifest is not None and "worker" in row.manifest.runs_in for row in list_manifests(settings)):
-        load_plugins(settings, process="worker", store=store).hooks.startup()
+        hooks = load_plugins(settings, process="worker", store=store).hooks
+        contributed.install(hooks)
+        hooks.startup()
 
 
 class Keeper:

@@ -160,6 +160,18 @@ def test_a_secret_may_be_in_a_file_or_stored_in_the_hub(folder: Folder) -> None:
     assert "hub.yaml:17:5: sources.ci.secret: there is no secret 'NOBODY'" in wrong
 
 
+def test_a_secret_may_be_a_reference_that_stays_one(folder: Folder) -> None:
+    connected = "connections:\n  crm: {kind: http, fields: {url: 'http://h/', token: {ref: 'vault:a/b#c'}}}\n"
+    text = WHOLE.replace("{env: CI_SECRET}", "{ref: 'env:HUB_SECRET_CI'}") + connected
+    folder.apply(text)
+    assert set(folder.actions(text).values()) == {"unchanged"}
+    assert "ref: env:HUB_SECRET_CI" in folder.hub("export")
+    folder.hub("connections", "create", "http", "own", "--url", "http://h/", "--token", "env:HUB_SECRET_X")
+    assert "ref: env:HUB_SECRET_X" in folder.hub("export")
+    wrong = folder.apply(text.replace("env:HUB_SECRET_CI", "no-reference"), code=2)
+    assert "a reference to a secret is one word" in wrong
+
+
 def test_everything_that_is_wrong_is_told_at_once_with_its_place_and_nothing_is_done(folder: Folder) -> None:
     told = folder.apply(
         """\
@@ -196,7 +208,7 @@ sources:
         ":14:18: deployments.d.schedules.0.cron: '0 2 * *' is not a cron expression",
         ":14:35: deployments.d.schedules.0.timezone: there is no time zone 'Nowhere'",
         ":15:5: deployments.d.flow_control: flow_control: batch and debounce cannot be combined",
-        ":17:24: sources.ci.secret: a secret never stands in the file itself. Write {env: NAME}, {file: PATH} or",
+        ":17:24: sources.ci.secret: a secret never stands in the file itself. Write {env: NAME}, {file: PATH}",
         ":17:57: sources.ci.keep_s: it must be a length of time. Write seconds, or 90s, 30m, 2h, 7d.",
         ":17:70: sources.ci.max_body: it must be a valid integer.",
         ":18:9: sources.pay.preset: there is no preset 'stripee'",

@@ -17,6 +17,7 @@ from hub.hookspecs import hookimpl
 from hub.isolation import Breaker
 from hub.plugins import Panel, list_manifests, load_plugins
 from hub.settings import Settings, load_settings
+from pydantic import SecretStr
 
 
 @pytest.fixture
@@ -61,6 +62,7 @@ ANSWERS: dict[str, tuple[object, object]] = {
     "hub_channel_kinds": (["kind"], ["kind"]),
     "hub_actions": ([Action("say", say, "Says.")], {"one.say": Action("say", say, "Says.")}),
     "hub_connection_kinds": (iter(["kind"]), ["kind"]),
+    "hub_secret_resolve": ("secret", SecretStr("secret")),
     "hub_webhook_verify": ("verdict", "verdict"),
     "hub_webhook_sign": ("signature", "signature"),
     "hub_run_state": (None, None),
@@ -172,7 +174,7 @@ def test_a_strangers_plugin_enters_by_the_same_door(
     assert rows["echo"].state == state
     assert problem in rows["echo"].problem
     if state == "loaded":
-        assert rows["echo"].hooks == ("hub_actions", "hub_channel_kinds", "hub_run_state")
+        assert rows["echo"].hooks == ("hub_actions", "hub_channel_kinds", "hub_run_state", "hub_secret_resolve")
     else:
         strict = load_settings({"home": settings.home, "plugins_strict": True}, environ={})
         with pytest.raises(UnavailableError, match="echo"):

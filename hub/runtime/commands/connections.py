@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hub.connections import NAME, RESERVED
 from hub.errors import ConflictError, NotFoundError, UsageError
+from hub.references import check_reference, is_reference
 from hub.runtime import connections as known
 from hub.runtime.commands.apply import Command
 from hub.runtime.commands.registry import Op
@@ -43,6 +44,8 @@ def set_(tx: Tx, command: Command, args: SetConnection) -> dict[str, Any]:
             raise UsageError(f"the field {name[:60]!r} is over {MAX_TEXT} characters or holds a NUL character")
     kind = known.kind_named(args.kind)
     plain, secrets = kind.split(kind.parse(args.fields))
+    for name in filter(lambda name: is_reference(secrets[name]), secrets):
+        check_reference(secrets[name])
     there = connections.find(tx, command.scope, args.name)
     if there is not None and not args.replace:
         raise ConflictError(f"there is a connection {args.name!r} already", hint="Replace it with --replace.")

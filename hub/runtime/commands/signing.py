@@ -10,6 +10,7 @@ from pydantic import Base64Bytes, BaseModel, ConfigDict, Field
 from hub.errors import RefusedError, UsageError
 from hub.runtime.commands.apply import Command
 from hub.runtime.presets import installed, installed_signer
+from hub.runtime.secrets import revealed
 from hub.store import bookmarks, receipts, sources
 from hub.store.base import Tx
 from hub.types import Id, new_id, now_us
@@ -72,13 +73,16 @@ def sign_request(tx: Tx, command: Command, args: SignRequest) -> dict[str, Any]:
 
 
 def signed(made: Mapping[str, Any]) -> Signature:
-    """Sign what `source.sign` made, for this hub's own door: outside of its transaction. Raises UsageError."""
+    """Sign what `source.sign` made, for this hub's own door: outside of its transaction.
+
+    Raises UsageError, and UnavailableError where the secret is a reference that cannot be resolved now.
+    """
     request = WebhookRequest(made["method"], made["url"], made["headers"], made["body"])
     if made["verify_none"]:
         return Signature(request)
     return sign_inside(
-        installed().get(made["preset"]), made["secret"], request, now=now_us(), delivery_id=made["delivery_id"],
-        options=made["options"], signer=installed_signer(),
+        installed().get(made["preset"]), made["secret"] and revealed(made["secret"]), request, now=now_us(),
+        delivery_id=made["delivery_id"], options=made["options"], signer=installed_signer(),
     )  # fmt: skip
 
 

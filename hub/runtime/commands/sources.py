@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from hub.errors import ConflictError, ExpressionError, NotFoundError, UsageError
+from hub.references import check_reference, is_reference
 from hub.runtime.commands import catalogs, signing
 from hub.runtime.commands import holding as pausing
 from hub.runtime.commands.apply import Command
@@ -304,6 +305,8 @@ def _given(secret: SecretStr | None, scheme: Scheme) -> str | None:
         raise _wrong("the secret is empty: anybody could sign with it", "Leave it out, or give the real one.")
     if "\x00" in value or not value.isprintable():
         raise _wrong("the secret holds characters that cannot be typed", "Copy it again, without line ends.")
+    if is_reference(value):
+        return check_reference(value)  # what it stands for is known where requests are judged
     if isinstance(scheme, BasicScheme) and not value.partition(":")[2]:
         raise _wrong("the secret of basic authentication is USER:PASSWORD")
     if isinstance(scheme, StandardScheme):

@@ -101,7 +101,8 @@ def check(name: str, definition: ConnectionDefinition) -> Iterator[HubError]:
     plain = [name for name in kind.secrets() & definition.fields.keys() if _reference(definition.fields[name]) is None]
     for bare in sorted(plain):
         yield UsageError(
-            "a secret never stands in the file itself", hint="Write {env: NAME}, {file: PATH} or {secret: NAME}.",
+            "a secret never stands in the file itself",
+            hint="Write {env: NAME}, {file: PATH}, {secret: NAME} or {ref: env:NAME}.",
             field=f"fields.{bare}",
         )  # fmt: skip
     hidden = kind.secrets() & definition.fields.keys()

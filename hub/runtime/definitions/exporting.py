@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from hub.errors import UsageError
+from hub.references import is_reference
 from hub.runtime.definitions import reading
 from hub.runtime.definitions.section import Section
 from hub.store import projects
@@ -35,12 +36,17 @@ def definitions(tx: Tx, scope: Scope, sections: Iterable[Section], project: str 
             if project is not None and (owner is None or owner["project"] != project):
                 continue
             secrets = sorted(place for place, values in one.secrets.items() if values)
-            refs = owner["secret_refs"] if owner is not None else {}
+            kept = {place: {"ref": values[-1]} for place, values in one.secrets.items() if _refers(values)}
+            refs = {**kept, **(owner["secret_refs"] if owner is not None else {})}
             told = {"section": section.name, "name": name, "values": one.values, "secrets": secrets}
             found.append({**told, "refs": refs, "made": owner is not None})
     if len(found) > MOST:
         raise UsageError(f"there are more than {MOST} definitions", hint="Export them by project or section.")
     return found
+
+
+def _refers(values: tuple[str, ...]) -> bool:
+    return bool(values) and is_reference(values[-1])
 
 
 def written(section: Section, item: Mapping[str, Any], folder: Path) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from pydantic_core import CoreSchema
 
 from hub.errors import HubError, UsageError
 from hub.moments import span
+from hub.references import check_reference
 from hub.runtime.definitions.faults import Path as Place
 from hub.store.base import Tx
 from hub.types import Id, Scope
@@ -32,7 +33,8 @@ from hub.types import Id, Scope
 RESOLVED = {"resolved": True}
 """Validation context of what a client has completed: secrets have values, deployments the facts of their flows."""
 MAX_SECRET_FILE = 65_536
-_HOW = "Write {env: NAME}, {file: PATH} or {secret: NAME of a stored one}."
+_HOW = "Write {env: NAME}, {file: PATH}, {secret: NAME of a stored one} or {ref: env:NAME}."
+_WORDS = ("env", "file", "secret", "ref")
 _Word: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[^\x00]*$")]
 
 
@@ -63,13 +65,15 @@ def _seconds(given: Any) -> Any:
 class Secret(BaseModel):
     """Where a secret is: in the environment of whoever applies the file, in a file there, or stored in the hub.
 
-    `value` is what a client has found there. It never stands in a file.
+    `ref` is a reference that stays one: whatever uses the secret resolves it. `value` is what a client has found. It
+    never stands in a file.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
     env: _Word | None = None
     file: _Word | None = None
     secret: _Word | None = None
+    ref: _Word | None = None
     value: SecretStr | None = None
 
     @model_validator(mode="before")
@@ -83,22 +87,26 @@ class Secret(BaseModel):
 
     @model_validator(mode="after")
     def _is_one(self) -> Secret:
-        if sum(word is not None for word in (self.env, self.file, self.secret)) != 1:
+        if sum(getattr(self, word) is not None for word in _WORDS) != 1:
             raise ValueError(f"say in one way where the secret is. {_HOW}")
+        if self.ref is not None:
+            _reference(self.ref)
         return self
 
     @classmethod
     def __get_pydantic_json_schema__(cls, _core: CoreSchema, _handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        """One of the three words; what a client adds is no part of a file."""
+        """One of the four words; what a client adds is no part of a file."""
         word = {"type": "string", "minLength": 1}
         one = [
             {"type": "object", "properties": {name: word}, "required": [name], "additionalProperties": False}
-            for name in ("env", "file", "secret")
+            for name in _WORDS
         ]
         return {"description": f"A secret. {_HOW}", "oneOf": one}
 
     def found(self, folder: Path) -> SecretStr | None:
         """The value, looked up here; None for one that the hub keeps. Raises UsageError, which never holds it."""
+        if self.ref is not None:
+            return SecretStr(self.ref)
         if self.env is not None:
             if not (value := os.environ.get(self.env, "")):
                 raise UsageError(f"the environment variable {self.env} is not set", hint=f"export {self.env}=...")
@@ -118,7 +126,14 @@ class Secret(BaseModel):
 
     def reference(self) -> dict[str, str]:
         """As it stands in a file."""
-        return {name: word for name in ("env", "file", "secret") if (word := getattr(self, name)) is not None}
+        return {name: word for name in _WORDS if (word := getattr(self, name)) is not None}
+
+
+def _reference(text: str) -> None:
+    try:
+        check_reference(text)
+    except UsageError as error:
+        raise ValueError(f"{error.detail}. {error.hint}") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,15 @@ import logging
 import os
 import re
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from hashlib import blake2b
 from typing import Any
 
-from hub.errors import HubError
+from hub.errors import HubError, UnavailableError
 from hub.runtime.drifting import compiled
+from hub.runtime.secrets import revealed
 from hub.store import Store, event_schemas, sources
 from hub.store.base import Tx
 from hub.types import Id, Micros, Scope, now_us
@@ -131,12 +132,13 @@ def opened(
     row: Mapping[str, Any], presets: Presets, secrets: Iterable[sources.OpenSecret], until: Micros | None = None,
     *, texts: Mapping[str, str],
 ) -> Known | None:  # fmt: skip
-    """The source of a row, with the texts of the schemas that it enforces.
+    """The source of a row, with the texts of the schemas that it enforces; outside of transactions.
 
-    None for one whose address answers 404 for want of a preset or a secret.
+    None for one whose address answers 404 for want of a preset or a secret. Raises UnavailableError while its secret
+    is a reference that cannot be resolved: nothing may be judged without it.
     """
     preset = presets.find(row["preset"])
-    values = tuple(SecretValue(secret.id, secret.value, secret.expires_at) for secret in secrets)
+    values = tuple(_revealed(row["name"], tuple(secrets)))
     if preset is None:
         log.error("source %s has the preset %s, which no plugin brings", row["name"], row["preset"])
         return None
@@ -146,6 +148,17 @@ def opened(
     if known is None or not (values or known.verify_none or is_keyless(known.rules.verify)):
         return None  # fail closed: no secret, no endpoint
     return known
+
+
+def _revealed(name: str, secrets: tuple[sources.OpenSecret, ...]) -> Iterator[SecretValue]:
+    for secret in secrets:
+        try:
+            yield SecretValue(secret.id, revealed(secret.value), secret.expires_at)
+        except UnavailableError as error:
+            log.error("source %s: %s", name, error.detail)
+            if secret is secrets[-1]:
+                raise
+            # An older one, that may be gone where it was kept, must not keep out what the newest one signs.
 
 
 def _known(

@@ -1,4 +1,4 @@
-"""Echo: three hooks. ECHO_MODE chooses how they misbehave: raise, hang, import_error."""
+"""Echo: several hooks. ECHO_MODE chooses how they misbehave: raise, hang, import_error."""
 
 import json
 import os
@@ -30,6 +30,15 @@ def hub_channel_kinds():
 def hub_actions():
     """echo.say: a line in ECHO_FILE."""
     yield Action("say", say, "Writes a text to the file.")
+
+
+@hookimpl
+def hub_secret_resolve(ref):
+    """plugin:echo:WORD is the word backwards."""
+    if ref.startswith("plugin:echo:"):
+        _misbehave(ref)
+        return ref.removeprefix("plugin:echo:")[::-1]
+    return None
 
 
 @task

@@ -219,6 +219,8 @@ def test_connections_take_secrets_from_standard_input_and_show_none(hub: Shell, 
     refused = hub("connections", "create", "http", "x", "--url", "http://h/", "--token", "s3cr3t-value", code=2)
     assert "asked for" in refused
     assert "s3cr3t-value" not in refused
+    hub("connections", "create", "http", "ref", "--url", "http://h/", "--token", "env:HUB_SECRET_X")
+    assert "secret unavailable: env:HUB_SECRET_X" in hub("connections", "test", "ref", code=1)
     assert "--replace" in hub("connections", "create", "files", "disk", "--path", "/tmp", code=4)
     assert "FIELD=VALUE" in hub("connections", "create", "http", "y", "--url", "http://h/", stdin="what\n", code=2)
     assert "Would remove" in hub("connections", "rm", "disk", "--dry-run")

@@ -26,7 +26,7 @@ from starlette.testclient import TestClient
 from tests.unit.web.conftest import HERE, MakeClient
 
 OPS = [op for op in core_api().ops if op.scope is not None]
-OWN_PLUGINS = "only:hybrid,notifications,webhooks,dashboard,storage,brokers"
+OWN_PLUGINS = "only:hybrid,notifications,webhooks,dashboard,storage,brokers,secrets"
 
 
 def _with_plugins() -> list[Op]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
-from hub.engine.run import Claim, Reject, Signal, Stopped
+from hub.engine.run import Claim, Reject, Release, Signal, Stopped
 from hub.errors import ConflictError, HubError, NotFoundError, UnavailableError
 from hub.runtime import hookruns, loader, orchestrator, parameters, process
 from hub.runtime.deploying import state_hooks
@@ -62,6 +62,8 @@ def execute_attempt(store: Store, settings: Settings, attempt_id: Id, epoch: int
     try:
         flow, values = _prepared(store, scope, row)
         name = name_at_begin(flow, values, row)
+    except UnavailableError as error:
+        return not _give_back(record, error)
     except HubError as error:
         record.calls_hooks = False
         with contextlib.suppress(HubError):
@@ -169,6 +171,14 @@ def _refuse(record: ClaimedRun, error: HubError) -> bool:
     }
     with _noted(record.run_id):
         record.report(make, **columns)
+        return True
+    return False
+
+
+def _give_back(record: ClaimedRun, error: HubError) -> bool:
+    """What it needs cannot be read now, through no fault of its own. Whether that could be reported."""
+    with _noted(record.run_id):
+        record.report(lambda attempt, epoch: Release(attempt, epoch, clean(error.detail)))
         return True
     return False
 

@@ -13,7 +13,7 @@ from hub.engine.run import Dispatch, Lose
 from hub.runtime.attempt import execute_attempt
 from hub.runtime.orchestrator import handle
 from hub.settings import load_settings
-from hub.store import attempts, open_store
+from hub.store import attempts, hooks, open_store
 from hub.types import Scope, new_id
 from sqlalchemy import make_url
 from tests.proxies import Wire, wire
@@ -123,3 +123,28 @@ def test_a_database_that_stays_away_costs_the_attempt_and_not_the_run(
     row = plane.row(run_id)
     assert (row["state_name"], row["result"]) == ("Completed", str(sum(range(30))).encode())
     assert [times(plane, n) for n in range(30)] == [1] * 5 + [2] + [1] * 24
+
+
+def test_a_run_whose_subject_cannot_be_read_goes_back_unharmed(plane: Plane, over_the_wire: Plane, cut: Wire) -> None:
+    """The hooks of an ended run, which are in the database; before, that run was refused for good."""
+    file = plane.file("""
+def tell(flow, run, state): Path(__file__).with_suffix(".told").write_text(state.name)
+
+@flow(on_completion=[tell])
+def whole(): ...
+""")
+    ended = plane.execute(f"{file}:whole")
+    file.with_suffix(".told").unlink()
+    given = {"run_id": ended["id"], "event": "on_completion"}
+    run_id = plane.run(f"{file}:whole", given, origin=hooks.ORIGIN, origin_id=ended["id"])
+    key = attempts.attempt_id(run_id, handle(plane.store, SCOPE, run_id, Dispatch(new_id())).attempt)
+    cut.arm(b'FROM "runs" WHERE', answered=False)
+    assert not execute_attempt(over_the_wire.store, plane.settings, key, 1)
+    assert cut.cuts == 1
+    assert plane.history(run_id) == ["Scheduled", "Pending", "Running", "Recovering"]
+    epoch = handle(plane.store, SCOPE, run_id, Dispatch(new_id())).epoch
+    execute_attempt(
+        over_the_wire.store, plane.settings, attempts.attempt_id(run_id, plane.row(run_id)["attempt"]), epoch
+    )
+    assert plane.row(run_id)["state_name"] == "Completed"
+    assert file.with_suffix(".told").read_text() == "Completed"

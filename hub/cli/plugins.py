@@ -70,5 +70,7 @@ def show(name: Annotated[str, Parameter(help="The plugin's name.")], *, as_json:
 for _name, _place, _help in (
     ("new", "hub.cli.scaffold:new", "Make a project of a plugin, with tests that pass at once."),
     ("check", "hub.cli.plugin_check:check", "See which rules a plugin keeps: bronze, silver, gold."),
+    ("dev", "hub.cli.plugin_dev:dev", "Start a hub with a project's plugin in it, again after every change."),
+    ("docs", "hub.cli.plugin_docs:docs", "Say what a plugin brings: hooks, connections, presets, actions."),
 ):
     app.command(_place, name=_name, help=_help)

@@ -198,7 +198,7 @@ def keeps_secrets(subject: Subject) -> None:
 
 def has_a_readme(subject: Subject) -> None:
     """README: Its project has a readme that names it and says what it is for."""
-    text = str(subject.distribution.metadata.json.get("description", ""))
+    text = subject.readme
     if len(text.strip()) < 100:
         raise Broken('it has no readme: write README.md, and readme = "README.md" in pyproject.toml')
     if subject.point.name.lower() not in text.lower():

@@ -83,6 +83,13 @@ class Subject:
         above = Path(str(self.module.__file__)).resolve().parents
         return next((folder for folder in above[:6] if (folder / "pyproject.toml").is_file()), None)
 
+    @property
+    def readme(self) -> str:
+        """The readme of its project, or the one that came with its distribution. Raises NotHere."""
+        told = str(self.distribution.metadata.json.get("description", ""))
+        path = self.folder / "README.md" if self.folder is not None else None
+        return path.read_text(encoding="utf-8", errors="replace") if path is not None and path.is_file() else told
+
     @cached_property
     def settings(self) -> Settings:
         """Those of a hub that nobody has set up."""

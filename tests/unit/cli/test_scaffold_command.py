@@ -80,3 +80,13 @@ def test_a_folder_that_is_no_project_is_told(hub: Shell, tmp_path: Path, pyproje
 
 def test_a_plugin_that_is_not_there_is_told(hub: Shell) -> None:
     assert "hub plugins ls" in hub("plugins", "check", "no-such-plugin", code=3)
+
+
+def test_what_a_plugin_brings_is_said_in_tables_in_markdown_and_in_json(hub: Shell) -> None:
+    assert "Password; empty: none is sent. (secret)" in hub("plugins", "docs", "storage")
+    page = hub("plugins", "docs", "webhooks", "--markdown")
+    assert page.startswith("# webhooks\n")
+    assert "| github |" in page
+    titles = [section["title"] for section in hub.json("plugins", "docs", "brokers")["sections"]]
+    assert {"Plugin", "Webhook presets", "Consumers", "Hooks", "Connections of the kind mqtt"} <= set(titles)
+    assert "hub plugins ls" in hub("plugins", "docs", "no-such-plugin", code=3)

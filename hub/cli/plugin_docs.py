@@ -65,7 +65,7 @@ def _loaded(name: str) -> tuple[LoadedPlugin, Hooks]:
         settings, process=where[0] if where else "cli", found=[*entry_points(group=GROUP, name=name)][:1]
     )
     row = loaded.table[0]
-    if row.state != "loaded":
+    if not row.works:
         raise UnavailableError(f"the plugin {name} is {row.state}: {row.problem}", hint="Mend it, then ask again.")
     return row, loaded.hooks
 
@@ -96,6 +96,8 @@ def _brought(hooks: Hooks) -> Iterator[Section]:
         {"scheme": kind.scheme, "summary": kind.summary, "address": kind.example} for kind in hooks.channel_kinds()
     ]
     yield Section("Channels", ("scheme", "summary", "address"), channels)
+    actions = [{"action": name, "what it does": action.summary} for name, action in sorted(hooks.actions().items())]
+    yield Section("Actions", ("action", "what it does"), actions)
     stores = [{"kind of connection": kind.connection_kind} for kind in hooks.result_stores()]
     yield Section("Result stores", ("kind of connection",), stores)
     consumers = [{"consumer": kind.name, "kind of connection": kind.connection_kind} for kind in hooks.consumers()]

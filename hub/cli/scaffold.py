@@ -21,7 +21,7 @@ from hub.errors import ConflictError, UsageError
 from hub.version import __version__
 
 TEMPLATES = Path(__file__).parent / "templates"
-Kind = Literal["source", "channel", "result-store", "panel"]
+Kind = Literal["action", "source", "channel", "result-store", "panel"]
 KINDS: tuple[str, ...] = get_args(Kind)
 NAME = re.compile(r"[a-z](-?[a-z0-9])+")
 LONGEST = 30

@@ -13,6 +13,7 @@ from packaging.version import Version
 from pydantic import TypeAdapter, ValidationError
 
 from hub import hookspecs
+from hub.actions import Action
 from hub.channels import ChannelKind
 from hub.connections import ConnectionKind
 from hub.consumers import ConsumerKind
@@ -27,7 +28,7 @@ from hub.testing.conformance.subject import Subject
 from hub.webhooks.preset import load_preset
 
 DECLARING: dict[str, type[Any]] = {
-    "hub_channel_kinds": ChannelKind, "hub_connection_kinds": ConnectionKind,
+    "hub_actions": Action, "hub_channel_kinds": ChannelKind, "hub_connection_kinds": ConnectionKind,
     "hub_consumers": ConsumerKind, "hub_presets": PresetText, "hub_result_stores": ResultStoreKind,
     "hub_serializers": Serializer,
 }  # fmt: skip
@@ -130,13 +131,12 @@ def _arguments(subject: Subject) -> None:
 def _gives(subject: Subject, hook: str, kind: type[Any]) -> None:
     if not subject.has(hook):
         return
-    try:
-        given = subject.given(hook)
-    except NotHere:
-        raise Broken(f"{hook} gives something that is no list: yield each {kind.__name__}, or return a list") from None
+    given = subject.given(hook)
     failed = subject.failures(hook)
     if failed:
-        raise Broken(f"{hook} fails: {failed[0]}: it is called without a store, so let it only say what there is")
+        raise Broken(
+            f"{hook} fails: {failed[0]}: it must give a list of {kind.__name__}, and is called without a store"
+        )
     for item in given:
         if not isinstance(item, kind):
             raise Broken(f"{hook} gives {item!r:.80}, and must give {kind.__module__}.{kind.__name__}")

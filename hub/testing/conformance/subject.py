@@ -100,7 +100,7 @@ class Subject:
         """The hub's own loader, with this plugin alone. It has no store: only what declares something is asked."""
         where = self.manifest.runs_in
         found = load_plugins(self.settings, process=where[0] if where else "cli", found=[self.point])
-        if found.table[0].state != "loaded":
+        if not found.table[0].works:
             raise NotHere(f"it is not loaded ({found.table[0].problem}), see C04")
         return found
 
@@ -113,10 +113,7 @@ class Subject:
         if not self.has(hook):
             raise NotHere(f"it has no {hook}")
         ask: Callable[[], Any] = getattr(self.loaded.hooks, hook.removeprefix("hub_"))
-        try:
-            found = ask()
-        except TypeError:
-            raise NotHere(f"what {hook} gives is no list, see C04") from None
+        found = ask()
         return list(found.values() if isinstance(found, Mapping) else found)
 
     def each(self, hook: str, kind: type[Any]) -> list[Any]:

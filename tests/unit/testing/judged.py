@@ -90,7 +90,7 @@ BAD: list[tuple[str, str, str, str, str]] = [
     ("C04", PLUGIN, "def hub_channel_kinds", "async def hub_channel_kinds", "is async"),
     ("C04", PLUGIN, 'yield ChannelKind("judged",', 'yield dict(a=1) or ChannelKind("judged",',
      "and must give hub.channels.ChannelKind"),
-    ("C04", PLUGIN, 'yield ChannelKind("judged"', 'return len("ab") or ChannelKind("judged"', "it gave int, not a list"),
+    ("C04", PLUGIN, 'yield ChannelKind("judged"', 'return 1 or ChannelKind("judged"', "it gave int, not a list"),
     ("C04", PLUGIN, 'yield ChannelKind("judged",', 'yield ChannelKind(Service.nothing,', "hub_channel_kinds fails"),
     ("C05", PLUGIN, 'Field(1, description="Its port.")', "1", "Service.port has no description"),
     ("C05", PLUGIN, 'Field(1, d', 'Field("one", d', "the default of Service.port"),

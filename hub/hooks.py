@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
 from hub.actions import NAME, Action
-from hub.errors import UnavailableError
-from hub.isolation import Callers, Result
+from hub.errors import RefusedError, UnavailableError
+from hub.isolation import Callers, Implementation, Result
 from hub.references import MAX_SECRET
 from hub.sdk.tasks import Task
+from hub.verdicts import Patch, Reject
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
@@ -24,6 +27,11 @@ if TYPE_CHECKING:
     from hub.resultstores import ResultStoreKind
     from hub.serializers import Serializer
     from hub.web.api.op import Api
+
+
+GATE_S = 2.0
+"""Seconds that all plugins together may look at a run before it is made: whoever asks for it waits."""
+_LONGEST_TAG = 100
 
 
 class Hooks(Callers):
@@ -119,9 +127,62 @@ class Hooks(Callers):
         """See hub_webhook_sign. The first answer that is not None; an error is None, which is "cannot be signed"."""
         return self._first("hub_webhook_sign", 2, source=source, request=request, secret=secret)
 
+    @property
+    def gates_runs(self) -> bool:
+        """Whether `run_before` can do anything."""
+        return self.implemented("hub_run_before") or bool(self._fail_closed)
+
+    def run_before(self, run: Mapping[str, Any], flow: Mapping[str, Any]) -> Mapping[str, Any]:
+        """See hub_run_before; gives the run as it shall be. All plugins together have GATE_S seconds.
+
+        Raises RefusedError: one says no, or one of `plugins_fail_closed` gives no answer.
+        """
+        needed = dict.fromkeys(self._fail_closed, "it is not loaded here, or does not implement hub_run_before")
+        until = self._clock() + GATE_S
+        for implementation in self._implementations("hub_run_before"):
+            left = max(0.05, until - self._clock())
+            result = self._ask_one(implementation, left, run=run, flow=flow)
+            wrong = result.error or _wrong_patch(result.value)
+            if wrong and result.ok:
+                self._blame(result.plugin, "hub_run_before", wrong)
+            if wrong:
+                needed.update({result.plugin: wrong} if result.plugin in needed else {})
+                continue
+            needed.pop(result.plugin, None)
+            if isinstance(result.value, Reject):
+                reason = result.value.reason[:500]
+                raise RefusedError(f"the plugin {result.plugin} refuses this run: {reason}", code="run-refused")
+            if result.value is not None:
+                run = _patched(run, result.value)
+        for plugin, why in needed.items():
+            raise RefusedError(
+                f"no run is made without the plugin {plugin}: {why}", code="run-refused",
+                hint="HUB_PLUGINS_FAIL_CLOSED names it; `hub plugins ls` says what is wrong with it.",
+            )  # fmt: skip
+        return run
+
     def run_state(self, event: Mapping[str, Any], run: Mapping[str, Any]) -> list[Result]:
         """See hub_run_state."""
         return self._collect("hub_run_state", 2, event=event, run=run)
+
+    @property
+    def wraps_tasks(self) -> bool:
+        """Whether `task_wrap` does anything."""
+        return any(one.trusted for one in self._implementations("hub_task_wrap"))
+
+    def task_wrap(self, task: Mapping[str, Any]) -> AbstractContextManager[Any]:
+        """See hub_task_wrap: all that trusted plugins gave, as one. What one of them raises is the task's failure."""
+        return self._around([one for one in self._implementations("hub_task_wrap") if one.trusted], task)
+
+    @contextmanager
+    def _around(self, asked: Iterable[Implementation], task: Mapping[str, Any]) -> Iterator[None]:
+        given = {"task": task, "ctx": self._context}
+        with ExitStack() as stack:
+            for one in asked:
+                made = one.function(*(given[name] for name in one.arguments))
+                if made is not None:
+                    stack.enter_context(made)
+            yield
 
     def ui_panels(self, view: str, subject: Mapping[str, Any]) -> list[Panel]:
         """See hub_ui_panels; sorted by their order. A plugin that fails gets a panel that says so."""
@@ -148,3 +209,25 @@ def _wrong_action(item: object) -> str:
     if not isinstance(item.task, Task):
         return "its task is not made with @task"
     return "" if NAME.fullmatch(item.name) else "its name must be lower-case letters, digits, - and _"
+
+
+def _wrong_patch(given: object) -> str:
+    """Why it is no answer to hub_run_before; empty when it is."""
+    if isinstance(given, Reject):
+        return "" if isinstance(given.reason, str) and given.reason else "it gave a Reject without a reason"
+    if given is None:
+        return ""
+    if not isinstance(given, Patch):
+        return f"it gave {type(given).__name__}, not a Patch or a Reject"
+    if not all(isinstance(tag, str) and 0 < len(tag) <= _LONGEST_TAG for tag in given.tags):
+        return f"its tags are no texts of up to {_LONGEST_TAG} characters"
+    try:
+        json.dumps(dict(given.parameters))
+    except (TypeError, ValueError):
+        return "its parameters are no JSON"
+    return ""
+
+
+def _patched(run: Mapping[str, Any], patch: Patch) -> Mapping[str, Any]:
+    tags = sorted({*run["tags"], *patch.tags})
+    return {**run, "parameters": {**run["parameters"], **patch.parameters}, "tags": tags}

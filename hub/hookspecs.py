@@ -6,6 +6,7 @@ Arguments are only ever added; an implementation may take any subset of them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from hub.plugins import Context, Loop, Panel, PresetText
     from hub.resultstores import ResultStoreKind
     from hub.serializers import Serializer
+    from hub.verdicts import Patch, Reject
     from hub.web.api.op import Api
 
 HOOKSPEC_VERSION = "1.0"
@@ -114,8 +116,18 @@ def hub_webhook_sign(ctx: Context, source: Mapping[str, Any], request: Any, secr
 
 
 @hookspec
+def hub_run_before(ctx: Context, run: Mapping[str, Any], flow: Mapping[str, Any]) -> Patch | Reject | None:
+    """Look at a run before it is made; change it, refuse it, or None. Each plugin sees what those before it made."""
+
+
+@hookspec
 def hub_run_state(ctx: Context, event: Mapping[str, Any], run: Mapping[str, Any]) -> None:
     """Called after the commit of every flow run transition, at least once, from the effects outbox."""
+
+
+@hookspec
+def hub_task_wrap(ctx: Context, task: Mapping[str, Any]) -> AbstractContextManager[Any] | None:
+    """Give a context manager for one call of a task's function, in the process that calls it; trusted plugins only."""
 
 
 @hookspec

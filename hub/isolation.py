@@ -115,6 +115,11 @@ class Callers:
         """Say what every hook gets as `ctx`."""
         self._context = context
 
+    @property
+    def _fail_closed(self) -> tuple[str, ...]:
+        """The plugins without whose answer nothing is done."""
+        return self._context.settings.plugins_fail_closed if self._context is not None else ()
+
     def implemented(self, name: str) -> bool:
         """Whether any plugin here implements the hook: looked up once, so that asking costs nothing."""
         return bool(self._implementations(name))
@@ -143,17 +148,20 @@ class Callers:
 
     def _ask(self, name: str, limit: float, **arguments: Any) -> tuple[Any, list[Result]]:
         """The first answer that is not None, and those that failed before it; who is skipped counts as failed."""
-        given, failed = {**arguments, "ctx": self._context}, list[Result]()
+        failed: list[Result] = []
         for implementation in self._implementations(name):
-            if self._skipped(implementation):
-                failed.append(Result(implementation.plugin, False, error=SKIPPED))
-                continue
-            result = self._one(implementation, given, limit)
+            result = self._ask_one(implementation, limit, **arguments)
             if result.value is not None:
                 return result.value, failed
             if not result.ok:
                 failed.append(result)
         return None, failed
+
+    def _ask_one(self, implementation: Implementation, limit: float, **arguments: Any) -> Result:
+        """What one plugin answers; who is skipped counts as failed."""
+        if self._skipped(implementation):
+            return Result(implementation.plugin, False, error=SKIPPED)
+        return self._one(implementation, {**arguments, "ctx": self._context}, limit)
 
     def _collect(self, name: str, limit: float, **arguments: Any) -> list[Result]:
         given = {**arguments, "ctx": self._context}
@@ -238,7 +246,7 @@ def _guarded(
     thread = threading.Thread(target=work, name=f"hook of {plugin}", daemon=True)
     thread.start()
     thread.join(limit)
-    return outcome[0] if outcome else (None, OverTimeError(f"it did not end within {limit:g} s"))
+    return outcome[0] if outcome else (None, OverTimeError(f"it did not end within {limit:.3g} s"))
 
 
 def _sentence(error: BaseException, *, private: bool) -> str:

@@ -122,7 +122,7 @@ def load_plugins(
     manager.add_hookspecs(hookspecs)
     allowed = _selection(settings.plugins)
     rows: list[LoadedPlugin] = []
-    trusted: set[str] = set()
+    trusted = set(settings.plugins_trusted)
     for point in sorted(entry_points(group=GROUP) if found is None else found, key=_own_first):
         row = _load(manager, point, process, allowed, {known.name: known.distribution for known in reversed(rows)})
         rows.append(row)

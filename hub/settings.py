@@ -144,6 +144,12 @@ class Settings(BaseModel):
 
     plugins: str = Field("", description="none, only:a,b or -c,-d: which plugins are loaded; empty: all.")
     plugins_strict: bool = Field(False, description="A plugin that does not load ends the process.")
+    plugins_trusted: tuple[str, ...] = Field(
+        (), description="Plugins that are called directly, without a time limit, and may wrap tasks, as the hub's own."
+    )
+    plugins_fail_closed: tuple[str, ...] = Field(
+        (), description="Plugins without whose answer to `hub_run_before` no run is made."
+    )
     log_format: Literal["console", "json"] = Field("console", description="How processes write their log.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level written.")
 

@@ -6,8 +6,9 @@ import logging
 import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hub.actions import Action
 from hub.channels import SCHEME, ChannelKind
@@ -25,6 +26,8 @@ T = TypeVar("T")
 _lock = threading.Lock()
 _installed: Contributed | None = None
 _hooks: Hooks | None = None
+around_task: Callable[[Mapping[str, Any]], AbstractContextManager[Any]] | None = None
+"""What the plugins put around every call of a task (`hub_task_wrap`); None where none does, and tasks pay nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ def installed() -> Contributed:
 
 def install(given: Hooks) -> Contributed:
     """Take what the plugins that this process has loaded bring, unless it has something already."""
-    global _installed, _hooks
+    global _installed, _hooks, around_task
     with _lock:
         if _installed is not None and _installed.connections:
             return _installed
@@ -75,6 +78,7 @@ def install(given: Hooks) -> Contributed:
             ),
             given,
         )
+        around_task = given.task_wrap if given.wraps_tasks else None
         return _installed
 
 

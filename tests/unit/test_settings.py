@@ -67,6 +67,8 @@ EXAMPLES: list[tuple[str, str, Any, str | None]] = [
     ("results", "lake", "lake", ""),
     ("plugins", "text", "text", None),
     ("plugins_strict", "true", True, "perhaps"),
+    ("plugins_trusted", "a, b", ("a", "b"), None),
+    ("plugins_fail_closed", "a, b", ("a", "b"), None),
     ("log_format", "json", "json", "nonsense"),
     ("log_level", "ERROR", "ERROR", "nonsense"),
     ("worker_memory_per_child", "100000000", 100_000_000, "1"),

@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, or_, select
 
 from hub.engine.run import Cancel, Complete, Pause, Reject, Resume, Signal
 from hub.errors import ConflictError, ContentionError, NotFoundError, UsageError
-from hub.runtime import lanes, orchestrator, sagas, waits
+from hub.runtime import contributed, lanes, orchestrator, sagas, waits
 from hub.runtime.admission import submit
 from hub.runtime.commands import answers
 from hub.runtime.commands.apply import Command
@@ -23,7 +23,7 @@ from hub.store import runs, tasks, transactions
 from hub.store import waits as points
 from hub.store.base import Tx
 from hub.store.tables import Deployment
-from hub.types import new_id
+from hub.types import Id, new_id
 
 _DEPLOYMENTS = Deployment.__table__
 
@@ -82,9 +82,10 @@ def create(tx: Tx, command: Command, args: CreateRun) -> dict[str, Any]:
     known = _made_before(tx, command, args.idempotency_key)
     if known is not None:
         return known
-    parameters = {**deployment["parameters"], **args.parameters}
     run_id = args.run_id or new_id()
     name = args.name or default_name(deployment["name"], run_id)
+    args = _looked_at(command, args, deployment, run_id, name)
+    parameters = {**deployment["parameters"], **args.parameters}
     row = {
         "id": run_id, "name": name, "flow_name": deployment["flow_name"], "deployment_id": deployment["id"],
         "deployment_name": deployment["name"], "entrypoint": deployment["entrypoint"], "queue": deployment["queue"],
@@ -101,6 +102,28 @@ def create(tx: Tx, command: Command, args: CreateRun) -> dict[str, Any]:
     # Not created: it is part of another, or somebody with the same key was faster by a hair.
     lost = not made["created"] and made["id"] == run_id
     return (_made_before(tx, command, args.idempotency_key) if lost else None) or made
+
+
+def _looked_at(command: Command, args: CreateRun, deployment: dict[str, Any], run_id: Id, name: str) -> CreateRun:
+    """What is asked for, as the plugins have it. Raises RefusedError where one says no."""
+    hooks = contributed.hooks()
+    if not hooks.gates_runs:
+        return args
+    before = {**deployment["parameters"], **args.parameters}
+    run = {
+        "id": run_id, "name": name, "parameters": before, "tags": sorted({*deployment["tags"], *args.tags}),
+        "origin": args.origin, "origin_id": args.origin_id, "actor": str(command.scope.actor), "due_at": args.due_at,
+    }  # fmt: skip
+    flow = {
+        "name": deployment["flow_name"], "deployment": deployment["name"], "entrypoint": deployment["entrypoint"],
+        "queue": deployment["queue"], "parameter_schema": deployment["parameter_schema"],
+    }  # fmt: skip
+    made = hooks.run_before(run, flow)
+    if made is run:
+        return args
+    # What no plugin touched is not asked for either: there the deployment's defaults hold.
+    changed = {key: value for key, value in made["parameters"].items() if key not in before or value != before[key]}
+    return args.model_copy(update={"parameters": {**args.parameters, **changed}, "tags": made["tags"]})
 
 
 def _own(asked: Controlled | None) -> Own:

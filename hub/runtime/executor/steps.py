@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Generator, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol, TypeAlias, TypeVar
 
+from hub.runtime import contributed
 from hub.runtime.executor import capture, passing
 from hub.runtime.executor.branches import Branch
 from hub.runtime.executor.limits import Expired, limited
@@ -22,6 +24,7 @@ from hub.sdk.futures import Future
 from hub.sdk.futurestream import FutureStream
 
 T = TypeVar("T")
+_NOTHING: AbstractContextManager[None] = nullcontext()
 
 
 class Effect(Protocol):
@@ -112,10 +115,22 @@ class Invoke:
 
     def _call(self) -> Any:
         if self.timeout is None:
-            return self.guarded(lambda: self.wrapped.call(self.args, self.kwargs))
-        return limited(
-            lambda: self.guarded(lambda: self.wrapped.call(self.args, self.kwargs)), self.timeout, taint=self.taint
-        )
+            return self.guarded(self._own)
+        return limited(lambda: self.guarded(self._own), self.timeout, taint=self.taint)
+
+    def _own(self) -> Any:
+        """The function itself, with what plugins put around it."""
+        with self.around():
+            return self.wrapped.call(self.args, self.kwargs)
+
+    async def _own_on_loop(self) -> Any:
+        with self.around():
+            return await self.wrapped.call(self.args, self.kwargs)
+
+    def around(self) -> AbstractContextManager[Any]:
+        """What plugins put around the function of a task (`hub_task_wrap`): nearly always nothing."""
+        wrap = contributed.around_task
+        return _NOTHING if wrap is None or self.body else wrap(_facts(self.context))
 
     def guarded(self, call: Callable[[], T]) -> T:
         """Call it, to be interrupted with the nested run it belongs to."""
@@ -145,11 +160,20 @@ class Invoke:
         scope = asyncio.timeout(self.timeout)
         try:
             async with scope:
-                return await self.guarded_on_loop(lambda: self.wrapped.call(self.args, self.kwargs))
+                return await self.guarded_on_loop(self._own_on_loop)
         except TimeoutError:
             if scope.expired():
                 raise Expired from None
             raise
+
+
+def _facts(context: RunContext) -> dict[str, Any]:
+    """What a plugin that wraps a task gets to know of it."""
+    return {
+        "id": context.task_run_id, "name": context.task_name, "attempt": context.task_attempt,
+        "run_id": context.flow.run_id, "run_name": context.flow.run_name, "flow_name": context.flow.flow_name,
+        "deployment_name": context.flow.deployment_name,
+    }  # fmt: skip
 
 
 def give_back(context: RunContext) -> None:

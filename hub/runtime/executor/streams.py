@@ -73,18 +73,19 @@ class Streaming:
 
     def _items(self) -> Generator[Any]:
         call = self._invoke
-        made = call.wrapped.call(call.args, call.kwargs)
-        try:
-            while (item := self._step(lambda: next(made, _END))) is not _END:
-                yield item
-                self._check()
-        finally:
+        with call.around():
+            made = call.wrapped.call(call.args, call.kwargs)
             try:
-                # One that was given up on a thread of its own cannot be closed while it still executes there.
-                if inspect.getgeneratorstate(made) != inspect.GEN_RUNNING:
-                    self._step(made.close, timed=False)
+                while (item := self._step(lambda: next(made, _END))) is not _END:
+                    yield item
+                    self._check()
             finally:
-                give_back(call.context)
+                try:
+                    # One that was given up on a thread of its own cannot be closed while it still executes there.
+                    if inspect.getgeneratorstate(made) != inspect.GEN_RUNNING:
+                        self._step(made.close, timed=False)
+                finally:
+                    give_back(call.context)
 
     def _step(self, call: Callable[[], Any], *, timed: bool = True) -> Any:
         token = current.set(self._invoke.context)
@@ -104,17 +105,18 @@ class Streaming:
 
     async def _items_on_loop(self) -> AsyncGenerator[Any, None]:
         call = self._invoke
-        made = call.wrapped.call(call.args, call.kwargs)
-        try:
-            while (item := await self._step_on_loop(lambda: anext(made, _END))) is not _END:
-                yield item
-                self._check()
-        finally:
+        with call.around():
+            made = call.wrapped.call(call.args, call.kwargs)
             try:
-                await self._step_on_loop(made.aclose, timed=False)
+                while (item := await self._step_on_loop(lambda: anext(made, _END))) is not _END:
+                    yield item
+                    self._check()
             finally:
-                if call.context.held:
-                    await asyncio.to_thread(give_back, call.context)
+                try:
+                    await self._step_on_loop(made.aclose, timed=False)
+                finally:
+                    if call.context.held:
+                        await asyncio.to_thread(give_back, call.context)
 
     async def _step_on_loop(self, call: Callable[[], Any], *, timed: bool = True) -> Any:
         token = current.set(self._invoke.context)

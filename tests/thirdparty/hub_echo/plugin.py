@@ -3,11 +3,13 @@
 import json
 import os
 import time
+from contextlib import contextmanager
 
 from hub import hookimpl, task
 from hub.actions import Action
 from hub.channels import ChannelKind, Sent
 from hub.errors import UsageError
+from hub.verdicts import Patch, Reject
 
 if os.environ.get("ECHO_MODE") == "import_error":
     raise ImportError("hub_echo was told to fail at its import")
@@ -18,6 +20,37 @@ def hub_run_state(event, run):
     """Append the transition to ECHO_FILE."""
     _misbehave("")
     _write({"type": event["type"], "run": run["id"]})
+
+
+@hookimpl
+def hub_run_before(run, flow):
+    """ECHO_GATE says what becomes of runs: tag, change, refuse, garbage, raise, hang; without it nothing does."""
+    gate = os.environ.get("ECHO_GATE")
+    if gate == "refuse":
+        return Reject(f"echo lets no {flow['name']} run")
+    if gate == "raise":
+        raise RuntimeError("the gate was told to raise")
+    if gate == "hang":
+        time.sleep(10)
+    patches = {"tag": Patch(tags=["seen"]), "change": Patch({"n": 5}), "garbage": {"n": 5}}
+    return patches.get(gate)
+
+
+@hookimpl
+def hub_task_wrap(task):
+    """Write when a task's function begins and ends; ECHO_MODE=raise makes every task fail. Asked only where trusted."""
+    return around(task)
+
+
+@contextmanager
+def around(task):
+    """A line before and one after, however the task ends."""
+    _misbehave("")
+    _write({"begins": task["name"]})
+    try:
+        yield
+    finally:
+        _write({"ends": task["name"]})
 
 
 @hookimpl

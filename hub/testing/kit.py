@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _ISOLATED = {
     # Nothing in a test ends because the clock has jumped; plugins of strangers stay out of it.
     "lease": 1e9,
-    "plugins": "only:webhooks,storage",
+    "plugins": "only:webhooks,storage,secrets,github",
 }
 _STEPS = 10_000
 _active: list[Hub] = []
@@ -123,6 +123,11 @@ class Hub:
         done = apply(self.store, Command("run.create", SCOPE, deployment, {"parameters": values})).result
         self.settle()
         return self.run(str(done["id"]))
+
+    def connect(self, kind: str, name: str, **fields: Any) -> None:
+        """Keep a connection for the flows of this test: `hub.connect("http", "shop", url=...)`."""
+        args = {"name": name, "kind": kind, "fields": {key: str(value) for key, value in fields.items()}}
+        apply(self.store, Command("connection.set", SCOPE, name, args))
 
     def resume(self, run: Run) -> Run:
         """Let a run go on that waits for somebody, and do all that is due; gives what became of it."""

@@ -1,0 +1,223 @@
+"""A server that takes requests as GitHub's REST API of 2022-11-28 describes them, and refuses what it does not know."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Literal
+from urllib.parse import parse_qs, urlsplit
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+TOKEN = "ghp-canary-token-4417"
+GIVEN = "ghs-canary-installation-token"
+
+
+class Document(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Issue(Document):
+    title: str = Field(min_length=1)
+    body: str = ""
+    labels: list[str] = []
+    assignees: list[str] = []
+
+
+class Comment(Document):
+    body: str = Field(min_length=1)
+
+
+class Output(Document):
+    title: str
+    summary: str
+
+
+class Check(Document):
+    name: str
+    head_sha: str
+    external_id: str = ""
+    status: Literal["queued", "in_progress", "completed"] = "queued"
+    conclusion: (
+        Literal["success", "failure", "neutral", "cancelled", "skipped", "timed_out", "action_required"] | None
+    ) = None
+    output: Output | None = None
+    details_url: str | None = None
+
+
+class Release(Document):
+    tag_name: str
+    name: str = ""
+    body: str = ""
+    draft: bool = False
+    prerelease: bool = False
+    target_commitish: str = "main"
+
+
+class Dispatch(Document):
+    ref: str
+    inputs: dict[str, str] = {}
+
+
+class Told(Document):
+    event_type: str = Field(min_length=1, max_length=100)
+    client_payload: dict[str, Any] = {}
+
+
+@dataclass
+class GitHub:
+    """One repository, octo/spoke. `trouble` says what befalls the request of a number: a status and headers instead of
+    the effect; "cut": the effect, and no answer."""
+
+    url: str = ""
+    token: str = TOKEN
+    key: RSAPublicKey | None = None
+    issues: list[dict[str, Any]] = field(default_factory=list)
+    comments: list[dict[str, Any]] = field(default_factory=list)
+    checks: list[dict[str, Any]] = field(default_factory=list)
+    releases: list[dict[str, Any]] = field(default_factory=list)
+    dispatched: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    trouble: Callable[[int], tuple[int, dict[str, str]] | Literal["cut"] | None] = lambda _number: None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def answer(self, method: str, target: str, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, str], Any]:
+        parts = urlsplit(target)
+        self.asked.append(f"{method} {parts.path}")
+        if headers.get("x-github-api-version") != "2022-11-28" or "github" not in headers.get("accept", ""):
+            return 400, {}, {"message": "version"}
+        if not headers.get("user-agent"):
+            return 403, {}, {"message": "Request forbidden by administrative rules."}
+        said = headers.get("authorization", "").removeprefix("Bearer ")
+        if parts.path == "/app/installations/77/access_tokens":
+            return (201, {}, {"token": GIVEN}) if self._is_app(said) else (401, {}, {"message": "Bad credentials"})
+        if said != self.token:
+            return 401, {}, {"message": "Bad credentials"}
+        query = {name: found[-1] for name, found in parse_qs(parts.query).items()}
+        try:
+            return self._do(method, parts.path, query, body)
+        except ValidationError as error:
+            wrong = [{"resource": "It", "field": str(e["loc"]), "code": e["type"]} for e in error.errors()]
+            return 422, {}, {"message": "Validation Failed", "errors": wrong}
+
+    def _is_app(self, token: str) -> bool:
+        head, claims, signature = token.split(".")
+        parts = [json.loads(base64.urlsafe_b64decode(part + "==")) for part in (head, claims)]
+        assert self.key is not None
+        signed = base64.urlsafe_b64decode(signature + "==")
+        self.key.verify(signed, f"{head}.{claims}".encode(), padding.PKCS1v15(), hashes.SHA256())
+        now = time.time()
+        return parts[0]["alg"] == "RS256" and parts[1]["iss"] == "Iv1.app" and (
+            parts[1]["iat"] <= now < parts[1]["exp"] <= now + 600
+        )  # fmt: skip
+
+    def _do(self, method: str, path: str, query: dict[str, str], body: bytes) -> tuple[int, dict[str, str], Any]:
+        if (method, path) == ("GET", "/rate_limit"):
+            return 200, {}, {"resources": {"core": {"limit": 5000, "remaining": 4990}}}
+        found = re.fullmatch(r"/repos/octo/spoke/(.+)", path)
+        if found is None:
+            return 404, {}, {"message": "Not Found"}
+        match method, found[1].split("/"):
+            case "GET", ["issues"]:
+                return 200, {}, self._newest(self.issues, query)
+            case "POST", ["issues"]:
+                return 201, {}, self._add(self.issues, Issue.model_validate_json(body), "issues")
+            case "GET", ["issues", _, "comments"]:
+                return 200, {}, self._newest(self.comments, query)
+            case "POST", ["issues", "1", "comments"]:
+                return 201, {}, self._add(self.comments, Comment.model_validate_json(body), "comments")
+            case "GET", ["commits", sha, "check-runs"]:
+                runs = [one for one in self.checks if (one["head_sha"], one["name"]) == (sha, query["check_name"])]
+                return 200, {}, {"total_count": len(runs), "check_runs": runs}
+            case "POST", ["check-runs"]:
+                return 201, {}, self._add(self.checks, Check.model_validate_json(body), "runs")
+            case "PATCH", ["check-runs", number]:
+                given = Check.model_validate_json(body).model_dump(exclude_unset=True)
+                self.checks[int(number) - 1] |= given
+                return 200, {}, self.checks[int(number) - 1]
+            case "GET", ["releases"]:
+                return 200, {}, self._newest(self.releases, query)
+            case "POST", ["releases"]:
+                made = Release.model_validate_json(body)
+                if any(one["tag_name"] == made.tag_name for one in self.releases):
+                    errors = [{"resource": "Release", "code": "already_exists", "field": "tag_name"}]
+                    return 422, {}, {"message": "Validation Failed", "errors": errors}
+                return 201, {}, self._add(self.releases, made, "releases")
+            case "POST", ["actions", "workflows", "ci.yml", "dispatches"]:
+                self.dispatched.append(("ci.yml", Dispatch.model_validate_json(body).model_dump()))
+                return 204, {}, None
+            case "POST", ["dispatches"]:
+                self.dispatched.append(("", Told.model_validate_json(body).model_dump()))
+                return 204, {}, None
+        return 404, {}, {"message": "Not Found"}
+
+    def _newest(self, kept: list[dict[str, Any]], query: dict[str, str]) -> list[dict[str, Any]]:
+        assert 1 <= int(query["per_page"]) <= 100
+        return kept[::-1][: int(query["per_page"])]
+
+    def _add(self, kept: list[dict[str, Any]], made: Document, where: str) -> dict[str, Any]:
+        number = len(kept) + 1
+        url = f"https://github.example/octo/spoke/{where}/{number}"
+        kept.append({**made.model_dump(), "id": number, "number": number, "html_url": url})
+        return kept[-1]
+
+
+@contextmanager
+def github() -> Iterator[GitHub]:
+    """The server on a free port."""
+    made = GitHub()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_any(self) -> None:
+            body = self.rfile.read(int(self.headers.get("content-length", "0")))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            with made.lock:
+                trouble = made.trouble(len(made.asked) + 1)
+                if isinstance(trouble, tuple):
+                    made.asked.append(f"{self.command} {urlsplit(self.path).path}")
+                    status, more, said = *trouble, {"message": "in trouble"}
+                else:
+                    status, more, said = made.answer(self.command, self.path, headers, body)
+            if trouble == "cut":
+                self.close_connection = True
+                self.connection.close()
+                return
+            data = b"" if said is None else json.dumps(said).encode()
+            self.send_response(status)
+            for name, value in more.items():
+                self.send_header(name, value)
+            if status != 204:
+                self.send_header("content-length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        do_GET = do_POST = do_PATCH = do_any
+
+        def log_message(self, *_args: Any) -> None:
+            """Say nothing."""
+
+        def handle_one_request(self) -> None:
+            try:
+                super().handle_one_request()
+            except (OSError, ValueError):
+                self.close_connection = True
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    made.url = f"http://127.0.0.1:{server.server_address[1]}"
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield made
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -16,7 +16,7 @@ class GitHub(BaseModel):
         pattern=r"^(https://[^\s\x00?#@]+|http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?(/[^\s\x00?#]*)?)$",
         description="Address of the API; of GitHub Enterprise Server: https://HOST/api/v3.",
     )  # fmt: skip
-    token: SecretStr | None = Field(None, description="Personal access token.")
+    token: SecretStr | None = Field(None, description="Personal access token.", examples=["a token"])
     app_id: str = Field("", pattern=r"^[A-Za-z0-9.]{0,100}$", description="Id or client id of a GitHub App.")
     installation_id: int | None = Field(None, ge=1, description="The installation that the app acts for.")
     private_key: SecretStr | None = Field(None, description="The app's private key, PEM.")

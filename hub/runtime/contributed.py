@@ -47,7 +47,8 @@ class Contributed:
 
 def hooks() -> Hooks:
     """The callers of this process. Loads the plugins where the process has not done so itself."""
-    installed()
+    if _hooks is None:
+        installed()
     assert _hooks is not None
     return _hooks
 
@@ -65,21 +66,19 @@ def install(given: Hooks) -> Contributed:
     """Take what the plugins that this process has loaded bring, unless it has something already."""
     global _installed, _hooks, around_task
     with _lock:
-        if _installed is not None and _installed.connections:
+        if _installed is not None:
             return _installed
-        _installed, _hooks = (
-            Contributed(
-                _named(ConnectionKind, given.connection_kinds(), lambda kind: kind.name),
-                _named(ConsumerKind, given.consumers(), lambda kind: kind.name),
-                _named(ResultStoreKind, given.result_stores(), lambda kind: kind.connection_kind),
-                _named(Serializer, given.serializers(), lambda known: known.name),
-                _named(ChannelKind, given.channel_kinds(), lambda kind: kind.scheme, form=SCHEME),
-                given.actions(),
-            ),
-            given,
+        found = Contributed(
+            _named(ConnectionKind, given.connection_kinds(), lambda kind: kind.name),
+            _named(ConsumerKind, given.consumers(), lambda kind: kind.name),
+            _named(ResultStoreKind, given.result_stores(), lambda kind: kind.connection_kind),
+            _named(Serializer, given.serializers(), lambda known: known.name),
+            _named(ChannelKind, given.channel_kinds(), lambda kind: kind.scheme, form=SCHEME),
+            given.actions(),
         )
+        _installed, _hooks = found if found.connections else None, given
         around_task = given.task_wrap if given.wraps_tasks else None
-        return _installed
+        return found
 
 
 def _named(

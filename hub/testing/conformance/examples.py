@@ -20,7 +20,7 @@ def settings_of(model: type[BaseModel], given: Mapping[str, Any] | None = None) 
     """An instance whose required fields have values that fit. Raises Broken that names a field where none is found."""
     shapes = model.model_json_schema().get("properties", {})
     values = {name: _value(shapes.get(name, {}), info) for name, info in model.model_fields.items()
-              if info.is_required()}  # fmt: skip
+              if info.is_required() or info.examples}  # fmt: skip
     for name, value in (given or {}).items():
         if _fits(model, {**values, name: value}, name):
             values[name] = value
@@ -98,11 +98,21 @@ def _text(shape: Mapping[str, Any]) -> str:
 
 
 def _fits(model: type[BaseModel], values: Mapping[str, Any], name: str) -> bool:
+    """Whether a value makes no fault that was not there without it: neither of its field nor of the model as a whole,
+    which may know fields that exclude each other."""
+    faults = _faults(model, values)
+    if name in faults or "" not in faults:
+        return name not in faults
+    return "" in _faults(model, {key: value for key, value in values.items() if key != name})
+
+
+def _faults(model: type[BaseModel], values: Mapping[str, Any]) -> set[str]:
+    """The fields that are wrong; "" for the model as a whole."""
     try:
         model.model_validate(dict(values))
     except ValidationError as error:
-        return not any(e["loc"] and e["loc"][0] == name for e in error.errors())
-    return True
+        return {str(e["loc"][0]) if e["loc"] else "" for e in error.errors()}
+    return set()
 
 
 def _secret(annotation: Any) -> bool:

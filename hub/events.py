@@ -198,6 +198,8 @@ CATALOG: dict[str, dict[str, Level]] = {
     "hub.input.asked": {**_INPUT, "expires_at": "metadata", "description": "params"},
     "hub.input.answered": {**_INPUT, "value": "params"},
     "hub.input.expired": {**_INPUT, "expires_at": "metadata"},
+    "hub.plugin.configured": {"name": "metadata", "fields": "metadata", "unset": "metadata", "revision": "metadata"},
+    **{f"hub.plugin.{verb}": {"name": "metadata"} for verb in ("enabled", "disabled", "reset")},
     "hub.worker.started": {"name": "metadata", "slots": "metadata", "queues": "metadata"},
     "hub.worker.lost": {"name": "metadata"},
     "hub.worker.stopped": {"name": "metadata"},

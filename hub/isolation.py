@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pluggy
 
 from hub.errors import HubError
+from hub.redacting import redacted
 
 if TYPE_CHECKING:
     from hub.plugins import Context
@@ -69,6 +70,11 @@ class Breaker:
         self.errors, self.pause, self.open_until = 0, _FIRST_PAUSE, 0.0
         self.timeouts.clear()
 
+    def reset(self) -> None:
+        """Somebody says that it is mended: as new."""
+        self.passed()
+        self.total, self.last_error = 0, ""
+
     def failed(self, now: float, error: str, *, timeout: bool) -> None:
         """A call failed: count it, and open when it was one too many or the probe."""
         self.errors += 1
@@ -103,6 +109,8 @@ class Callers:
         self._trusted = trusted
         self._clock = clock
         self._context: Context | None = None
+        self._own: dict[str, Context] = {}
+        self._off: frozenset[str] = frozenset()
         self._known: dict[str, tuple[Implementation, ...]] = {}
         self.breakers: dict[tuple[str, str], Breaker] = {}
 
@@ -119,6 +127,22 @@ class Callers:
     def _fail_closed(self) -> tuple[str, ...]:
         """The plugins without whose answer nothing is done."""
         return self._context.settings.plugins_fail_closed if self._context is not None else ()
+
+    def bind_one(self, plugin: str, context: Context) -> None:
+        """Say what the hooks of one plugin get as `ctx`: it has a configuration of its own."""
+        self._own[plugin] = context
+
+    def switch_off(self, plugins: Iterable[str]) -> None:
+        """Say whose hooks, and no others, are not called from now on."""
+        off = frozenset(plugins)
+        if off != self._off:
+            self._off, self._known = off, {}
+
+    def reset(self, plugin: str) -> None:
+        """Close the breakers of a plugin and forget its errors."""
+        for (name, _), breaker in self.breakers.items():
+            if name == plugin:
+                breaker.reset()
 
     def implemented(self, name: str) -> bool:
         """Whether any plugin here implements the hook: looked up once, so that asking costs nothing."""
@@ -161,12 +185,11 @@ class Callers:
         """What one plugin answers; who is skipped counts as failed."""
         if self._skipped(implementation):
             return Result(implementation.plugin, False, error=SKIPPED)
-        return self._one(implementation, {**arguments, "ctx": self._context}, limit)
+        return self._one(implementation, arguments, limit)
 
     def _collect(self, name: str, limit: float, **arguments: Any) -> list[Result]:
-        given = {**arguments, "ctx": self._context}
         return [
-            self._one(implementation, given, limit)
+            self._one(implementation, arguments, limit)
             for implementation in self._implementations(name)
             if not self._skipped(implementation)
         ]
@@ -175,7 +198,8 @@ class Callers:
         known = self._known.get(name)
         if known is None:
             found = reversed(getattr(self._manager.hook, name).get_hookimpls())
-            known = self._known[name] = tuple(self._implementation(name, one) for one in found)
+            used = [one for one in found if one.plugin_name not in self._off]
+            known = self._known[name] = tuple(self._implementation(name, one) for one in used)
         return known
 
     def _implementation(self, hook: str, found: Any) -> Implementation:
@@ -188,14 +212,15 @@ class Callers:
         return breaker.open_until != 0 and breaker.state(self._clock()) == "open"
 
     def _one(self, implementation: Implementation, given: Mapping[str, Any], limit: float) -> Result:
-        arguments = [given[name] for name in implementation.arguments]
+        ctx = self._own.get(implementation.plugin, self._context)
+        arguments = [ctx if name == "ctx" else given[name] for name in implementation.arguments]
         if implementation.trusted:
             value, failure = _direct(implementation.function, arguments)
         else:
             value, failure = _guarded(implementation.function, arguments, limit, implementation.plugin)
         if failure is not None:
             private = implementation.hook in PRIVATE
-            error = _sentence(failure, private=private)
+            error = redacted(_sentence(failure, private=private))
             if not (private and isinstance(failure, HubError)):
                 self._failed(implementation, error, timeout=isinstance(failure, OverTimeError))
             return Result(implementation.plugin, False, error=error)

@@ -23,6 +23,11 @@ class Manifest(BaseModel):
     runs_in: tuple[Literal["web", "worker", "upkeep", "cli", "inline"], ...] = ("web", "upkeep", "worker", "cli")
     cli: dict[str, str] = Field(default_factory=dict, description="Command name -> import string of a Cyclopts app.")
     cli_help: dict[str, str] = Field(default_factory=dict, description="Command name -> its line in `hub --help`.")
+    config: str = Field(
+        "",
+        pattern=r"^([A-Za-z_][\w.]*:[A-Za-z_]\w*)?$",
+        description="Import string of its pydantic model, module:Model.",
+    )
     network: tuple[str, ...] = Field((), description="Hosts it talks to.")
     secrets: tuple[str, ...] = Field((), description="Names of secrets it reads.")
     isolation: Literal["inline"] = "inline"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -17,11 +18,14 @@ from types import ModuleType
 from typing import Any, Literal, TypeAlias
 
 import pluggy
+from pydantic import BaseModel
 
-from hub import hookspecs, leaks
+from hub import hookspecs, leaks, redacting
 from hub.errors import SettingError, UnavailableError
 from hub.hooks import Hooks
 from hub.manifest import Manifest, read_manifest
+from hub.pluginconfig import Stored, resolve
+from hub.secretfields import secrets_of
 from hub.settings import Settings
 
 log = logging.getLogger("hub.plugins")
@@ -35,12 +39,16 @@ ProcessKind: TypeAlias = Literal["web", "worker", "upkeep", "cli", "inline"]
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a hook gets: which process asks, its settings, its store, and the callers of other hooks."""
+    """What a hook gets: which process asks, its settings, its store, and the callers of other hooks.
+
+    `config` is the plugin's own, an instance of the model that its manifest names; None where it names none.
+    """
 
     process: ProcessKind
     settings: Settings
     hooks: Hooks = field(repr=False)
     store: Any = field(default=None, repr=False)
+    config: Any = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +98,8 @@ class LoadedPlugin:
     import_ms: float = 0.0
     hooks: tuple[str, ...] = ()
     manifest: Manifest | None = field(default=None, repr=False)
+    clashes: bool = False
+    """Another one has its name and its place."""
 
     @property
     def works(self) -> bool:
@@ -97,59 +107,130 @@ class LoadedPlugin:
         return self.state in ("loaded", "degraded")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Plugins:
-    """The plugins of one process: the table, and the callers of their hooks."""
+    """The plugins of one process: what was found when it started, the callers of their hooks, and how they stand now.
 
-    table: tuple[LoadedPlugin, ...]
+    `table` is what `found` has become by what was set since: see `settle`.
+    """
+
+    found: tuple[LoadedPlugin, ...]
     hooks: Hooks
     context: Context
+    table: tuple[LoadedPlugin, ...] = ()
 
     def has(self, name: str) -> bool:
         """Whether a plugin of this name is loaded, and made for processes of this kind."""
-        here = self.context.process
-        return any(
-            row.name == name and row.works and row.manifest is not None and here in row.manifest.runs_in
-            for row in self.table
-        )
+        return any(row.name == name and row.works and self._runs(row) for row in self.table)
+
+    def settle(self, stored: Mapping[str, Stored]) -> None:
+        """Obey what the database says: which are switched off, and how each is configured.
+
+        One that was not loaded when the process started stays so until it starts again.
+        """
+        self.table = tuple(self._settled(row, stored.get(row.name, Stored())) for row in self.found)
+        self.hooks.switch_off(row.name for row in self.table if self._runs(row) and not row.works and not row.clashes)
+
+    def _settled(self, row: LoadedPlugin, stored: Stored) -> LoadedPlugin:
+        if row.clashes:
+            return row
+        if row.state == "disabled":
+            off = row.problem == SWITCHED_OFF and stored.enabled
+            return replace(row, problem="switched on: it is loaded when this process starts again") if off else row
+        if not stored.enabled:
+            return replace(row, state="disabled", problem=SWITCHED_OFF)
+        if not row.works or row.manifest is None or not row.manifest.config or not self._runs(row):
+            return row
+        try:
+            found = resolve(row.name, config_model(row), stored.fields, os.environ)
+        except ValueError as error:
+            return replace(row, state="failed", problem=str(error))
+        if found.config is None or stored.problem:
+            return replace(row, state="failed", problem=redacting.redacted(stored.problem or found.problem))
+        redacting.register(secrets_of(found.config).values())
+        self.hooks.bind_one(row.name, replace(self.context, config=found.config))
+        return row
+
+    def _runs(self, row: LoadedPlugin) -> bool:
+        return row.manifest is not None and self.context.process in row.manifest.runs_in
 
 
 def load_plugins(
-    settings: Settings, *, process: ProcessKind, store: Any = None, found: Iterable[EntryPoint] | None = None
+    settings: Settings,
+    *,
+    process: ProcessKind,
+    store: Any = None,
+    found: Iterable[EntryPoint] | None = None,
+    stored: Mapping[str, Stored] | None = None,
 ) -> Plugins:
-    """Load what is installed and allowed. Raises UnavailableError only with `plugins_strict`."""
+    """Load what is installed and allowed. Raises UnavailableError only with `plugins_strict`.
+
+    `stored` is what the database says of plugins; `hub.runtime.plugging.load` reads it first.
+    """
     manager = pluggy.PluginManager("hub")
     manager.add_hookspecs(hookspecs)
-    allowed = _selection(settings.plugins)
+    refused = _selection(settings, stored)
     rows: list[LoadedPlugin] = []
     trusted = set(settings.plugins_trusted)
     for point in sorted(entry_points(group=GROUP) if found is None else found, key=_own_first):
-        row = _load(manager, point, process, allowed, {known.name: known.distribution for known in reversed(rows)})
+        row = _load(manager, point, process, refused, {known.name: known.distribution for known in reversed(rows)})
         rows.append(row)
         if row.distribution == OWN_DISTRIBUTION:
             trusted.add(row.name)
-    broken = [row for row in rows if row.state in ("failed", "incompatible")]
-    if broken and settings.plugins_strict:
-        raise UnavailableError("; ".join(f"plugin {row.name}: {row.problem}" for row in broken), code="plugin-failed")
     hooks = Hooks(manager, frozenset(trusted))
     context = Context(process, settings, hooks, store)
     hooks.bind(context)
-    return Plugins(tuple(rows), hooks, context)
+    plugins = Plugins(tuple(rows), hooks, context)
+    plugins.settle(stored or {})
+    broken = [row for row in plugins.table if row.state in ("failed", "incompatible")]
+    if broken and settings.plugins_strict:
+        raise UnavailableError("; ".join(f"plugin {row.name}: {row.problem}" for row in broken), code="plugin-failed")
+    return plugins
+
+
+_models: dict[str, type[BaseModel]] = {}
+
+
+def config_model(row: LoadedPlugin) -> type[BaseModel]:
+    """The model of a plugin's configuration. Raises ValueError with why there is none."""
+    place = row.manifest.config if row.manifest is not None else ""
+    if not place:
+        raise ValueError(f"the plugin {row.name} has no configuration")
+    if place not in _models:
+        module, _, name = place.partition(":")
+        imported, problem = _import(module, guarded=row.distribution != OWN_DISTRIBUTION)
+        model = getattr(imported, name, None)
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            raise ValueError(f"its configuration {place} is no pydantic model{problem and f' ({problem})'}")
+        _models[place] = model
+    return _models[place]
 
 
 def preload_own(settings: Settings) -> None:
     """Import the plugins that come with the hub, without using them: for a process that forks others."""
-    allowed = _selection(settings.plugins)
+    refused = _selection(settings)
     for point in entry_points(group=GROUP):
-        if _distribution(point)[0] == OWN_DISTRIBUTION and allowed(point.name):
+        if _distribution(point)[0] == OWN_DISTRIBUTION and not refused(point.name, OWN_DISTRIBUTION):
             with contextlib.suppress(Exception):  # it is reported where it is loaded
                 point.load()
 
 
-def list_manifests(settings: Settings) -> list[LoadedPlugin]:
-    """The table without importing anything: for help texts and completion."""
-    allowed = _selection(settings.plugins)
-    return [_read(point, allowed) for point in sorted(entry_points(group=GROUP), key=_own_first)]
+def import_all(settings: Settings) -> list[LoadedPlugin]:
+    """The table with every plugin imported, wherever it runs: to see what is wrong with it."""
+    manager = pluggy.PluginManager("hub")
+    manager.add_hookspecs(hookspecs)
+    refused, rows = _selection(settings), list[LoadedPlugin]()
+    for point in sorted(entry_points(group=GROUP), key=_own_first):
+        taken = {known.name: known.distribution for known in reversed(rows)}
+        rows.append(_load(manager, point, None, refused, taken))
+    return rows
+
+
+def list_manifests(settings: Settings, *, name: str = "") -> list[LoadedPlugin]:
+    """The table, or its rows of one name, without importing anything: for help texts and completion."""
+    refused = _selection(settings)
+    found = entry_points(group=GROUP, name=name) if name else entry_points(group=GROUP)
+    return [_read(point, refused) for point in sorted(found, key=_own_first)]
 
 
 def _own_first(point: EntryPoint) -> tuple[bool, str]:
@@ -164,7 +245,26 @@ def _distribution(point: EntryPoint) -> tuple[str, str]:
         return ("", "")
 
 
-def _selection(text: str) -> Callable[[str], bool]:
+SWITCHED_OFF = "switched off by `hub plugins disable`"
+Refused: TypeAlias = Callable[[str, str], str]
+"""(name, distribution) -> why such a plugin is not to be loaded, or nothing."""
+
+
+def _selection(settings: Settings, stored: Mapping[str, Stored] | None = None) -> Refused:
+    allowed = _named(settings.plugins)
+    off = {name for name, one in (stored or {}).items() if not one.enabled}
+
+    def refused(name: str, distribution: str) -> str:
+        if settings.safe_mode and distribution != OWN_DISTRIBUTION:
+            return "not loaded in safe mode (HUB_SAFE_MODE)"
+        if not allowed(name):
+            return "switched off by HUB_PLUGINS"
+        return SWITCHED_OFF if name in off else ""
+
+    return refused
+
+
+def _named(text: str) -> Callable[[str], bool]:
     if text == "none":
         return lambda _name: False
     if text.startswith("only:"):
@@ -177,18 +277,21 @@ def _selection(text: str) -> Callable[[str], bool]:
     return lambda name: name not in denied
 
 
-def _read(point: EntryPoint, allowed: Callable[[str], bool]) -> LoadedPlugin:
+def _read(point: EntryPoint, refused: Refused) -> LoadedPlugin:
     distribution, version = _distribution(point)
     row = LoadedPlugin(point.name, version, distribution, "loaded")
-    if not allowed(point.name):
-        return replace(row, state="disabled", problem="switched off by HUB_PLUGINS")
+    why = refused(point.name, distribution)
+    if why:
+        row = replace(row, state="disabled", problem=why)
     try:
-        manifest = read_manifest(point.module)
+        row = replace(row, manifest=(manifest := read_manifest(point.module)))
     except ValueError as error:
-        return replace(row, state="failed", problem=str(error))
+        return row if why else replace(row, state="failed", problem=str(error))
     except Exception as error:  # noqa: BLE001 - an entry point that is no module name, a file that cannot be read
-        return replace(row, state="failed", problem=f"its entry point {point.value!r} is unusable: {_sentence(error)}")
-    row = replace(row, manifest=manifest)
+        unusable = f"its entry point {point.value!r} is unusable: {_sentence(error)}"
+        return row if why else replace(row, state="failed", problem=unusable)
+    if why:
+        return row
     if manifest.name != point.name:
         return replace(row, state="failed", problem=f"its manifest calls it {manifest.name!r}")
     if not manifest.fits():
@@ -202,14 +305,15 @@ def _read(point: EntryPoint, allowed: Callable[[str], bool]) -> LoadedPlugin:
 def _load(
     manager: pluggy.PluginManager,
     point: EntryPoint,
-    process: ProcessKind,
-    allowed: Callable[[str], bool],
+    process: ProcessKind | None,
+    refused: Refused,
     taken: Mapping[str, str],
 ) -> LoadedPlugin:
-    row = _read(point, allowed)
+    row = _read(point, refused)
     if point.name in taken:
-        return replace(row, state="failed", problem=f"another plugin has this name{_of(taken[point.name])}")
-    if row.state != "loaded" or row.manifest is None or process not in row.manifest.runs_in:
+        told = f"another plugin has this name{_of(taken[point.name])}"
+        return replace(row, state="failed", problem=told, clashes=True)
+    if row.state != "loaded" or row.manifest is None or (process and process not in row.manifest.runs_in):
         return row
     guarded = row.distribution != OWN_DISTRIBUTION
     before = leaks.look() if guarded else None

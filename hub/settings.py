@@ -143,6 +143,7 @@ class Settings(BaseModel):
     )
 
     plugins: str = Field("", description="none, only:a,b or -c,-d: which plugins are loaded; empty: all.")
+    safe_mode: bool = Field(False, description="Of plugins only those that come with the hub are loaded.")
     plugins_strict: bool = Field(False, description="A plugin that does not load ends the process.")
     plugins_trusted: tuple[str, ...] = Field(
         (), description="Plugins that are called directly, without a time limit, and may wrap tasks, as the hub's own."
@@ -212,7 +213,7 @@ def load_settings(flags: Mapping[str, Any] | None = None, *, environ: Mapping[st
         raise SettingError(_sentences(error), hint="Run `hub settings` to see every setting.") from None
 
 
-_NO_SETTINGS = ("HUB_TEST_", "HUB_BENCH_", "HUB_PLUGIN__", "HUB_SECRET_", "HUB_SAFE_")
+_NO_SETTINGS = ("HUB_TEST_", "HUB_BENCH_", "HUB_PLUGIN__", "HUB_SECRET_")
 
 
 def local_without_login(settings: Settings) -> bool:

@@ -65,11 +65,11 @@ def _running(settings: Settings) -> Iterator[Client]:
 def _in_process(settings: Settings, store: Any) -> Iterator[Client]:
     from hub.client import Client
     from hub.client.inprocess import InProcess
-    from hub.plugins import load_plugins
+    from hub.runtime import plugging
     from hub.web.app import build_app
 
     # Only plugins for command lines: the dashboard would cost a tenth of a second, and nobody looks at it here.
-    plugins = load_plugins(settings, process="cli", store=store)
+    plugins = plugging.load(settings, process="cli", store=store)
     with Client(LOCAL_URL, transport=InProcess(build_app(settings, store, plugins=plugins)), tries=1) as client:
         yield client
 

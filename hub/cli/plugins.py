@@ -1,18 +1,19 @@
-"""`hub plugins`: what is installed, and what is wrong with it."""
+"""`hub plugins`: what is installed, what is wrong with it, and what can be set for it."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
 from hub.cli import output
-from hub.cli.connection import connect
+from hub.cli.connection import connect, path
 from hub.cli.output import AsJson, Column
-from hub.errors import NotFoundError
 
-app = App(name="plugins", help="Installed plugins and what is wrong with them.")
+app = App(name="plugins", help="Installed plugins: what is wrong with them, and their settings.")
+Name = Annotated[str, Parameter(help="The plugin's name.")]
 
 
 def _trouble(item: Mapping[str, Any]) -> str:
@@ -46,31 +47,58 @@ DETAIL = (
     Column("Errors", "errors"),
     Column("Hooks", "hooks", "list"),
     Column("Actions", lambda item: [_signature(action) for action in item["actions"]], "list"),
+    Column("Runs in", "runs_in", "list"),
+    Column("Configuration", "config_problem"),
+    Column("Set by", "updated_by"),
+    Column("Set at", "updated_at", "time"),
 )
+FIELDS = (
+    Column("FIELD", lambda field: f"{field['name']}{'*' if field['required'] else ''}{'!' if field['secret'] else ''}"),
+    Column("VALUE", lambda field: _value(field)),
+    Column("FROM", "source"),
+    Column("ENVIRONMENT", "variable"),
+    Column("WHAT IT IS", lambda field: field["problem"] or field["description"]),
+)
+"""`*` is required, `!` secret."""
 
 
 @app.command
 def ls(*, as_json: AsJson = False) -> None:
     """List plugins, whether they are loaded, and if not, why."""
     with connect() as client:
-        found = client.get("/plugins")["items"]
-    output.table(found, COLUMNS, as_json=as_json, empty="No plugins are installed.")
+        found = client.get("/plugins")
+    output.table(found["items"], COLUMNS, as_json=as_json, empty="No plugins are installed.")
+    if found["safe_mode"] and not as_json:
+        output.say("Safe mode: of plugins only the hub's own are loaded (HUB_SAFE_MODE).")
 
 
 @app.command
-def show(name: Annotated[str, Parameter(help="The plugin's name.")], *, as_json: AsJson = False) -> None:
-    """Show one plugin and the hooks it takes part in."""
+def show(name: Name, *, as_json: AsJson = False) -> None:
+    """Show one plugin: its hooks, and its configuration with where each value comes from."""
     with connect() as client:
-        found = next((plugin for plugin in client.get("/plugins")["items"] if plugin["name"] == name), None)
-    if found is None:
-        raise NotFoundError(f"there is no plugin {name!r}", hint="`hub plugins ls` lists them.")
+        found = client.get(path("plugins", name))
     output.detail(found, DETAIL, as_json=as_json)
+    if found["fields"] and not as_json:
+        output.table(found["fields"], FIELDS, as_json=False, empty="")
+
+
+def _value(field: Mapping[str, Any]) -> str:
+    if field["secret"]:
+        return "***" if field["given"] else ""
+    value = field["value"]
+    text = value if isinstance(value, str) else "" if value is None else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:59]}…"
 
 
 for _name, _place, _help in (
-    ("new", "hub.cli.scaffold:new", "Make a project of a plugin, with tests that pass at once."),
-    ("check", "hub.cli.plugin_check:check", "See which rules a plugin keeps: bronze, silver, gold."),
-    ("dev", "hub.cli.plugin_dev:dev", "Start a hub with a project's plugin in it, again after every change."),
-    ("docs", "hub.cli.plugin_docs:docs", "Say what a plugin brings: hooks, connections, presets, actions."),
+    ("new", "scaffold", "Make a project of a plugin, with tests that pass at once."),
+    ("check", "plugin_check", "See which rules a plugin keeps: bronze, silver, gold."),
+    ("dev", "plugin_dev", "Start a hub with a project's plugin in it, again after every change."),
+    ("docs", "plugin_docs", "Say what a plugin brings: hooks, connections, presets, actions."),
+    ("configure", "plugin_changes", "Set fields of a plugin's configuration, or let them go."),
+    ("enable", "plugin_changes", "Switch a plugin on."),
+    ("disable", "plugin_changes", "Switch a plugin off: its hooks are not called any more."),
+    ("reset", "plugin_changes", "Forget the failures of a plugin's hooks in all processes."),
+    ("doctor", "plugin_doctor", "Import every installed plugin here, and say what is wrong with it."),
 ):
-    app.command(_place, name=_name, help=_help)
+    app.command(f"hub.cli.{_place}:{_name}", name=_name, help=_help)

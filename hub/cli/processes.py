@@ -144,6 +144,8 @@ def _announce(address: str) -> None:
     from hub.cli import output
 
     output.console().print(f"[bold]Hubspoke[/] is up: [link={address}/ui]{address}/ui[/]  (Ctrl-C stops it)")
+    if load_settings().safe_mode:
+        output.say("Safe mode: of plugins only the hub's own are loaded (HUB_SAFE_MODE).")
 
 
 def _prepared(**flags: Any) -> Settings:

@@ -16,7 +16,6 @@ from hub.connections import KIND, ConnectionKind
 from hub.consumers import ConsumerKind
 from hub.resultstores import ResultStoreKind
 from hub.serializers import Serializer
-from hub.settings import load_settings
 
 if TYPE_CHECKING:
     from hub.hooks import Hooks
@@ -55,11 +54,21 @@ def hooks() -> Hooks:
 
 def installed() -> Contributed:
     """What there is. Loads the plugins where the process has not done so itself."""
-    if _installed is None:
-        from hub.plugins import load_plugins  # noqa: PLC0415 - most runs use no plugin, and must not pay for loading them
+    if _installed is not None:
+        return _installed
+    if _hooks is not None:
+        return install(_hooks)
+    from hub.runtime import homes, plugging  # noqa: PLC0415 - most runs use no plugin, and must not pay for loading them
 
-        return install(load_plugins(load_settings(), process="worker").hooks)
-    return _installed
+    here = homes.home()
+    return install(plugging.load(here.settings, process="worker", store=here.store).hooks)
+
+
+def renew() -> None:
+    """Ask the plugins of this process anew: some were switched off, or have another configuration."""
+    global _installed
+    with _lock:
+        _installed = None
 
 
 def install(given: Hooks) -> Contributed:

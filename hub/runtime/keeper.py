@@ -17,8 +17,8 @@ from pathlib import Path
 
 from hub import __version__
 from hub.errors import HubError, UnavailableError
-from hub.plugins import list_manifests, load_plugins
-from hub.runtime import attempt, celery, contributed, process
+from hub.plugins import list_manifests
+from hub.runtime import attempt, celery, contributed, plugging, plugin_reports, process
 from hub.runtime.broker import broker_url
 from hub.runtime.canary import Canary
 from hub.runtime.executor.processes import may_have_children
@@ -75,13 +75,18 @@ def _celery(settings: Settings, store: Store, url: str, worker_id: Id, reader: i
     return celery.run(
         url,
         worker_id,
-        lambda attempt_id, epoch: attempt.execute_attempt(store, settings, attempt_id, epoch),
+        lambda attempt_id, epoch: _execute(settings, store, attempt_id, epoch),
         slots=settings.worker_slots,
         control=writer,
         prepare_child=prepare_child,
         runs_per_child=settings.worker_runs_per_child,
         memory_per_child=settings.worker_memory_per_child,
     )
+
+
+def _execute(settings: Settings, store: Store, attempt_id: Id, epoch: int) -> bool:
+    plugin_reports.look()
+    return attempt.execute_attempt(store, settings, attempt_id, epoch)
 
 
 def _keep_counters_in(folder: Path) -> None:
@@ -97,9 +102,10 @@ def _keep_counters_in(folder: Path) -> None:
 def _start_plugins(settings: Settings, store: Store) -> None:
     """Plugins that run in workers begin in every child; none of them can keep a child from starting."""
     if any(row.manifest is not None and "worker" in row.manifest.runs_in for row in list_manifests(settings)):
-        hooks = load_plugins(settings, process="worker", store=store).hooks
-        contributed.install(hooks)
-        hooks.startup()
+        plugins = plugging.load(settings, process="worker", store=store)
+        contributed.install(plugins.hooks)
+        plugins.hooks.startup()
+        plugin_reports.begin(store, plugins)
 
 
 class Keeper:

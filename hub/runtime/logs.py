@@ -8,6 +8,7 @@ import sys
 import traceback
 from typing import Any
 
+from hub.redacting import redacted
 from hub.runtime import process
 from hub.settings import Settings
 from hub.types import rfc3339
@@ -38,7 +39,7 @@ class _Console(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         level = f"{record.levelname.lower()} " if record.levelno > logging.INFO else ""
         record.place = level + (process.name() or record.name)
-        return super().format(record)
+        return redacted(super().format(record))
 
 
 class _Json(logging.Formatter):
@@ -51,8 +52,8 @@ class _Json(logging.Formatter):
             "process": process.name(),
             "pid": record.process,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": redacted(record.getMessage()),
         }
         if record.exc_info:
-            line["error"] = "".join(traceback.format_exception(*record.exc_info))
+            line["error"] = redacted("".join(traceback.format_exception(*record.exc_info)))
         return json.dumps(line, ensure_ascii=False)

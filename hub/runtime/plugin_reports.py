@@ -2,57 +2,140 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import delete, select
 
 from hub.actions import Action
-from hub.errors import FlowLoadError
-from hub.plugins import Plugins
-from hub.runtime import parameters, process
+from hub.errors import FlowLoadError, HubError, NotFoundError
+from hub.pluginconfig import Stored, fields
+from hub.plugins import OWN_DISTRIBUTION, SWITCHED_OFF, Plugins, config_model
+from hub.redacting import redacted
+from hub.runtime import contributed, parameters, plugging, process
+from hub.store import plugin_settings
 from hub.store.base import Store, Tx
 from hub.store.tables import SiteValue
 from hub.types import SECOND, Micros, now_us
 
+log = logging.getLogger("hub.plugins")
 _VALUES = SiteValue.__table__
 _PREFIX = "plugins/"
+TOPIC = plugin_settings.TOPIC
+INTERVAL = 2.0
+"""Seconds between two looks of a process at what was set for its plugins."""
 FRESH_S = 30.0
-"""A report that was not renewed for that long is of a process that has ended."""
+"""A report of another machine that was not renewed for that long is of a process that has ended."""
+RESTS_S = 600.0
+"""A worker writes one only when it executes something."""
 _RENEW_S = FRESH_S / 3
 
 
 class Reporter:
-    """Writes one process's report when it changed, and now and then to say that it still stands."""
+    """One process's plugins: obeys what is set for them, and writes down how they stand.
+
+    A report is written when it changed, and now and then to say that it still stands.
+    """
 
     def __init__(self, store: Store, plugins: Plugins) -> None:
         self._store = store
         self._plugins = plugins
         me = process.identity()
         self._name = f"{_PREFIX}{plugins.context.process}/{me.host}/{me.pid}"
+        self._who = str(me)
         self._last: list[dict[str, Any]] = []
         self._at: Micros = 0
+        self._generation: tuple[int, int] | None = None
+        self._resets: dict[str, int] = {}
+        self._looked = 0.0
 
     def step(self) -> bool:
-        """Write if there is something new. Never says that there is more."""
+        """Look at what is set, and write if there is something new. Never says that there is more."""
+        self._obey()
         rows = _rows(self._plugins)
         now = now_us()
         if rows == self._last and now - self._at < _RENEW_S * SECOND:
             return False
         with self._store.write(durable=False) as tx:
-            value = {"at": tx.now, "process": self._plugins.context.process, "rows": rows}
+            value = {"at": tx.now, "process": self._plugins.context.process, "who": self._who, "rows": rows}
             tx.upsert(_VALUES, {"name": self._name, "value": value}, keys=["name"])
             clear_old(tx)
         self._last, self._at = rows, now
         return False
 
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Step beside what is done within: for a process without loops."""
+        stop = threading.Event()
+
+        def work() -> None:
+            self.step_if_due(0.0)
+            while not stop.wait(INTERVAL):
+                self.step_if_due(0.0)
+
+        thread = threading.Thread(target=work, name="plugin reports", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join(5.0)
+
+    def step_if_due(self, after: float = INTERVAL) -> None:
+        """Step, if the last time is so many seconds ago; a database that is away is no matter."""
+        now = time.monotonic()
+        if self._looked and now - self._looked < after:
+            return
+        self._looked = now
+        try:
+            self.step()
+        except HubError as error:
+            log.debug("plugins are not reported: %s", error.detail)
+
+    def _obey(self) -> None:
+        with self._store.read() as tx:
+            generation = plugin_settings.generation(tx)
+            if generation == self._generation:
+                return
+            stored = plugging.read(tx)
+        resets = {name: one.reset_at for name, one in stored.items()}
+        if self._generation is not None:
+            for name in [name for name, at in resets.items() if at > self._resets.get(name, 0)]:
+                self._plugins.hooks.reset(name)
+        before = self._plugins.table
+        self._plugins.settle(stored)
+        if self._generation is not None or self._plugins.table != before:
+            contributed.renew()
+        self._generation, self._resets = generation, resets
+
+
+_mine: Reporter | None = None
+
+
+def begin(store: Store, plugins: Plugins) -> None:
+    """Report for this process, a worker's child, from now on: whenever it `look`s."""
+    global _mine
+    _mine = Reporter(store, plugins)
+    _mine.step_if_due(0.0)
+
+
+def look() -> None:
+    """Between two runs of a worker: see what was set for plugins, and write how they stand."""
+    if _mine is not None:
+        _mine.step_if_due()
+
 
 def listing(tx: Tx, plugins: Plugins) -> list[dict[str, Any]]:
     """Every plugin as this process sees it, with what any live process has to say about it."""
+    plugins.settle(plugging.read(tx))
     found = {(row["name"], row["distribution"]): row for row in _rows(plugins)}
     names = select(_VALUES).where(_VALUES.c.name.startswith(_PREFIX, autoescape=True))
     for report in tx.conn.execute(names).mappings():
-        if tx.now - report["value"]["at"] <= FRESH_S * SECOND:
+        if is_live(report["value"], tx.now):
             for row in report["value"]["rows"]:
                 _merge(found, row, report["value"]["process"])
     actions = _actions(plugins)
@@ -60,10 +143,43 @@ def listing(tx: Tx, plugins: Plugins) -> list[dict[str, Any]]:
     return [{**row, "actions": actions.get(row["name"], []) if row["hooks"] else []} for row in rows]
 
 
+def one(tx: Tx, plugins: Plugins, name: str) -> dict[str, Any]:
+    """The row of a plugin, with what its configuration is here. Raises NotFoundError.
+
+    Of several of one name it is the one that has its place. `fields` is empty where there is none, or its model
+    cannot be had, which `config_problem` says then.
+    """
+    rows = [row for row in listing(tx, plugins) if row["name"] == name]
+    if not rows:
+        raise NotFoundError(f"there is no plugin {name[:100]!r}", hint="`hub plugins ls` lists them.")
+    row = next((row for row in rows if not row["clashes"]), rows[0])
+    kept = plugin_settings.find(tx, name)
+    stored = plugging.opened(tx, kept) if kept is not None else Stored()
+    found: dict[str, Any] = {"fields": [], "config_problem": stored.problem, "revision": stored.version}
+    if row["configurable"]:
+        try:
+            manifest = plugging.installed(name)
+            resolved = plugging.resolved(manifest, stored.fields)
+            found["fields"] = fields(name, config_model(manifest), resolved)
+            found["config_problem"] = stored.problem or redacted(resolved.problem)
+        except ValueError as error:
+            found["config_problem"] = str(error)
+    changed = {"updated_by": kept["updated_by"], "updated_at": kept["updated_at"]} if kept else {}
+    return {**row, "updated_by": "", "updated_at": None, **changed, **found}
+
+
+def is_live(report: Mapping[str, Any], now: Micros) -> bool:
+    """Whether a report is of a process that still runs."""
+    who, me = process.Identity.parse(report.get("who", "")), process.identity()
+    if who is not None and (who.host, who.boot_id) == (me.host, me.boot_id):
+        return not process.known_dead(who)
+    return now - int(report["at"]) <= (RESTS_S if report["process"] == "worker" else FRESH_S) * SECOND
+
+
 def clear_old(tx: Tx) -> None:
     """Forget reports of processes that ended."""
     for name, value in tx.conn.execute(select(_VALUES).where(_VALUES.c.name.startswith(_PREFIX))).all():
-        if tx.now - value["at"] > 10 * FRESH_S * SECOND:
+        if not is_live(value, tx.now):
             tx.conn.execute(delete(_VALUES).where(_VALUES.c.name == name))
 
 
@@ -74,8 +190,11 @@ def _rows(plugins: Plugins) -> list[dict[str, Any]]:
     return [
         {
             "name": row.name, "version": row.version, "distribution": row.distribution, "state": row.state,
+            "own": row.distribution == OWN_DISTRIBUTION, "enabled": row.problem != SWITCHED_OFF,
+            "configurable": bool(row.manifest and row.manifest.config),
+            "runs_in": list(row.manifest.runs_in) if row.manifest else [],
             "summary": row.manifest.summary if row.manifest else "", "import_ms": row.import_ms,
-            "hooks": list(row.hooks), "problem": row.problem,
+            "hooks": list(row.hooks), "problem": row.problem, "clashes": row.clashes,
             "errors": sum(b["errors"] for b in breakers),
             "breakers": [b for b in breakers if b["state"] != "closed"],
             "last_error": next((b["last_error"] for b in breakers if b["last_error"]), ""),

@@ -6,8 +6,8 @@ import logging
 import os
 import signal
 
-from hub.plugins import Context, Loop, load_plugins
-from hub.runtime import contributed, presets, process
+from hub.plugins import Context, Loop
+from hub.runtime import contributed, plugging, presets, process
 from hub.runtime.automations import Automations
 from hub.runtime.awaited import Awaited
 from hub.runtime.broker import broker_url
@@ -18,7 +18,7 @@ from hub.runtime.consumers import Consumers
 from hub.runtime.dispatch import Dispatcher
 from hub.runtime.effects import Effects
 from hub.runtime.lanes import Lanes
-from hub.runtime.plugin_reports import Reporter
+from hub.runtime.plugin_reports import INTERVAL, TOPIC, Reporter
 from hub.runtime.publish import Publisher
 from hub.runtime.retention import Retention
 from hub.runtime.runner import Runner
@@ -42,13 +42,13 @@ def run(settings: Settings) -> int:
     process.share_heap()
     signals = process.Signals(signal.SIGTERM, signal.SIGINT)
     store = open_hub(settings)
-    plugins = load_plugins(settings, process="upkeep", store=store)
+    plugins = plugging.load(settings, process="upkeep", store=store)
     presets.install(plugins.hooks)
     contributed.install(plugins.hooks)
     register_given(plugins.hooks.commands())
     plugins.hooks.startup()
     sequencer = Sequencer(store)
-    reports = Loop("plugins", Reporter(store, plugins).step, interval=2.0)
+    reports = Loop("plugins", Reporter(store, plugins).step, topics=(TOPIC,), interval=INTERVAL)
     given = [loop for loop in plugins.hooks.loops() if isinstance(loop, Loop)]
     consumers, sender = Consumers(store), Sender(store, settings)
     runner = Runner(store, [*core_loops(plugins.context, sequencer), consumers.loop(), sender.loop(), reports, *given])

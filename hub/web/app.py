@@ -15,7 +15,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from hub.plugins import Plugins, load_plugins
+from hub.plugins import Plugins
+from hub.runtime import plugging
 from hub.runtime.commands import register_given
 from hub.settings import Settings
 from hub.store import Store
@@ -63,7 +64,7 @@ def build_app(
     settings: Settings, store: Store, *, plugins: Plugins | None = None, door_only: bool = False
 ) -> Starlette:
     """Make the application on an open, migrated store. Without `plugins` those installed are loaded."""
-    loaded = plugins or load_plugins(settings, process="web", store=store)
+    loaded = plugins or plugging.load(settings, process="web", store=store)
     services = make_services(settings, store, loaded)
     api = core_api()
     app = Starlette(

@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 
 from hub.errors import HubError, RefusedError
 from hub.plugins import Plugins
+from hub.runtime.plugin_reports import Reporter
 from hub.settings import Settings, is_loopback
 from hub.store import Store, identity, open_hub
 from hub.web import own
@@ -52,7 +53,8 @@ def serve(
         # A door that stands alone serves no API, so its machine's commands have nothing to ask it.
         with nullcontext() if door_only else own.listening(settings.api_socket) as mine:
             sockets = [sock] if mine is None else [sock, mine]
-            _Server(app, lambda: ready(address(sock)) if ready else None).run(sockets=sockets)
+            with Reporter(opened, app.state.services.plugins).running():
+                _Server(app, lambda: ready(address(sock)) if ready else None).run(sockets=sockets)
     finally:
         if sock is not None:
             sock.close()

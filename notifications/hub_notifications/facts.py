@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
+from hub.runtime.plugin_reports import is_live
 from hub.store import endpoints, events, outgoing, runs, workers
 from hub.store.base import Tx
 from hub.store.tables import (
@@ -20,7 +21,7 @@ from hub.store.tables import (
     WorkQueue,
     Workspace,
 )  # fmt: skip
-from hub.types import SECOND, Id, Micros, first_id
+from hub.types import Id, Micros, first_id
 from sqlalchemy import String, and_, case, func, literal_column, select, type_coerce
 
 from hub_notifications import channels
@@ -34,7 +35,6 @@ OLDEST = 200
 """Runs of a queue that are looked at, and runs that could be stuck."""
 REFUSED = 10_000
 """Refused requests of a workspace that are counted."""
-_FRESH = 30 * SECOND
 _WAITING = (
     "id", "workspace_id", "name", "flow_name", "deployment_name", "deployment_id", "queue", "lane", "throttle", "home",
     "due_at", "started_at", "state_name", "attempt", "alerts",
@@ -224,7 +224,7 @@ def dead_webhooks(tx: Tx) -> Iterator[dict[str, Any]]:
 def plugin_reports(tx: Tx) -> list[Any]:
     """What live processes have written down of their plugins."""
     query = select(VALUES.c.value).where(VALUES.c.name.startswith("plugins/", autoescape=True))
-    return [value for value in tx.conn.execute(query).scalars() if tx.now - value["at"] <= _FRESH]
+    return [value for value in tx.conn.execute(query).scalars() if is_live(value, tx.now)]
 
 
 def failed_tasks(tx: Tx, run_id: Id) -> list[dict[str, Any]]:

@@ -41,6 +41,21 @@ class Loud(logging.Handler):
 logging.getLogger().addHandler(Loud())
 threading.Thread(target=threading.Event().wait, name="left-behind").start()
 """
+CONFIGURED = """
+from pydantic import BaseModel, SecretStr
+
+
+class Config(BaseModel):
+    token: SecretStr
+    tries: int = 3
+"""
+TELLING = """
+@hookimpl
+def hub_startup(ctx):
+    logging.getLogger("hub.stranger").error("the token is %s", ctx.config.token.get_secret_value())
+    raise RuntimeError("the token is " + ctx.config.token.get_secret_value())
+"""
+CANARY = "canary-4711-in-a-token"
 FAULTS: dict[str, tuple[str, str, str]] = {
     "import-raises": ("raise RuntimeError('told to fail')", "failed", "RuntimeError: told to fail"),
     "import-exits": ("raise SystemExit(3)", "failed", "SystemExit: 3"),
@@ -53,12 +68,16 @@ FAULTS: dict[str, tuple[str, str, str]] = {
     "items-garble": (implementing(*HOOKS, does="return [42, None, {{}}]"), "loaded", ""),
     "hooks-hang": (implementing("hub_run_state", "hub_health", does=FOREVER), "loaded", "did not end within"),
     "leaks": (implementing("hub_run_state", does="pass", head=LEAKING), "degraded", "left-behind"),
+    "tells-secret": (implementing(does="", head=CONFIGURED) + TELLING, "loaded", "the token is ***"),
+    "misconfigured": (implementing(*HOOKS, does="1 / 0", head=CONFIGURED), "failed", "tries (from HUB_PLUGIN__MISC"),
     "wrong-range": ("raise RuntimeError('imported')", "incompatible", ">=7"),
 }
 """Name -> its module, the state it must have, and a part of what must be said of it."""
 MORE: dict[str, dict[str, Any]] = {
     "import-hangs": {"runs_in": ["upkeep"]},
     "wrong-range": {"hookspec": ">=7"},
+    "tells-secret": {"more": 'config = "stranger_tells_secret.plugin:Config"'},
+    "misconfigured": {"more": 'config = "stranger_misconfigured.plugin:Config"'},
 }
 GOOD = """
 import os
@@ -82,13 +101,13 @@ def install(folder: Path) -> None:
     stranger(folder, "zgood", GOOD)
 
 
-def hub(site: Site, *words: str, code: int = 0) -> Any:
+def hub(site: Site, *words: str, text: bool = False) -> Any:
     done = subprocess.run(
         [sys.executable, "-m", "hub.cli", *words],
         env=site.env, cwd=site.home.parent, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL,
     )  # fmt: skip
-    assert done.returncode == code, done.stdout + done.stderr + site.logs()
-    return json.loads(done.stdout) if "--json" in words else done.stdout
+    assert done.returncode == 0, done.stdout + done.stderr + site.logs()
+    return json.loads(done.stdout) if "--json" in words and not text else done.stdout
 
 
 def address(site: Site) -> str:
@@ -101,7 +120,10 @@ def test_a_hub_full_of_faulty_plugins_works_and_says_what_is_wrong(
     folder, marks = tmp_path / "strangers", tmp_path / "good"
     install(folder)
     path = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH", "")]))
-    site = make_site(PYTHONPATH=path, GOOD_FILE=str(marks))
+    site = make_site(
+        PYTHONPATH=path, GOOD_FILE=str(marks), HUB_PLUGIN__TELLS_SECRET__TOKEN=CANARY,
+        HUB_PLUGIN__MISCONFIGURED__TOKEN=CANARY, HUB_PLUGIN__MISCONFIGURED__TRIES="often",
+    )  # fmt: skip
     started = site.up()
     base = address(site)
 
@@ -142,6 +164,8 @@ def test_a_hub_full_of_faulty_plugins_works_and_says_what_is_wrong(
         ("twin", "second-twin", "failed", "another plugin has this name, that of first-twin"),
     ]
     assert "thief" not in site.logs()
+    assert "the token is ***" in site.logs()
+    assert CANARY not in site.logs() + hub(site, "plugins", "show", "tells-secret", "--json", text=True)
     assert "a handler that was left behind" not in site.logs()
     # Threads that are left behind keep nothing from ending in good order.
     assert site.stop(started) == 0

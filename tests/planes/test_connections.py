@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 from hub import Connection, connection, flow, task
-from hub.connections import ConnectionKind, scrubbed
+from hub.connections import ConnectionKind
 from hub.crypto import Keyring, new_key
 from hub.errors import ConflictError, NotFoundError, UnavailableError, UsageError
 from hub.runtime import connections as known
 from hub.runtime.commands import Command, apply
+from hub.secretfields import described, scrubbed
 from hub.store import Store, connections, open_store
 from hub.store.tables import AuditEntry, CommandOutcome
 from hub.store.tables import Connection as Row
@@ -137,6 +138,6 @@ def test_a_kind_says_its_secrets_and_scrubs_them_from_texts() -> None:
 
     mail = ConnectionKind("mail", "A mail server.", Mail)
     assert mail.secrets() == {"password"}
-    assert [field["secret"] for field in mail.described()] == [False, True]
+    assert [field["secret"] for field in described(Mail)] == [False, True]
     settings = mail.parse({"server": "s", "password": CANARY})
     assert scrubbed(f"login with {CANARY} refused", settings) == "login with *** refused"

@@ -12,6 +12,7 @@ from hub.references import check_reference, is_reference
 from hub.runtime import connections as known
 from hub.runtime.commands.apply import Command
 from hub.runtime.commands.registry import Op
+from hub.secretfields import split
 from hub.store import connections
 from hub.store.base import Tx
 
@@ -43,7 +44,7 @@ def set_(tx: Tx, command: Command, args: SetConnection) -> dict[str, Any]:
         if isinstance(value, str) and (len(value) > MAX_TEXT or "\x00" in value):
             raise UsageError(f"the field {name[:60]!r} is over {MAX_TEXT} characters or holds a NUL character")
     kind = known.kind_named(args.kind)
-    plain, secrets = kind.split(kind.parse(args.fields))
+    plain, secrets = split(kind.parse(args.fields))
     for name in filter(lambda name: is_reference(secrets[name]), secrets):
         check_reference(secrets[name])
     there = connections.find(tx, command.scope, args.name)

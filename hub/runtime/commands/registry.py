@@ -50,6 +50,7 @@ _HOMES = {
     "result": "results",
     "artifact": "artifacts",
     "variable": "variables",
+    "plugin": "plugins",
     "project": "projects",
     "user": "identity",
     "token": "identity",

@@ -12,7 +12,7 @@ from hub.runtime.commands.apply import Command
 from hub.runtime.commands.registry import Op
 from hub.store import secrets
 from hub.store.base import Tx
-from hub.store.tables import Channel, Connection, Endpoint, EndpointKey, Link, SourceSecret
+from hub.store.tables import Channel, Connection, Endpoint, EndpointKey, Link, PluginSetting, SourceSecret
 from hub.types import Id
 
 NAME = r"^[A-Za-z_][A-Za-z0-9_.-]{0,127}$"
@@ -23,6 +23,7 @@ _ELSEWHERE: tuple[tuple[Table, str, str], ...] = (
     (Endpoint.__table__, "sealed", "endpoints"),
     (EndpointKey.__table__, "sealed", "endpoint_keys"),
     (Link.__table__, "sealed_token", "links"),
+    (PluginSetting.__table__, "sealed", "plugin_settings"),
 )
 """Every other column that holds sealed bytes; its context is `<table>:<row id>`."""
 

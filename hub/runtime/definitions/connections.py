@@ -14,6 +14,7 @@ from hub.runtime.commands.connections import MAX_FIELDS
 from hub.runtime.connections import kind_named, kinds
 from hub.runtime.definitions.section import Definition, Found, Secret, Section, Step, Wanted, refusal
 from hub.runtime.definitions.values import rows
+from hub.secretfields import split
 from hub.store import connections as stored
 from hub.store.base import Tx
 from hub.types import Scope
@@ -52,7 +53,7 @@ def complete(definition: ConnectionDefinition, found: Found | None) -> dict[str,
     hidden = kind.secrets() & definition.fields.keys()
     plain = {name: value for name, value in definition.fields.items() if name not in hidden}
     with contextlib.suppress(UsageError):  # `check` tells what is wrong, as far as that can be told without secrets
-        plain, _ = kind.split(kind.parse({**plain, **_values(definition, hidden, found)}))
+        plain, _ = split(kind.parse({**plain, **_values(definition, hidden, found)}))
     return {"kind": kind.name, "fields": plain, "secret_fields": sorted(hidden)}
 
 

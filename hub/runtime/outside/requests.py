@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from hub.connections import scrubbed
 from hub.errorclasses import retry_after
 from hub.errors import ParameterError, RequestFailed, UsageError
 from hub.runtime.outside.setting import INFO, Setting
@@ -17,6 +16,7 @@ from hub.runtime.outside.texts import filled, text_of, tree_of
 from hub.sdk.connections import connection
 from hub.sdk.outside.https import Http
 from hub.sdk.outside.templates import Piece
+from hub.secretfields import scrubbed
 
 if TYPE_CHECKING:
     import httpx2

@@ -30,7 +30,7 @@ from hub.store.tables.flow_control import FlowState, RunCancel
 from hub.store.tables.identity import ApiToken, AuditEntry, Secret, SiteValue, User, Workspace
 from hub.store.tables.limits import Lane, Limit, LimitSlot
 from hub.store.tables.links import CommandOutcome, Link, PlaneCommand, PlaneEvent, PlaneRun, PlaneSite
-from hub.store.tables.plugins import PluginValue
+from hub.store.tables.plugins import PluginSetting, PluginValue
 from hub.store.tables.projects import ProjectItem
 from hub.store.tables.results import ResultGarbage, ResultUse
 from hub.store.tables.runs import Attempt, Log, RunRow, StateRow, TaskRunRow
@@ -99,6 +99,7 @@ __all__ = [
     "PlaneEvent",
     "PlaneRun",
     "PlaneSite",
+    "PluginSetting",
     "PluginValue",
     "ProjectItem",
     "Receipt",

@@ -9,6 +9,7 @@ from pydantic import Field
 from hub.errors import ConflictError, HubError, NotFoundError, PermanentError, TransientError
 from hub.runtime import connections as known
 from hub.runtime.commands import Command, apply
+from hub.secretfields import described
 from hub.store import connections
 from hub.web.api.fields import In, Moment, NoBody, NoQuery, Out, Page, PageQuery
 from hub.web.api.op import Api, Call
@@ -76,7 +77,7 @@ def list_connection_kinds(call: Call[NoBody, NoQuery]) -> list[KindOut]:  # noqa
                 "name": kind.name,
                 "summary": kind.summary,
                 "testable": kind.check is not None,
-                "fields": kind.described(),
+                "fields": described(kind.settings),
             }
         )
         for _, kind in sorted(known.kinds().items())

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from hub.connections import scrubbed
 from hub.consumers import BrokerMessage, Consuming
 from hub.errors import PermanentError, TransientError
+from hub.secretfields import scrubbed
 from hub.types import new_id
 
 from hub_plugins.brokers.settings import Mqtt

@@ -11,9 +11,9 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any
 
-from hub.connections import scrubbed
 from hub.consumers import BrokerMessage, Consuming
 from hub.errors import PermanentError, TransientError
+from hub.secretfields import scrubbed
 
 from hub_plugins.brokers.settings import Rabbitmq
 

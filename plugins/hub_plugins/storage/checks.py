@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from hub.connections import scrubbed
 from hub.errors import PermanentError, TransientError
+from hub.secretfields import scrubbed
 
 from hub_plugins.storage import postgresql as database
 from hub_plugins.storage.settings import Files, Http, Postgresql

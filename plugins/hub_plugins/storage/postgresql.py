@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from hub.connections import scrubbed
 from hub.errors import PermanentError, TransientError
 from hub.resultstores import Kept, ResultMissing
+from hub.secretfields import scrubbed
 
 from hub_plugins.storage.settings import Postgresql
 

@@ -12,9 +12,9 @@ from datetime import timedelta
 from importlib import import_module
 from typing import Any
 
-from hub.connections import scrubbed
 from hub.errors import PermanentError, TransientError
 from hub.resultstores import Kept, ResultMissing
+from hub.secretfields import scrubbed
 from hub.types import SECOND
 
 from hub_plugins.storage.settings import S3

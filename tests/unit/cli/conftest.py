@@ -34,6 +34,7 @@ class Shell:
         self._monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
         given = main(words)
         captured = self._capsys.readouterr()
+        self.out = captured.out
         assert given == code, captured.err
         return captured.out if code == 0 else captured.err
 

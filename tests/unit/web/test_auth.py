@@ -147,6 +147,8 @@ def test_every_mutation_asks_for_the_scope_that_its_command_needs(memory: Store)
         "test_connection": "connection.test", "clear_cache": "cache.clear", "collect_results": "result.collect",
         "create_limit": "limit.create", "put_limit": "limit.set", "delete_limit": "limit.delete",
         "put_owner": "user.owner", "delete_artifact": "artifact.delete",
+        "configure_plugin": "plugin.configure", "enable_plugin": "plugin.enable", "disable_plugin": "plugin.disable",
+        "reset_plugin": "plugin.reset",
         "put_variable": "variable.set", "delete_variable": "variable.unset", "log_out": "user.end_sessions",
     }  # fmt: skip
     by_name = {op.name: op for op in core_api().ops}

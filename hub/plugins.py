@@ -9,6 +9,7 @@ import contextlib
 import importlib
 import logging
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -188,22 +189,19 @@ def load_plugins(
     return plugins
 
 
-_models: dict[str, type[BaseModel]] = {}
-
-
 def config_model(row: LoadedPlugin) -> type[BaseModel]:
     """The model of a plugin's configuration. Raises ValueError with why there is none."""
     place = row.manifest.config if row.manifest is not None else ""
     if not place:
         raise ValueError(f"the plugin {row.name} has no configuration")
-    if place not in _models:
-        module, _, name = place.partition(":")
+    module, _, name = place.partition(":")
+    imported, problem = sys.modules.get(module), ""
+    if imported is None:
         imported, problem = _import(module, guarded=row.distribution != OWN_DISTRIBUTION)
-        model = getattr(imported, name, None)
-        if not (isinstance(model, type) and issubclass(model, BaseModel)):
-            raise ValueError(f"its configuration {place} is no pydantic model{problem and f' ({problem})'}")
-        _models[place] = model
-    return _models[place]
+    model = getattr(imported, name, None)
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        raise ValueError(f"its configuration {place} is no pydantic model{problem and f' ({problem})'}")
+    return model
 
 
 def preload_own(settings: Settings) -> None:

@@ -12,6 +12,7 @@ from cyclopts import Parameter
 from hub.cli import output
 from hub.cli.output import AsJson, Column
 from hub.errors import NotFoundError, UnavailableError, UsageError
+from hub.secretfields import described
 
 if TYPE_CHECKING:
     from hub.hooks import Hooks
@@ -90,7 +91,7 @@ def _sections(row: LoadedPlugin, hooks: Hooks) -> Iterator[Section]:
 def _brought(hooks: Hooks) -> Iterator[Section]:
     yield Section("Webhook presets", ("preset", "summary", "events"), _presets(hooks))
     for kind in hooks.connection_kinds():
-        fields = [_field(field) for field in kind.described()]
+        fields = [_field(field) for field in described(kind.settings)]
         yield Section(f"Connections of the kind {kind.name}", ("field", "type", "default", "description"), fields)
     channels = [
         {"scheme": kind.scheme, "summary": kind.summary, "address": kind.example} for kind in hooks.channel_kinds()

@@ -222,37 +222,37 @@ def test_a_plugin_is_configured_switched_and_looked_at(
     hub: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, needs = tmp_path / "strangers", ("starlette==0.1", "no-such-thing-at-all>=2")
-    stranger(folder, "chat", CHAT, more='config = "stranger_chat.plugin:Config"', runs_in=["cli"], requires=needs)
+    stranger(folder, "talk", CHAT, more='config = "stranger_talk.plugin:Config"', runs_in=["cli"], requires=needs)
     monkeypatch.syspath_prepend(str(folder))
-    monkeypatch.delitem(sys.modules, "stranger_chat.plugin", raising=False)
-    monkeypatch.setenv("HUB_PLUGINS", "only:notifications,chat")
-    assert "Nothing was changed." in hub("plugins", "configure", "chat", "room=lobby", "--dry-run")
-    assert hub.json("plugins", "show", "chat")["state"] == "failed"
-    assert "can be read by others" in hub("plugins", "configure", "chat", "token=hunter2hunter2", code=2)
-    assert "did you mean room?" in hub("plugins", "configure", "chat", "rom=x", code=2)
-    hub("plugins", "configure", "chat", "room=lobby", "--secret", "token", stdin="hunter2hunter2\n")
-    shown = hub.json("plugins", "show", "chat")
+    monkeypatch.delitem(sys.modules, "stranger_talk.plugin", raising=False)
+    monkeypatch.setenv("HUB_PLUGINS", "only:notifications,talk")
+    assert "Nothing was changed." in hub("plugins", "configure", "talk", "room=lobby", "--dry-run")
+    assert hub.json("plugins", "show", "talk")["state"] == "failed"
+    assert "can be read by others" in hub("plugins", "configure", "talk", "token=hunter2hunter2", code=2)
+    assert "did you mean room?" in hub("plugins", "configure", "talk", "rom=x", code=2)
+    hub("plugins", "configure", "talk", "room=lobby", "--secret", "token", stdin="hunter2hunter2\n")
+    shown = hub.json("plugins", "show", "talk")
     assert [(one["name"], one["value"], one["source"]) for one in shown["fields"]] == [
         ("room", "lobby", "set"), ("token", None, "set"),
     ]  # fmt: skip
     assert shown["state"] == "loaded"
-    told = hub("plugins", "show", "chat")
-    assert "HUB_PLUGIN__CHAT__ROOM" in told
+    told = hub("plugins", "show", "talk")
+    assert "HUB_PLUGIN__TALK__ROOM" in told
     assert "***" in told
     assert "hunter2" not in told
-    hub("plugins", "configure", "chat", "--unset", "room")
-    assert "neither HUB_PLUGIN__CHAT__ROOM" in hub.json("plugins", "show", "chat")["problem"]
+    hub("plugins", "configure", "talk", "--unset", "room")
+    assert "neither HUB_PLUGIN__TALK__ROOM" in hub.json("plugins", "show", "talk")["problem"]
 
-    assert "Would switch off" in hub("plugins", "disable", "chat", "--dry-run")
-    hub("plugins", "disable", "chat")
-    assert hub.json("plugins", "show", "chat")["state"] == "disabled"
-    hub("plugins", "enable", "chat")
-    hub("plugins", "reset", "chat")
+    assert "Would switch off" in hub("plugins", "disable", "talk", "--dry-run")
+    hub("plugins", "disable", "talk")
+    assert hub.json("plugins", "show", "talk")["state"] == "disabled"
+    hub("plugins", "enable", "talk")
+    hub("plugins", "reset", "talk")
     hub("plugins", "reset", "nothing-like-it", code=3)
 
-    monkeypatch.setenv("HUB_PLUGINS", "only:chat")
+    monkeypatch.setenv("HUB_PLUGINS", "only:talk")
     hub("plugins", "doctor", "--json", code=1)
-    found = {row["check"]: row for row in json.loads(hub.out) if row["plugin"] == "chat"}
+    found = {row["check"]: row for row in json.loads(hub.out) if row["plugin"] == "talk"}
     assert found["loads"]["ok"]
     assert "it wants starlette ==0.1" in found["has what it requires"]["detail"]
     assert "no-such-thing-at-all is not installed" in found["has what it requires"]["detail"]
@@ -260,7 +260,7 @@ def test_a_plugin_is_configured_switched_and_looked_at(
 
     monkeypatch.setenv("HUB_SAFE_MODE", "1")
     assert "Safe mode" in hub("plugins", "ls")
-    assert hub.json("plugins", "show", "chat")["problem"] == "not loaded in safe mode (HUB_SAFE_MODE)"
+    assert hub.json("plugins", "show", "talk")["problem"] == "not loaded in safe mode (HUB_SAFE_MODE)"
 
 
 def test_connections_take_secrets_from_standard_input_and_show_none(hub: Shell, tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from hub.connections import scrubbed
 from hub.errorclasses import ErrorClass
+from hub.secretfields import scrubbed
 
 from hub_plugins.github.settings import GitHub
 

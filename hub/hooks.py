@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from html import escape
@@ -12,10 +13,10 @@ from pydantic import SecretStr
 
 from hub.actions import NAME, Action
 from hub.errors import RefusedError, UnavailableError
-from hub.isolation import Callers, Implementation, Result
+from hub.isolation import SKIPPED, Callers, Implementation, Result
 from hub.references import MAX_SECRET
 from hub.sdk.tasks import Task
-from hub.verdicts import Patch, Reject
+from hub.verdicts import Message, Parsed, Patch, Principal, Reject
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 GATE_S = 2.0
 """Seconds that all plugins together may look at a run before it is made: whoever asks for it waits."""
 _LONGEST_TAG = 100
+_PRINCIPAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}")
 
 
 class Hooks(Callers):
@@ -123,6 +125,18 @@ class Hooks(Callers):
         """See hub_webhook_verify. The first answer that is not None; an error is None, which is "not verified"."""
         return self._first("hub_webhook_verify", 2, source=source, request=request, secrets=secrets)
 
+    def webhook_parse(self, source: Mapping[str, Any], request: Any) -> list[Parsed] | str | None:
+        """See hub_webhook_parse. A text says why the request cannot be read; UnavailableError: not now."""
+        value, failed = self._ask("hub_webhook_parse", 2, source=source, request=request)
+        if value is not None and not (isinstance(value, list) and all(isinstance(one, Parsed) for one in value)):
+            return "what a plugin gave are no events (hub.verdicts.Parsed)"
+        if value is None and failed:
+            why = "; ".join(f"plugin {result.plugin}: {result.error}" for result in failed)
+            if any(result.error == SKIPPED for result in failed):
+                raise UnavailableError(why)
+            return why
+        return value
+
     def webhook_sign(self, source: Mapping[str, Any], request: Any, secret: Any) -> Any:
         """See hub_webhook_sign. The first answer that is not None; an error is None, which is "cannot be signed"."""
         return self._first("hub_webhook_sign", 2, source=source, request=request, secret=secret)
@@ -183,6 +197,28 @@ class Hooks(Callers):
                 if made is not None:
                     stack.enter_context(made)
             yield
+
+    def alert_render(self, alert: Mapping[str, Any], channel: Mapping[str, Any]) -> Message | None:
+        """See hub_alert_render."""
+        value = self._first("hub_alert_render", 2, alert=alert, channel=channel)
+        return value if isinstance(value, Message) else None
+
+    def alert_sent(
+        self, alert: Mapping[str, Any], channel: Mapping[str, Any], result: Mapping[str, Any]
+    ) -> list[Result]:
+        """See hub_alert_sent."""
+        return self._collect("hub_alert_sent", 2, alert=alert, channel=channel, result=result)
+
+    def auth_authenticate(self, request: Mapping[str, Any]) -> tuple[str, Principal] | None:
+        """See hub_auth_authenticate; with the plugin that vouches. A failure vouches for nobody."""
+        for implementation in self._implementations("hub_auth_authenticate"):
+            result = self._ask_one(implementation, 2, request=request)
+            if result.value is None:
+                continue
+            if isinstance(result.value, Principal) and _PRINCIPAL.fullmatch(result.value.name):
+                return result.plugin, result.value
+            self._blame(result.plugin, "hub_auth_authenticate", "it gave no Principal with a usable name")
+        return None
 
     def ui_panels(self, view: str, subject: Mapping[str, Any]) -> list[Panel]:
         """See hub_ui_panels; sorted by their order. A plugin that fails gets a panel that says so."""

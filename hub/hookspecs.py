@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from hub.plugins import Context, Loop, Panel, PresetText
     from hub.resultstores import ResultStoreKind
     from hub.serializers import Serializer
-    from hub.verdicts import Patch, Reject
+    from hub.verdicts import Message, Parsed, Patch, Principal, Reject
     from hub.web.api.op import Api
 
 HOOKSPEC_VERSION = "1.0"
@@ -111,6 +111,11 @@ def hub_webhook_verify(ctx: Context, source: Mapping[str, Any], request: Any, se
 
 
 @hookspec(firstresult=True)
+def hub_webhook_parse(ctx: Context, source: Mapping[str, Any], request: Any) -> Iterable[Parsed] | None:
+    """Say which events a verified request holds; None: as its preset says. An error makes it a dead letter."""
+
+
+@hookspec(firstresult=True)
 def hub_webhook_sign(ctx: Context, source: Mapping[str, Any], request: Any, secret: Any) -> Any:
     """Sign a request of a `plugin:<name>` preset as its provider would, for `hub trigger`; None: not mine."""
 
@@ -128,6 +133,23 @@ def hub_run_state(ctx: Context, event: Mapping[str, Any], run: Mapping[str, Any]
 @hookspec
 def hub_task_wrap(ctx: Context, task: Mapping[str, Any]) -> AbstractContextManager[Any] | None:
     """Give a context manager for one call of a task's function, in the process that calls it; trusted plugins only."""
+
+
+@hookspec(firstresult=True)
+def hub_alert_render(ctx: Context, alert: Mapping[str, Any], channel: Mapping[str, Any]) -> Message | None:
+    """Write a message about alerts for a channel; None or an error: the channel's template or the hub writes it."""
+
+
+@hookspec
+def hub_alert_sent(
+    ctx: Context, alert: Mapping[str, Any], channel: Mapping[str, Any], result: Mapping[str, Any]
+) -> None:
+    """Called after every attempt to deliver a message about alerts; `result` has `status` and `error`."""
+
+
+@hookspec(firstresult=True)
+def hub_auth_authenticate(ctx: Context, request: Mapping[str, Any]) -> Principal | None:
+    """Say who sends a request that neither a token nor a session of the hub's vouches for; None: not known to me."""
 
 
 @hookspec

@@ -113,10 +113,10 @@ def first_id(at: Micros) -> Id:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who does something. `kind` is user, token, local, system, schedule, automation, link, event or link-holder.
+    """Who does something. `kind` is user, token, plugin, local, system, schedule, automation, link, event, link-holder.
 
     A link-holder is whoever had a signed link, to an input of a run or in a message about alerts (its `id` is the
-    channel then); an event is what code of a run waited for.
+    channel then); an event is what code of a run waited for; a plugin vouches for somebody (`id`: plugin/name).
     """
 
     kind: str

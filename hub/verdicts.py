@@ -1,4 +1,4 @@
-"""What plugins answer where the hub asks before it acts: a run that is to be made, a request that has come."""
+"""What plugins answer where the hub asks: about a run to be made, a request that has come, a message to be sent."""
 
 from __future__ import annotations
 
@@ -21,3 +21,33 @@ class Reject:
     """A run is not made (hook `hub_run_before`). Whoever asked for it reads the reason."""
 
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """One event of a request to a source (hook `hub_webhook_parse`). Its data is the request's."""
+
+    type: str
+    """The provider's word for it: the event's type is `<preset>.<type>`."""
+    id: str | None = None
+    """The provider's, as `event.delivery_id` in expressions."""
+    time: int | None = None
+    """Microseconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who sends a request to the API or the dashboard (hook `hub_auth_authenticate`)."""
+
+    name: str
+    """Stands in the audit trail as `plugin:<plugin>/<name>`."""
+    role: str
+    """viewer, operator, developer, admin or owner."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """How an alert reads (hook `hub_alert_render`). `text` is in the format of the channel; it is cut to what fits."""
+
+    title: str
+    text: str

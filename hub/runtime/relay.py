@@ -21,7 +21,7 @@ from hub.store import events, receipts, relaying, sources
 from hub.store.base import Tx
 from hub.types import Id, Scope, dated_id, derived_id
 from hub.webhooks.body import BodyError
-from hub.webhooks.events import ProviderEvent, provider_events
+from hub.webhooks.events import MAX_ID, MAX_ITEMS, ProviderEvent, provider_events, safe_text, safe_type
 from hub.webhooks.preset import Preset
 from hub.webhooks.request import WebhookRequest, header_pairs
 
@@ -75,7 +75,8 @@ def carry_out(ctx: Context, effect: Mapping[str, Any]) -> None:
     if preset is None:
         raise UnavailableError(f"the preset {source['preset']} is not installed", hint="`hub plugins ls` says why.")
     try:
-        found, problem = provider_events_of(preset, source, receipt), ""
+        given, problem = _parsed(ctx, source, receipt), ""
+        found = provider_events_of(preset, source, receipt) if given is None else given
     except BodyError as error:
         found, problem = [], error.detail
     keys = order_keys(source, receipt, found) if source["order_by"] else {}
@@ -85,13 +86,38 @@ def carry_out(ctx: Context, effect: Mapping[str, Any]) -> None:
             drifting.note(tx, scope, source, receipt, departed)
 
 
+def _parsed(ctx: Context, source: Mapping[str, Any], receipt: Mapping[str, Any]) -> list[ProviderEvent] | None:
+    """The events that a plugin finds in a receipt; None where none does.
+
+    Raises BodyError when one fails at it, UnavailableError when one is left alone for a while.
+    """
+    if not ctx.hooks.implemented("hub_webhook_parse"):
+        return None
+    about = {"name": source["name"], "preset": source["preset"], "options": dict(source["options"])}
+    given = ctx.hooks.webhook_parse(about, _request(receipt))
+    if isinstance(given, str):
+        raise BodyError(given)
+    if given is None:
+        return None
+    if len(given) > MAX_ITEMS:
+        raise BodyError(f"a plugin found {len(given)} events in the request, at most {MAX_ITEMS} are taken")
+    return [ProviderEvent(safe_type(one.type), _id(one.id), one.time, index, None) for index, one in enumerate(given)]
+
+
+def _id(given: str | None) -> str | None:
+    return None if given is None else safe_text(given, MAX_ID)
+
+
+def _request(receipt: Mapping[str, Any]) -> WebhookRequest:
+    headers = header_pairs((name, value) for name, value in receipt["headers"])
+    return WebhookRequest(receipt["method"], "?" + receipt["query"], headers, receipt["body"] or b"")
+
+
 def provider_events_of(preset: Preset, source: Mapping[str, Any], receipt: Mapping[str, Any]) -> list[ProviderEvent]:
     """The events of a receipt. Only a batch is parsed again, and only its items have data here: of all others the
     door has read type and id."""
     if preset.rules(source["options"]).event.split:
-        headers = header_pairs((name, value) for name, value in receipt["headers"])
-        request = WebhookRequest(receipt["method"], "?" + receipt["query"], headers, receipt["body"] or b"")
-        return provider_events(preset, request, source["options"])
+        return provider_events(preset, _request(receipt), source["options"])
     return [ProviderEvent(receipt["event_type"] or "event", receipt["delivery_id"], None, 0, None)]
 
 

@@ -2,7 +2,7 @@
 
 In this order: an API token in the Authorization header, a session cookie, and the local owner without a login: on a
 hub that only this machine can reach, and through the socket in the hub's home (`hub.web.own`). Any other bind address,
-and any hub with a public URL, needs a login.
+and any hub with a public URL, needs a login. Whoever is none of these may be known to a plugin.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from hub.crypto import Keyring
 from hub.errors import AuthenticationError, PermissionError_
+from hub.hooks import Hooks
 from hub.runtime.commands import Command, apply
 from hub.runtime.commands.identity import digest, note_use
 from hub.runtime.scopes import ALL, ROLES, allows
@@ -39,8 +40,9 @@ _MAX_TOKEN = 200
 class Auth:
     """Answers who asks, for one application on one store."""
 
-    def __init__(self, settings: Settings, store: Store) -> None:
+    def __init__(self, settings: Settings, store: Store, hooks: Hooks) -> None:
         self.store = store
+        self.hooks = hooks
         self.passwords = Passwords()
         self.guesses = Guesses()
         self.links = Guesses((("address",), 20), what="links that are not valid")
@@ -70,11 +72,11 @@ class Auth:
         """The asker's scope, or None when nobody is known. Raises AuthenticationError for a token that is not valid."""
         given = request.headers.getlist("authorization")
         if given:
-            return self._by_token(given)
+            return (None if _is_own(given) else self._by_plugin(request)) or self._by_token(given)
         session = self._by_session(request)
         if session is not None:
             return session
-        return Scope(actor=LOCAL) if self._is_local(request) else None
+        return Scope(actor=LOCAL) if self._is_local(request) else self._by_plugin(request)
 
     def log_in(self, request: Request, name: str, password: str) -> dict[str, object]:
         """Check a name and a password; the user's row. Raises AuthenticationError or RateLimitedError."""
@@ -142,6 +144,23 @@ class Auth:
         scopes = ROLES.get(user["role"], frozenset())
         return Scope(user["workspace_id"], Actor("user", user["id"], scopes))
 
+    def _by_plugin(self, request: Request) -> Scope | None:
+        """Whom a plugin vouches for."""
+        if not self.hooks.implemented("hub_auth_authenticate"):
+            return None
+        client = request.scope.get("client")
+        facts = {
+            "method": request.method, "path": request.url.path, "query": request.url.query,
+            "headers": dict(request.headers), "client": client[0] if client else "",
+        }  # fmt: skip
+        found = self.hooks.auth_authenticate(facts)
+        scopes = ROLES.get(found[1].role) if found is not None else None
+        if found is None or scopes is None:
+            return None
+        if "authorization" not in request.headers:
+            _refuse_unmarked(request)  # a browser sends what it is known by along with what other pages ask of it
+        return Scope(actor=Actor("plugin", f"{found[0]}/{found[1].name}", scopes))
+
     def _is_local(self, request: Request) -> bool:
         if request.scope.get("hub.inprocess") is True:
             return True  # set by our own transport, never by a server: the caller holds the database anyway
@@ -161,11 +180,16 @@ class Auth:
         note_use(self.store, token_id)
 
 
+def _is_own(given: list[str]) -> bool:
+    kind, _, text = given[0].strip().partition(" ")
+    return kind.lower() == "bearer" and text.startswith("hub_")
+
+
 def _refuse_unmarked(request: Request) -> None:
     """A write by cookie must show that a page of ours sent it; every browser of today says so by itself."""
     marked = "origin" in request.headers or "sec-fetch-site" in request.headers
     if request.method not in SAFE_METHODS and not marked:
         raise PermissionError_(
-            "a session cookie alone cannot change anything: the request says nothing of where it comes from",
+            "what a browser sends by itself cannot change anything: the request says nothing of where it comes from",
             hint="Programs use an API token.", code="cross-site",
         )  # fmt: skip

@@ -50,4 +50,4 @@ def make_services(settings: Settings, store: Store, plugins: Plugins) -> Service
     """Put the parts together."""
     contributed.install(plugins.hooks)
     door = Door(settings, store, install(plugins.hooks), verifiers=verifiers(plugins.hooks))
-    return Services(settings, store, Auth(settings, store), Tail(store), door, plugins)
+    return Services(settings, store, Auth(settings, store, plugins.hooks), Tail(store), door, plugins)

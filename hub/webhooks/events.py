@@ -91,6 +91,11 @@ def safe_text(text: str, limit: int) -> str:
     return _UNSAFE_IN_TEXT.sub("\ufffd", text)[:limit]
 
 
+def safe_type(text: str) -> str:
+    """Make a provider's word fit for the type of an event."""
+    return _UNSAFE_IN_TYPE.sub("_", text[:MAX_TYPE]).strip("._") or UNTYPED
+
+
 def _event(rule: EventRule, request: WebhookRequest, item: Json, index: int, *, data: Json) -> ProviderEvent:
     data = data if rule.base64 is None else _decoded(data, rule.base64.split("."))
     event = ProviderEvent(_type(rule, request, item), _text(rule.id, request, item, MAX_ID), None, index, data)
@@ -134,8 +139,7 @@ def _batch(rule: EventRule, request: WebhookRequest) -> list[Json] | None:
 
 
 def _type(rule: EventRule, request: WebhookRequest, item: Json) -> str:
-    found = _text(rule.type, request, item, MAX_TYPE) or ""
-    return _UNSAFE_IN_TYPE.sub("_", found).strip("._") or UNTYPED
+    return safe_type(_text(rule.type, request, item, MAX_TYPE) or "")
 
 
 def _text(texts: tuple[Ref | Joined, ...], request: WebhookRequest, item: Json, limit: int) -> str | None:

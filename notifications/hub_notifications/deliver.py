@@ -38,7 +38,7 @@ from hub_notifications.rules import AlertEvent
 from hub_notifications.send import TIMEOUT, send
 from hub_notifications.services import service_at
 from hub_notifications.shapes import Rendered, Shape
-from hub_notifications.texts import compose
+from hub_notifications.texts import as_given, compose
 
 _BATCH = 16
 _SENDERS = 4
@@ -80,7 +80,7 @@ def deliver_one(store: Store, settings: Settings, delivery: Mapping[str, Any]) -
         store.keyring, AlertLink(delivery["notification_id"], delivery["channel_id"], delivery["made_at"] + LIFETIME)
     )
     document = with_links({**delivery["content"], "channel": delivery["name"]}, settings, token)
-    title, problem = title_of(document), None
+    title, problem, shape = title_of(document), None, Shape()
     try:
         if not delivery["enabled"]:
             raise PermanentError("the channel is switched off")
@@ -114,13 +114,46 @@ def deliver_one(store: Store, settings: Settings, delivery: Mapping[str, Any]) -
         if problem is not None:
             templates.note(tx, Scope(delivery["workspace_id"]), delivery["channel_id"], problem)
         _settle(tx, settings, delivery, error, title=title, provider_id=sent.message_id)
+    # Without its links: who has them may act.
+    _tell_plugins(delivery, {**delivery["content"], "channel": delivery["name"]}, shape, error, sent)
 
 
 def _made(store: Store, delivery: Mapping[str, Any], document: Mapping[str, Any], shape: Shape) -> Rendered:
-    """The message as the channel's service takes it, by the channel's templates as they are now."""
+    """The message as the channel's service takes it: by a plugin, else the channel's templates as they are now."""
+    own_words = _by_plugin(delivery, document, shape)
+    if own_words is not None:
+        return own_words
     with store.read() as tx:
         own = templates.of_channel(tx, delivery["channel_id"])
     return compose(document, shape, own)
+
+
+def _by_plugin(delivery: Mapping[str, Any], document: Mapping[str, Any], shape: Shape) -> Rendered | None:
+    hooks = contributed.hooks()
+    if not hooks.implemented("hub_alert_render"):
+        return None
+    message = hooks.alert_render(document, _channel(delivery, shape))
+    return None if message is None else as_given(message, shape)
+
+
+def _channel(delivery: Mapping[str, Any], shape: Shape) -> dict[str, Any]:
+    """A channel as plugins see it: never its address."""
+    return {
+        "id": delivery["channel_id"], "name": delivery["name"], "format": shape.format,
+        "max_title": shape.max_title, "max_text": shape.max_text,
+    }  # fmt: skip
+
+
+def _tell_plugins(
+    delivery: Mapping[str, Any], document: Mapping[str, Any], shape: Shape, error: Exception | None, sent: Sent
+) -> None:
+    hooks = contributed.hooks()
+    if hooks.implemented("hub_alert_sent"):
+        result = {
+            "status": "sent" if error is None else "failed", "error": "" if error is None else str(error)[:500],
+            "attempt": delivery["attempt"], "message_id": sent.message_id,
+        }  # fmt: skip
+        hooks.alert_sent(document, _channel(delivery, shape), result)
 
 
 def _each(

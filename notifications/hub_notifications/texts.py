@@ -13,6 +13,7 @@ from hub.errors import TemplateError, UnavailableError
 from hub.texts.cutting import cut, measure
 from hub.texts.formats import bold, link, one_line
 from hub.texts.renderer import Rendering, render
+from hub.verdicts import Message
 
 from hub_notifications import mail, writing
 from hub_notifications.outline import Document, Link, outline, rooms, title_of
@@ -66,6 +67,13 @@ def compose(document: Document, shape: Shape, templates: Templates = NONE) -> Re
         problem = f"its template was not used: {error.detail}"
     made = by_the_hub(document, shape, note=f"The text of this channel is not its own: {problem}"[:300])
     return replace(made, problem=problem)
+
+
+def as_given(message: Message, shape: Shape) -> Rendered:
+    """The message that a plugin has written, cut to what the service takes."""
+    title = _title(message.title, shape)
+    text = message.text if shape.max_title else f"{title}\n{message.text}"
+    return Rendered(title, cut(text, shape.max_text, shape.format, shape.unit), shape.format, shape.max_title > 0)
 
 
 def by_templates(document: Document, shape: Shape, templates: Templates) -> Rendered:

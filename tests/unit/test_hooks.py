@@ -17,6 +17,7 @@ from hub.hookspecs import hookimpl
 from hub.isolation import Breaker
 from hub.plugins import Panel, list_manifests, load_plugins
 from hub.settings import Settings, load_settings
+from hub.verdicts import Message, Parsed, Principal
 from pydantic import SecretStr
 
 
@@ -49,11 +50,15 @@ def say(text: str, times: int = 1) -> None: ...
 
 ECHO_HOOKS = {
     "hub_actions",
+    "hub_alert_render",
+    "hub_alert_sent",
+    "hub_auth_authenticate",
     "hub_channel_kinds",
     "hub_run_before",
     "hub_run_state",
     "hub_secret_resolve",
     "hub_task_wrap",
+    "hub_webhook_parse",
 }
 ANSWERS: dict[str, tuple[object, object]] = {
     "hub_startup": (None, None),
@@ -72,6 +77,10 @@ ANSWERS: dict[str, tuple[object, object]] = {
     "hub_connection_kinds": (iter(["kind"]), ["kind"]),
     "hub_secret_resolve": ("secret", SecretStr("secret")),
     "hub_webhook_verify": ("verdict", "verdict"),
+    "hub_webhook_parse": ([Parsed("a")], [Parsed("a")]),
+    "hub_alert_render": (Message("a", "b"), Message("a", "b")),
+    "hub_alert_sent": (None, None),
+    "hub_auth_authenticate": (Principal("ada", "viewer"), ("one", Principal("ada", "viewer"))),
     "hub_webhook_sign": ("signature", "signature"),
     "hub_run_before": (None, "x"),
     "hub_run_state": (None, None),

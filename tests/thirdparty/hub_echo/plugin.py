@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from hub import hookimpl, task
 from hub.actions import Action
 from hub.channels import ChannelKind, Sent
-from hub.errors import UsageError
-from hub.verdicts import Patch, Reject
+from hub.errors import TransientError, UsageError
+from hub.verdicts import Message, Parsed, Patch, Principal, Reject
 
 if os.environ.get("ECHO_MODE") == "import_error":
     raise ImportError("hub_echo was told to fail at its import")
@@ -34,6 +34,45 @@ def hub_run_before(run, flow):
         time.sleep(10)
     patches = {"tag": Patch(tags=["seen"]), "change": Patch({"n": 5}), "garbage": {"n": 5}}
     return patches.get(gate)
+
+
+@hookimpl
+def hub_webhook_parse(source, request):
+    """ECHO_PARSE: each line of a body is an event of that type; or raise, garbage. Without it: not mine."""
+    mode = os.environ.get("ECHO_PARSE")
+    if mode == "raise":
+        raise ValueError("echo cannot read it")
+    if mode == "lines":
+        lines = request.body.decode().splitlines()
+        return [Parsed(f"{source['name']} {line}", id=f"line-{line}", time=1) for line in lines]
+    return ["garbage"] if mode == "garbage" else None
+
+
+@hookimpl
+def hub_auth_authenticate(request):
+    """ECHO_USER is `NAME:ROLE`: who sends the header X-Echo-User: NAME has that role."""
+    name, _, role = os.environ.get("ECHO_USER", "").partition(":")
+    if request["headers"].get("x-echo-user") not in (name, "raise"):
+        return None
+    if request["headers"]["x-echo-user"] == "raise":
+        raise RuntimeError("echo cannot tell")
+    return Principal(name, role)
+
+
+@hookimpl
+def hub_alert_render(alert, channel):
+    """ECHO_RENDER: words, garbage. Without it the hub writes."""
+    mode = os.environ.get("ECHO_RENDER")
+    if mode == "words":
+        return Message(f"echo: {alert['alerts'][0]['title']}", f"to {channel['name']}")
+    return mode
+
+
+@hookimpl
+def hub_alert_sent(alert, channel, result):
+    """ECHO_SENT: a line in ECHO_FILE."""
+    if os.environ.get("ECHO_SENT"):
+        _write({"sent": channel["name"], "status": result["status"], "links": alert["links"]})
 
 
 @hookimpl
@@ -89,6 +128,8 @@ def _check(address):
 
 def _send(message):
     _misbehave(message.address)
+    if os.environ.get("ECHO_SEND") == "busy":
+        raise TransientError("the tape is busy")
     _write({"to": message.address, "title": message.title, "status": message.status, "key": message.key})
     return Sent(message_id="echo-1")
 

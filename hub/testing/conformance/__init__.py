@@ -8,16 +8,26 @@ Numbers that are missing are rules that no program can check honestly; docs/plug
 
 from __future__ import annotations
 
-from hub.testing.conformance import bronze
 from hub.testing.conformance.rules import Rule
 
 RULES: tuple[Rule, ...] = (
-    Rule("C01", "bronze", bronze.imports_quickly_and_quietly),
-    Rule("C02", "bronze", bronze.says_what_it_is),
-    Rule("C03", "bronze", bronze.fits_this_hub_and_the_next),
-    Rule("C04", "bronze", bronze.hooks_are_the_hubs),
-    Rule("C05", "bronze", bronze.settings_explain_themselves),
-    Rule("C06", "bronze", bronze.settings_come_back),
-    Rule("C12", "bronze", bronze.keeps_secrets),
-    Rule("README", "bronze", bronze.has_a_readme),
+    Rule("C01", "bronze", "bronze", "imports_quickly_and_quietly"),
+    Rule("C02", "bronze", "bronze", "says_what_it_is"),
+    Rule("C03", "bronze", "bronze", "fits_this_hub_and_the_next"),
+    Rule("C04", "bronze", "bronze", "hooks_are_the_hubs"),
+    Rule("C05", "bronze", "bronze", "settings_explain_themselves"),
+    Rule("C06", "bronze", "bronze", "settings_come_back"),
+    Rule("C12", "bronze", "bronze", "keeps_secrets"),
+    Rule("README", "bronze", "bronze", "has_a_readme"),
+    Rule("C07", "silver", "silver", "actions_speak_json"),
+    Rule("C10", "silver", "silver", "nothing_waits_for_ever"),
+    Rule("C11", "silver", "silver", "failures_say_whether_to_try_again"),
+    Rule("C13", "silver", "webhooks", "forged_webhooks_are_refused"),
+    Rule("C14", "silver", "webhooks", "samples_are_understood"),
+    Rule("C15", "silver", "silver", "told_twice_is_told_once"),
+    Rule("MAINTAINER", "silver", "silver", "somebody_looks_after_it"),
+    Rule("CHANGELOG", "silver", "silver", "changes_are_written_down"),
+    Rule("C17", "gold", "gold", "leaves_nothing_behind"),
+    Rule("C19", "gold", "gold", "lives_with_others"),
+    Rule("C20", "gold", "gold", "is_fully_told"),
 )

@@ -12,28 +12,40 @@ GOOD = {
 name = "hub-judged"
 version = "1.0"
 readme = "README.md"
-dependencies = ["hubspoke>=0.1"]
+dependencies = ["hubspoke>=0.1", "pydantic>=2"]
+authors = [{name = "Ada"}]
 [project.entry-points."hub.plugins"]
 judged = "hub_judged.plugin"
 """,
-    "README.md": "# judged\n\nThe plugin judged is there to be judged by the conformance kit of the hub, in a test of"
-    " the hub, which changes one thing of it after the other.\n",
+    "README.md": "# judged\n\nIt is there to be judged by the conformance kit of the hub, in a test of the hub, which"
+    " changes one thing of it after the other. It has the action measure and [a list of changes](CHANGELOG.md).\n",
+    "CHANGELOG.md": "# 1.0\n\nThe first.\n",
     "hub_judged/__init__.py": "",
     MANIFEST: """\
 name = "judged"
 summary = "It is judged."
 hookspec = ">=1.0,<2"
-runs_in = ["worker"]
+runs_in = ["upkeep", "worker"]
 maturity = "gold"
 """,
-    PLUGIN: """\
+    PLUGIN: '''\
+import hashlib
+import hmac
 import logging
 import socket
+import threading
+import urllib.request
 
+from hub import task
+from hub.actions import Action
 from hub.channels import ChannelKind
 from hub.connections import ConnectionKind
 from hub.errors import TransientError
 from hub.hookspecs import hookimpl
+from hub.plugins import PresetText
+from hub.webhooks.placing import with_header
+from hub.webhooks.signers import Signature
+from hub.webhooks.verify import Verdict
 from pydantic import BaseModel, Field, SecretStr, field_serializer
 
 
@@ -58,6 +70,69 @@ def send(message):
         raise TransientError(f"it cannot be reached: {error}") from None
 
 
+def fetch(url):
+    return urllib.request.urlopen(url, timeout=5)
+
+
+@task
+def measure(text: str, times: int = 1) -> list[int]:
+    return [len(text)] * times
+
+
+def mac(key, body):
+    return hmac.new(key.encode(), body, hashlib.sha256).hexdigest()
+
+
+@hookimpl
+def hub_webhook_verify(source, request, secrets):
+    if source["verifier"] != "judged":
+        return None
+    given = request.first("X-Judged") or ""
+    for secret in secrets:
+        if hmac.compare_digest(given, mac(secret.value, request.body)):
+            return Verdict(True, signed=request.body)
+    return Verdict(False, "the signature does not match")
+
+
+@hookimpl
+def hub_webhook_sign(source, request, secret):
+    if source["verifier"] == "judged":
+        return Signature(with_header(request, "X-Judged", mac(secret, request.body)))
+
+
+@hookimpl
+def hub_presets():
+    yield PresetText("judged", PRESET)
+
+
+stop = threading.Event()
+threads = []
+
+
+@hookimpl
+def hub_startup():
+    threads.append(threading.Thread(target=stop.wait, name="of judged"))
+    threads[0].start()
+
+
+@hookimpl
+def hub_shutdown():
+    stop.set()
+
+
+seen = set()
+
+
+@hookimpl
+def hub_run_state(ctx, event, run):
+    seen.add(event["id"])
+
+
+@hookimpl
+def hub_actions():
+    yield Action("measure", measure, "Measures a text.")
+
+
 @hookimpl
 def hub_connection_kinds():
     yield ConnectionKind("judged", "A service.", Service, check)
@@ -66,7 +141,24 @@ def hub_connection_kinds():
 @hookimpl
 def hub_channel_kinds():
     yield ChannelKind("judged", "A service.", send, example="judged://HOST/TOKEN")
-""",
+
+
+PRESET = """
+id: judged
+name: Judged
+summary: Webhooks of a service that signs by code.
+docs: https://example.com/webhooks
+where: Nowhere but in a test, where it is signed by code.
+maturity: beta
+events: [it.happened]
+verify: {kind: "plugin:judged"}
+event: {type: "json:type", id: "json:id"}
+dedupe: {keys: [delivery-id]}
+samples:
+  - name: it.happened
+    body: '{"type":"it.happened","id":"e-1"}'
+"""
+''',
 }
 """File -> text."""
 
@@ -74,6 +166,16 @@ _TOP = "import socket\n"
 _BUSY = "import time\nend = time.process_time() + 0.31\nwhile time.process_time() < end: pass\n"
 _THREAD = "import threading\nthreading.Thread(target=threading.Event().wait, args=(2,), daemon=True).start()\n"
 _CONNECTS = "with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:\n    s.connect(('127.0.0.1', 9))\n"
+_AROUND = (
+    "# judged\n\nIt is there to be judged by the conformance kit of the hub, in a test of the hub, which changes"
+    " one thing of it after the other."
+)
+_CATCH = 'except OSError as error:\n        raise TransientError(f"it cannot be reached: {error}") from None\n'
+_COUNTS = """    from hub.store.tables import SiteValue
+    from hub.types import new_id
+    with ctx.store.write() as tx:
+        tx.upsert(SiteValue.__table__, {"name": f"judged/{new_id()}", "value": {}}, keys=["name"])
+"""
 _UNEVEN = "    @field_serializer('port')\n    def _port(self, port):\n        return port + 1\n\n\n"
 BAD: list[tuple[str, str, str, str, str]] = [
     # rule, file, text in it, what stands there instead, what is told
@@ -103,5 +205,36 @@ BAD: list[tuple[str, str, str, str, str]] = [
      'reached by {settings.login.get_secret_value()}") from None\n    return', "in an error"),
     ("C12", PLUGIN, "def send(message):\n", "def send(message):\n    logging.getLogger('x').debug(message.address)\n",
      "judged:// lets a secret out in a log line"),
-    ("README", "README.md", "judged", "it", "never says 'judged'"),
+    ("C07", PLUGIN, "def measure(text: str,", "def measure(text,", "has no type hint for text"),
+    ("C07", PLUGIN, ") -> list[int]:", "):", "does not say what it gives"),
+    ("C07", PLUGIN, ") -> list[int]:", ") -> socket.socket:", "is no JSON"),
+    ("C10", PLUGIN, "urlopen(url, timeout=5)", "urlopen(url)", ": urllib.request.urlopen waits for ever"),
+    ("C10", PLUGIN, "(settings.host, settings.port), timeout=5)", "(settings.host, settings.port), timeout=None)",
+     "socket.create_connection waits for ever"),
+    ("C11", PLUGIN, _CATCH + "    return",
+     "except KeyError:\n        pass\n    return", "the check of judged raises ConnectionRefusedError"),
+    ("C11", PLUGIN, _CATCH + "\n\ndef",
+     "except KeyError:\n        pass\n\n\ndef", "judged:// raises ConnectionRefusedError"),
+    ("C13", PLUGIN, "    return Verdict(False, ", "    return Verdict(True, ", "signed by another secret is taken"),
+    ("C13", PLUGIN, "    for secret in secrets:", "    request.body.decode()\n    for secret in secrets:", "raises: Unicode"),
+    ("C13", PLUGIN, "mac(secret.value, request.body)", "mac(secret.value, request.body.strip())", "was changed after"),
+    ("C14", PLUGIN, '"type":"it.happened"', '"kind":"it.happened"', "gives no event type"),
+    ("C14", PLUGIN, "[it.happened]", "[it.did]", "not among the preset's `events`"),
+    ("C14", PLUGIN, "compare_digest(given,", "compare_digest(given[1:],", "is not accepted as it is signed"),
+    ("C15", PLUGIN, "    seen.add(event[\"id\"])", _COUNTS, "changes site_values when it is told the same"),
+    ("C15", PLUGIN, "    seen.add(event[\"id\"])", "    assert event['id'] not in seen\n    seen.add(event['id'])",
+     "a second time: AssertionError"),
+    ("MAINTAINER", PYPROJECT, 'authors = [{name = "Ada"}]\n', "", "nobody is named"),
+    ("CHANGELOG", "CHANGELOG.md", "# 1.0\n\nThe first.\n", "", "nowhere is said what changed"),
+    ("C17", PLUGIN, "    stop.set()", "    pass", "the thread 'of judged'"),
+    ("C17", PLUGIN, "    stop.set()", "    stop.set()\n    logging.getLogger('x').addHandler(logging.NullHandler())",
+     "a handler of the logger x"),
+    ("C17", PLUGIN, "    stop.set()", "    stop.set()\n    threads.append(open(__file__))", "plugin.py"),
+    ("C19", PYPROJECT, "pydantic>=2", "pydantic==2.1", "pins what the hub needs"),
+    ("C19", PYPROJECT, "hubspoke>=0.1", "hubspoke>=0.1,<0.2", "shuts out the hub 0.2"),
+    ("C19", PYPROJECT, "hubspoke>=0.1", "hubspoke", "no lower bound"),
+    ("C19", PYPROJECT, '"hubspoke>=0.1", ', "", "does not say that it needs the hub"),
+    ("C20", "README.md", "the action measure", "an action", "does not tell of measure"),
+    ("C20", "README.md", "(CHANGELOG.md)", "(CHANGES.md)", "links to CHANGES.md"),
+    ("README", "README.md", _AROUND, "# judged", "it has no readme"),
 ]  # fmt: skip

@@ -33,9 +33,13 @@ def load(files: dict[str, str], folder: Path, monkeypatch: pytest.MonkeyPatch) -
     return importlib.import_module("hub_judged.plugin")
 
 
-def judged(module: ModuleType) -> dict[str, Finding]:
+SLOW = {"C01", "C17"}
+"""These start a process each; they are judged where they are what is broken, and of the good plugin."""
+
+
+def judged(module: ModuleType, *, but: set[str] = frozenset()) -> dict[str, Finding]:  # type: ignore[assignment]
     subject = Subject(module)
-    return {rule.id: judge(rule, subject) for rule in RULES}
+    return {rule.id: judge(rule, subject) for rule in RULES if rule.id not in but}
 
 
 def test_a_good_plugin_keeps_every_rule_and_each_has_something_to_look_at(
@@ -52,7 +56,7 @@ def test_a_plugin_that_breaks_one_rule_is_told_this_one(
 ) -> None:  # fmt: skip
     assert old in made[place]
     made[place] = made[place].replace(old, new)
-    found = judged(load(made, tmp_path, monkeypatch))
+    found = judged(load(made, tmp_path, monkeypatch), but=SLOW - {rule})
     assert {one.rule: one.detail for one in found.values() if not one.ok}.keys() == {rule}, found
     assert told in found[rule].detail
 

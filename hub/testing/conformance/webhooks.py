@@ -17,6 +17,7 @@ from hub.testing.conformance.subject import Subject
 from hub.types import SECOND, Micros, now_us
 from hub.web.door.plugged import verifiers
 from hub.webhooks.events import check_content, provider_events
+from hub.webhooks.handshake import find_handshake
 from hub.webhooks.preset import Preset
 from hub.webhooks.request import WebhookRequest
 from hub.webhooks.scheme import (
@@ -74,13 +75,16 @@ def forged_webhooks_are_refused(subject: Subject) -> None:
 def samples_are_understood(subject: Subject) -> None:
     """C14: Every preset has samples; each is accepted as its provider signs it, and gives an event of a known type."""
     for preset in subject.presets:
-        if not preset.samples:
+        if not preset.samples and not preset.consumer:
             raise Broken(f"preset {preset.id} has no sample: give one that its provider documents")
+    found_types: dict[str, set[str]] = {}
     for one in _signed(subject):
         where, options = f"preset {one.preset.id}, sample {one.sample}", options_of(one.preset)
         verdict = _verdict(subject, one, one.request)
         if not verdict.valid:
             raise Broken(f"{where} is not accepted as it is signed: {verdict.reason}")
+        if find_handshake(one.preset, one.request, options) is not None:
+            continue  # it is answered, and is no event
         try:
             check_content(one.preset, one.request)
             found = provider_events(one.preset, one.request, options)
@@ -89,8 +93,12 @@ def samples_are_understood(subject: Subject) -> None:
         for event in found:
             if event.type == "event":
                 raise Broken(f"{where} gives no event type: `event: {{type: ...}}` names no place that the sample has")
-            if one.preset.events and event.type not in one.preset.events:
-                raise Broken(f"{where} is a {event.type}, which is not among the preset's `events`: add it there")
+            found_types.setdefault(one.preset.id, set()).add(event.type)
+    for preset in subject.presets:
+        types = found_types.get(preset.id, set())
+        if preset.events and types and types.isdisjoint(preset.events):
+            told = ", ".join(sorted(types))
+            raise Broken(f"preset {preset.id}: its samples are {told}, none of which is among its `events`: add them")
 
 
 def _signed(subject: Subject) -> list[Signed]:

@@ -43,7 +43,7 @@ def test_a_dry_run_lists_the_files_and_writes_none(hub: Shell, tmp_path: Path) -
         ("a" * 31, "panel", "2 to 30"),
         ("hub-acme", "panel", "Write acme."),
         ("webhooks", "panel", "a plugin of hubspoke has the name"),
-        ("github", "source", "the webhook preset github"),
+        ("stripe", "source", "the webhook preset stripe"),
     ],
 )
 def test_a_name_that_cannot_be_one_is_refused(hub: Shell, tmp_path: Path, name: str, kind: str, told: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from hub.errors import HubError, UnavailableError
+from hub.runtime import plugin_reports
 from hub.runtime.broker import problem
 from hub.settings import Settings
 from hub.store import Store, Tx, effects
@@ -55,7 +57,7 @@ def metrics(request: Request) -> Response:
     services: Services = request.app.state.services
     scope = services.authorize(request, "metrics:read")
     with services.store.read() as tx:
-        lines = list(_metrics(tx, scope))
+        lines = [*_metrics(tx, scope), *_of_plugins(plugin_reports.listing(tx, services.plugins))]
     return PlainTextResponse("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
@@ -121,6 +123,23 @@ def _metrics(tx: Tx, scope: Scope) -> Iterator[str]:
     yield "# HELP hub_events_total Stamped events so far."
     yield "# TYPE hub_events_total counter"
     yield f"hub_events_total {last or 0}"
+
+
+def _of_plugins(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """What any live process says of each plugin; of several of one name that of the one that is loaded."""
+    named = {re.sub(r"[^\w.-]", "_", row["name"])[:100]: row for row in rows if not row["clashes"]}
+    yield "# HELP hub_plugin_up Whether a plugin works, or would where it runs."
+    yield "# TYPE hub_plugin_up gauge"
+    for name, row in named.items():
+        yield f'hub_plugin_up{{plugin="{name}"}} {int(row["state"] in ("loaded", "degraded"))}'
+    yield "# HELP hub_plugin_errors Failures of a plugin's hooks in the process that counts most."
+    yield "# TYPE hub_plugin_errors gauge"
+    for name, row in named.items():
+        yield f'hub_plugin_errors{{plugin="{name}"}} {row["errors"]}'
+    yield "# HELP hub_plugin_hooks_open Hooks of a plugin that are not called for a while."
+    yield "# TYPE hub_plugin_hooks_open gauge"
+    for name, row in named.items():
+        yield f'hub_plugin_hooks_open{{plugin="{name}"}} {sum(one["state"] == "open" for one in row["breakers"])}'
 
 
 def _alive(tx: Tx, mine: str) -> Any:

@@ -42,6 +42,7 @@ PATHS: MappingProxyType[str, str] = MappingProxyType(
         "variables": "M5 2.25c-3 0 0 5.75-3 5.75c3 0 0 5.75 3 5.75M11 2.25c3 0 0 5.75 3 5.75c-3 0 0 5.75-3 5.75"
         "M6.25 6l3.5 4M9.75 6l-3.5 4",
         "workers": "M2.25 2.75h11.5v4H2.25zM2.25 9.25h11.5v4H2.25zM4.75 4.75h.5M4.75 11.25h.5",
+        "plugins": "M5.5 1.75v3.75M10.5 1.75v3.75M3.5 5.5h9v2.25a4.5 4.5 0 0 1-9 0zM8 12.25v2",
         # Signs.
         "warning": "M8 2L14.5 13.5h-13zM8 6.5v3.25M8 11.5v.25",
         "info": f"{_RING}M8 7.25v4M8 4.75v.25",

@@ -31,6 +31,7 @@ WAKES: dict[str, frozenset[str]] = {
     "outgoing": frozenset({"deliveries"}),
     "artifacts": frozenset({"artifacts"}),
     "catalog": frozenset({"stamp", "commands"}),
+    "plugins": frozenset({"plugins", "stamp"}),
 }
 """Topics of pages, and the wake-ups that may mean a change there."""
 MAX_STREAMS = 256

@@ -29,6 +29,7 @@ NAVIGATION: tuple[tuple[str, tuple[Section, ...]], ...] = (
             Section("/ui/deployments", "Deployments", "deployments", "deployments:read"),
             Section("/ui/variables", "Variables", "variables", "variables:read"),
             Section("/ui/workers", "Workers", "workers", "queues:read"),
+            Section("/ui/plugins", "Plugins", "plugins", "plugins:read"),
         ),
     ),
     (
@@ -120,6 +121,10 @@ NOTES: MappingProxyType[str, str] = MappingProxyType(
         "automation-disabled": "The automation is disabled.",
         "artifact-deleted": "The artifact was deleted.",
         "variable-set": "The variable is set.",
+        "plugin-configured": "The configuration is set. Processes take it within seconds, workers with their next run.",
+        "plugin-enabled": "The plugin is switched on. A process that started without it loads it when it starts again.",
+        "plugin-disabled": "The plugin is switched off: its hooks are not called any more.",
+        "plugin-reset": "Its failures are forgotten: its hooks are called again within seconds.",
         "variable-removed": "The variable was removed.",
         "signed-out": "You are signed out.",
     }

@@ -18,6 +18,7 @@ from hub.web.ui.pages import (
     events,
     home,
     outgoing,
+    plugins,
     receipts,
     replays,
     runs,
@@ -32,7 +33,7 @@ from hub.web.ui.pages import (
 from hub.web.ui.table import Pages
 
 MODULES = (
-    home, runs, answers, artifacts, assets, deployments, variables, workers, wizard, sources, source_limits,
+    home, runs, answers, artifacts, assets, deployments, variables, workers, plugins, wizard, sources, source_limits,
     source_catalog, receipts, dead_letters, replays, bookmarks, events, automations, endpoints, outgoing, session,
 )  # fmt: skip
 

@@ -1,0 +1,1 @@
+"""SQL databases: query, change, load and watch, with SQLAlchemy."""

@@ -12,6 +12,7 @@ import os
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, entry_points
@@ -331,22 +332,22 @@ def _of(distribution: str) -> str:
 
 def _register(manager: pluggy.PluginManager, module: ModuleType, row: LoadedPlugin) -> LoadedPlugin:
     try:
-        manager.register(module, name=row.name)
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            manager.register(module, name=row.name)
     except Exception as error:  # noqa: BLE001 - whatever a plugin brings ends in its own row
         # Not only its first line: pluggy says what is wrong in the ones below.
         return replace(row, state="failed", problem=f"{type(error).__name__}: {' '.join(str(error).split())}"[:300])
-    unknown = _unknown_hooks(manager, module)
+    unknown = sorted(caller.name for caller in manager.get_hookcallers(module) or () if not caller.has_spec())
     if unknown:
         manager.unregister(name=row.name)
         return replace(row, state="failed", problem=f"there is no hook named {', '.join(unknown)}")
     names = tuple(sorted(caller.name for caller in manager.get_hookcallers(module) or ()))
-    return replace(row, hooks=names)
-
-
-def _unknown_hooks(manager: pluggy.PluginManager, module: ModuleType) -> list[str]:
-    known = {name for name in dir(hookspecs) if name.startswith("hub_")}
-    callers = manager.get_hookcallers(module) or []
-    return sorted(caller.name for caller in callers if caller.name not in known)
+    # An argument that is to go (`warn_on_impl_args`): the plugin works, and its author has time.
+    warned = "; ".join(str(one.message) for one in told)[:300]
+    if warned:
+        log.warning("plugin %s: %s", row.name, warned)
+    return replace(row, hooks=names, problem=warned)
 
 
 def _import(name: str, *, guarded: bool) -> tuple[ModuleType | None, str]:

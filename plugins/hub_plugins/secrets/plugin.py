@@ -18,6 +18,12 @@ _RESOLVERS: dict[str, Callable[[str, Settings], str]] = {
 
 
 @hookimpl
+def hub_startup() -> None:
+    """Fail, and so stand in the list of plugins, where a setting is wrong; not only when a secret is needed."""
+    load()
+
+
+@hookimpl
 def hub_secret_resolve(ref: str) -> str | None:
     """Give what `env:`, `file:` and `vault:` stand for."""
     word, _, rest = ref.partition(":")

@@ -9,6 +9,7 @@ from hub import hookimpl, task
 from hub.actions import Action
 from hub.channels import ChannelKind, Sent
 from hub.errors import TransientError, UsageError
+from hub.serializers import Serializer
 from hub.verdicts import Message, Parsed, Patch, Principal, Reject
 
 if os.environ.get("ECHO_MODE") == "import_error":
@@ -73,6 +74,25 @@ def hub_alert_sent(alert, channel, result):
     """ECHO_SENT: a line in ECHO_FILE."""
     if os.environ.get("ECHO_SENT"):
         _write({"sent": channel["name"], "status": result["status"], "links": alert["links"]})
+
+
+@hookimpl
+def hub_health():
+    """ECHO_HEALTH: what `hub doctor` and /readyz say of it."""
+    said = os.environ.get("ECHO_HEALTH")
+    return [{"name": "echo", "ok": said == "fine", "detail": said}] if said else []
+
+
+@hookimpl
+def hub_serializers():
+    """backwards: JSON, the last byte first."""
+    yield Serializer("backwards", lambda value: json.dumps(value).encode()[::-1], lambda data: json.loads(data[::-1]))
+
+
+@hookimpl
+def hub_cli():
+    """`hub echo`."""
+    return {"echo": "hub_echo.cli:app"}
 
 
 @hookimpl

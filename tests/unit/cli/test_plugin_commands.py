@@ -130,3 +130,4 @@ def test_a_plugin_is_shown_with_what_it_can_do(hub: Shell) -> None:
     assert say["parameters"]["required"] == ["text"]
     assert "echo.say(text, times=)" in hub("plugins", "show", "echo")
     hub("plugins", "show", "nobody", code=3)
+    assert hub("echo", "again", "ha") == "ha ha\n"

@@ -80,6 +80,8 @@ def _sections(row: LoadedPlugin, hooks: Hooks) -> Iterator[Section]:
         "network": ", ".join(manifest.network), "secrets": ", ".join(manifest.secrets),
     }  # fmt: skip
     yield Section("Plugin", ("what", "value"), _rows({key: value for key, value in facts.items() if value}, "what"))
+    if manifest.config:
+        yield Section("Configuration", ("field", "type", "default", "description"), _configuration(row))
     exempt = [{"rule": rule, "reason": reason} for rule, reason in manifest.exemptions.items()]
     yield Section("Rules it does not keep", ("rule", "reason"), exempt)
     commands = {f"hub {name}": manifest.cli_help.get(name, manifest.summary) for name in manifest.cli}
@@ -124,6 +126,13 @@ def _field(field: Mapping[str, Any]) -> Row:
     default = "" if field["default"] is None else str(field["default"])
     text = str(field["description"]) + (f" ({', '.join(marks)})" if marks else "")
     return {"field": str(field["name"]), "type": str(field["type"]), "default": default, "description": text}
+
+
+def _configuration(row: LoadedPlugin) -> list[Row]:
+    from hub.plugins import config_model
+    from hub.secretfields import described
+
+    return [_field(field) for field in described(config_model(row))]
 
 
 def _hook_says(hook: str) -> str:

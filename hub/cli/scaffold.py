@@ -21,7 +21,7 @@ from hub.errors import ConflictError, UsageError
 from hub.version import __version__
 
 TEMPLATES = Path(__file__).parent / "templates"
-Kind = Literal["action", "source", "channel", "result-store", "panel"]
+Kind = Literal["action", "source", "channel", "result-store", "secret", "launcher", "panel"]
 KINDS: tuple[str, ...] = get_args(Kind)
 NAME = re.compile(r"[a-z](-?[a-z0-9])+")
 LONGEST = 30
@@ -64,7 +64,7 @@ def draw(name: str, kind: str) -> Project:
     words = {
         "name": name, "package": f"hub_{name.replace('-', '_')}", "distribution": f"hub-{name}",
         "title": name.replace("-", " ").title(), "class": name.replace("-", " ").title().replace(" ", ""),
-        "hub_version": __version__,
+        "variable": name.upper().replace("-", "_"), "hub_version": __version__,
     }  # fmt: skip
     for word in ("summary", "what"):
         words[word] = filled(str(said[word]).strip(), words)

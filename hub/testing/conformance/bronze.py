@@ -10,9 +10,9 @@ from typing import Any
 import pluggy
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from hub import hookspecs
+from hub import hookspecs, pluginconfig
 from hub.actions import Action
 from hub.channels import ChannelKind
 from hub.connections import ConnectionKind
@@ -20,7 +20,7 @@ from hub.consumers import ConsumerKind
 from hub.errors import UsageError
 from hub.plugins import PresetText
 from hub.resultstores import ResultStoreKind
-from hub.secretfields import split
+from hub.secretfields import secret_names, split
 from hub.serializers import Serializer
 from hub.testing.conformance import examples, secrecy
 from hub.testing.conformance.probing import LIMIT_MS
@@ -76,8 +76,16 @@ def says_what_it_is(subject: Subject) -> None:
     unknown = sorted(set(manifest.exemptions) - {rule.id for rule in RULES})
     if unknown:
         raise Broken(f"manifest.toml exempts it from {', '.join(unknown)}, and there is no such rule: leave that out")
+    _config_is_one(subject)
     if not manifest.runs_in:
         raise Broken("manifest.toml has an empty runs_in, so nothing loads it: name the processes that need it")
+
+
+def _config_is_one(subject: Subject) -> None:
+    try:
+        _ = subject.config
+    except NotHere as missing:
+        raise Broken(f'{str(missing).partition(",")[0]}: name it as config = "MODULE:MODEL"') from None
 
 
 def fits_this_hub_and_the_next(subject: Subject) -> None:
@@ -150,10 +158,10 @@ def _gives(subject: Subject, hook: str, kind: type[Any]) -> None:
 
 def settings_explain_themselves(subject: Subject) -> None:
     """C05: Every field of its settings has a description and a sound default, and what is secret is a SecretStr."""
-    for kind in subject.connections:
-        hidden = set(examples.secrets_of(kind.settings))
-        for name, info in kind.settings.model_fields.items():
-            where = f"{kind.settings.__name__}.{name}"
+    for _, model in subject.models:
+        hidden = secret_names(model)
+        for name, info in model.model_fields.items():
+            where = f"{model.__name__}.{name}"
             if not (info.description or "").strip():
                 raise Broken(f"{where} has no description: give Field(description=...), it is shown in forms and help")
             telling = any(word in name.lower() for word in _TELLING) and not name.lower().endswith(_NO_SECRETS)
@@ -176,10 +184,15 @@ def _wrong_default(info: Any) -> str:
 
 
 def settings_come_back(subject: Subject) -> None:
-    """C06: Settings that were kept as JSON, or typed as words, come back as they were."""
-    for kind in subject.connections:
-        if any(map(_wrong_default, kind.settings.model_fields.values())):
+    """C06: Settings that were kept as JSON, typed as words or given by the environment come back as they were."""
+    for _, model in subject.models:
+        if any(map(_wrong_default, model.model_fields.values())):
             raise NotHere("a default is not sound, see C05")
+    if subject.config is not None:
+        _config_comes_back(subject.point.name, subject.config)
+    if not subject.has("hub_connection_kinds"):
+        return
+    for kind in subject.connections:
         first = examples.settings_of(kind.settings, dict.fromkeys(kind.secrets(), secrecy.CANARY))
         plain, secret = split(first)
         try:
@@ -190,6 +203,23 @@ def settings_come_back(subject: Subject) -> None:
         for name in type(first).model_fields:
             if getattr(again, name) != getattr(first, name) or getattr(typed, name) != getattr(first, name):
                 raise Broken(f"{kind.settings.__name__}.{name} comes back otherwise: have it read what it writes")
+
+
+def _config_comes_back(plugin: str, model: type[BaseModel]) -> None:
+    first = examples.settings_of(model, dict.fromkeys(secret_names(model), secrecy.CANARY))
+    plain, secret = split(first)
+    variables = {
+        pluginconfig.variable(plugin, name): value if isinstance(value, str) else json.dumps(value)
+        for name, value in {**plain, **secret}.items()
+        if value is not None
+    }
+    for what, found in (
+        ("from JSON", pluginconfig.resolve(plugin, model, {**json.loads(json.dumps(plain)), **secret}, {})),
+        ("from the environment", pluginconfig.resolve(plugin, model, {}, variables)),
+    ):
+        if found.config != first:
+            why = found.problem or "a field has another value"
+            raise Broken(f"{model.__name__} comes back otherwise {what} ({why}): have it read what it writes")
 
 
 def keeps_secrets(subject: Subject) -> None:

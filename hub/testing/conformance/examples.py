@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any
 
-from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from hub.testing.conformance.rules import Broken
 
@@ -31,11 +31,6 @@ def settings_of(model: type[BaseModel], given: Mapping[str, Any] | None = None) 
         raise Broken(
             f"{model.__name__}: no example could be made ({wrong}): give Field(examples=[...]) with values that fit"
         ) from None
-
-
-def secrets_of(model: type[BaseModel]) -> list[str]:
-    """The names of its secret fields."""
-    return [name for name, info in model.model_fields.items() if _secret(info.annotation)]
 
 
 def unreachable(model: type[BaseModel], port: int) -> dict[str, Any]:
@@ -113,7 +108,3 @@ def _faults(model: type[BaseModel], values: Mapping[str, Any]) -> set[str]:
     except ValidationError as error:
         return {str(e["loc"][0]) if e["loc"] else "" for e in error.errors()}
     return set()
-
-
-def _secret(annotation: Any) -> bool:
-    return annotation in (SecretStr, SecretBytes) or any(map(_secret, get_args(annotation)))

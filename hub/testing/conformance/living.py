@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 _LONGEST_S = 90
 _SCRIPT = """
-import gc, json, logging, os, signal, sys, threading, time
+import gc, importlib, json, logging, os, signal, sys, threading, time
 from importlib.metadata import entry_points
 from hub.plugins import GROUP, load_plugins
+from hub.testing.conformance.subject import Subject
 from hub.testing.kit import harness
 
 def files():
@@ -49,7 +50,8 @@ with harness(plugins="none") as kit:
         pass
     failure = ""
     settings = kit.settings.model_copy(update={"plugins": ""})
-    loaded = load_plugins(settings, process=manifest.runs_in[0], store=store, found=[point])
+    stored = Subject(importlib.import_module(point.module)).configured()
+    loaded = load_plugins(settings, process=manifest.runs_in[0], store=store, found=[point], stored=stored)
     if not loaded.table[0].works:
         failure = loaded.table[0].problem
     loaded.hooks.startup()

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from hub.channels import ChannelKind, Outgoing
 from hub.connections import ConnectionKind
-from hub.secretfields import split
+from hub.secretfields import secret_names, split
 from hub.testing.conformance import examples
 from hub.testing.conformance.rules import Broken, NotHere
 from hub.testing.conformance.subject import Subject
@@ -59,6 +59,8 @@ def look(subject: Subject) -> None:
     with contextlib.suppress(NotHere):
         for channel in subject.channels:
             asked = _channel(channel) or asked
+    if subject.config is not None and secret_names(subject.config):
+        asked = _shown(subject.config)
     if subject.has("hub_webhook_verify"):
         asked = _verifiers(subject) or asked
     if not asked:
@@ -135,16 +137,22 @@ def _connection(kind: ConnectionKind) -> bool:
     _, secret = split(settings)
     if CANARY not in secret.values():
         return False
-    name = kind.settings.__name__
+    _shown(kind.settings, settings)
+    if kind.check is not None:
+        check = kind.check
+        _silent(heard(lambda: check(settings)), f"the check of {kind.name}")
+    return True
+
+
+def _shown(model: type[BaseModel], known: BaseModel | None = None) -> bool:
+    settings = known or examples.settings_of(model, dict.fromkeys(secret_names(model), CANARY))
+    name = model.__name__
     texts = {"repr": repr(settings), "str": str(settings), "JSON": settings.model_dump_json()}
     for what, text in texts.items():
         if CANARY in text:
             raise Broken(f"the {what} of {name} shows its secret: leave that to pydantic's SecretStr")
     if CANARY in repr(split(settings)[0]):
         raise Broken(f"{name} puts its secret into a field that is none: make that field a SecretStr")
-    if kind.check is not None:
-        check = kind.check
-        _silent(heard(lambda: check(settings)), f"the check of {kind.name}")
     return True
 
 

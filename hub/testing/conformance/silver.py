@@ -98,7 +98,9 @@ def told_twice_is_told_once(subject: Subject) -> None:
     name = subject.point.name
     with harness(plugins=f"only:{name}") as kit:
         where = subject.manifest.runs_in[0]
-        loaded = load_plugins(kit.settings, process=where, store=kit.store, found=[subject.point])
+        loaded = load_plugins(
+            kit.settings, process=where, store=kit.store, found=[subject.point], stored=subject.configured()
+        )
         run_id = kit.submit(_a_flow).id
         with kit.store.read() as tx:
             run = runs.by_ids(tx, {run_id})[run_id]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import tempfile
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -10,13 +12,17 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from pydantic import BaseModel
+
 from hub.channels import ChannelKind
 from hub.connections import ConnectionKind
 from hub.errors import UsageError
 from hub.manifest import Manifest, read_manifest
+from hub.pluginconfig import Stored
 from hub.plugins import GROUP, Plugins, load_plugins
+from hub.secretfields import secrets_of
 from hub.settings import Settings, load_settings
-from hub.testing.conformance import probing
+from hub.testing.conformance import examples, probing
 from hub.testing.conformance.rules import LEVELS, Broken, Level, NotHere
 from hub.webhooks.preset import Preset, load_preset
 
@@ -99,9 +105,46 @@ class Subject:
     def loaded(self) -> Plugins:
         """The hub's own loader, with this plugin alone. It has no store: only what declares something is asked."""
         where = self.manifest.runs_in
-        found = load_plugins(self.settings, process=where[0] if where else "cli", found=[self.point])
+        found = load_plugins(
+            self.settings, process=where[0] if where else "cli", found=[self.point], stored=self.configured()
+        )
         if not found.table[0].works:
             raise NotHere(f"it is not loaded ({found.table[0].problem}), see C04")
+        return found
+
+    @cached_property
+    def config(self) -> type[BaseModel] | None:
+        """The model of its configuration. Raises NotHere where the manifest names something else."""
+        place = self.manifest.config
+        module, _, name = place.partition(":")
+        if not place:
+            return None
+        try:
+            model = getattr(importlib.import_module(module), name, None)
+        except ImportError:
+            model = None
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            raise NotHere(f"its configuration {place} is no pydantic model, see C02")
+        return model
+
+    def configured(self) -> Mapping[str, Stored]:
+        """What a hub's database would hold of it, where something must be set before it works."""
+        if self.config is None:
+            return {}
+        values = examples.settings_of(self.config)
+        given = json.loads(
+            values.model_dump_json(include={n for n, i in self.config.model_fields.items() if i.is_required()})
+        )
+        return {self.point.name: Stored(fields={**given, **secrets_of(values)})}
+
+    @property
+    def models(self) -> list[tuple[str, type[BaseModel]]]:
+        """All that people set for it: its configuration and its kinds of connection. Raises NotHere."""
+        found = [] if self.config is None else [("its configuration", self.config)]
+        if self.has("hub_connection_kinds"):
+            found += [(f"connections of the kind {kind.name}", kind.settings) for kind in self.connections]
+        if not found:
+            raise NotHere("nothing is set for it: it has no configuration and no kind of connection")
         return found
 
     def has(self, hook: str) -> bool:

@@ -27,6 +27,7 @@ summary = "It is judged."
 hookspec = ">=1.0,<2"
 runs_in = ["upkeep", "worker"]
 maturity = "gold"
+config = "hub_judged.plugin:Config"
 """,
     PLUGIN: '''\
 import hashlib
@@ -53,6 +54,12 @@ class Service(BaseModel):
     host: str = Field("127.0.0.1", description="Its host.")
     port: int = Field(1, description="Its port.")
     login: SecretStr = Field(description="What it lets us in by.")
+
+
+class Config(BaseModel):
+    room: str = Field(description="Where it talks.")
+    tags: list[str] = Field(["a"], description="What it talks of.")
+    word: SecretStr = Field(SecretStr(""), description="What it lets us in by.")
 
 
 def check(settings):
@@ -176,6 +183,8 @@ _COUNTS = """    from hub.store.tables import SiteValue
     with ctx.store.write() as tx:
         tx.upsert(SiteValue.__table__, {"name": f"judged/{new_id()}", "value": {}}, keys=["name"])
 """
+_DOUBLES = "    @field_serializer('tags')\n    def _t(self, tags):\n        return tags * 2\n\n\n"
+_SHOWS = "    def __repr__(self):\n        return self.word.get_secret_value()\n\n\n"
 _UNEVEN = "    @field_serializer('port')\n    def _port(self, port):\n        return port + 1\n\n\n"
 BAD: list[tuple[str, str, str, str, str]] = [
     # rule, file, text in it, what stands there instead, what is told
@@ -185,6 +194,12 @@ BAD: list[tuple[str, str, str, str, str]] = [
     ("C02", PYPROJECT, 'judged = "hub_judged.plugin"', 'other = "hub_judged.plugin"', "make them the same"),
     ("C02", MANIFEST, 'maturity = "gold"', 'maturity = "gold"\n[exemptions]\nC99 = "why not"', "no such rule"),
     ("C02", MANIFEST, 'summary = "It is judged."', "", "summary: Field required"),
+    ("C02", MANIFEST, "plugin:Config", "plugin:Konfig", "is no pydantic model"),
+    ("C05", PLUGIN, 'Field(description="Where it talks.")', '""', "Config.room has no description"),
+    ("C06", PLUGIN, "def check(", _DOUBLES + "def check(",
+     "Config comes back otherwise from JSON"),
+    ("C12", PLUGIN, "def check(", _SHOWS + "def check(",
+     "the repr of Config shows its secret"),
     ("C03", MANIFEST, ">=1.0,<2", "==1.0", "leaves out 1.1"),
     ("C04", PLUGIN, "def hub_channel_kinds", "def hub_chanel_kinds", "did you mean hub_channel_kinds"),
     ("C04", PLUGIN, "hub_channel_kinds()", "hub_channel_kinds(channels)", "channels"),
@@ -198,7 +213,7 @@ BAD: list[tuple[str, str, str, str, str]] = [
     ("C05", PLUGIN, 'Field(1, d', 'Field("one", d', "the default of Service.port"),
     ("C05", PLUGIN, "login: SecretStr", 'password: str = Field("", description="Word.")\n    login: SecretStr',
      "Service.password seems to be secret"),
-    ("C06", PLUGIN, "def check(", _UNEVEN + "def check(", "Service.port comes back otherwise"),
+    ("C06", PLUGIN, "class Config", _UNEVEN + "class Config", "Service.port comes back otherwise"),
     ("C12", PLUGIN, "def check(settings):\n", "def check(settings):\n    print(settings.login.get_secret_value())\n",
      "the check of judged lets a secret out in its output"),
     ("C12", PLUGIN, 'reached: {error}") from None\n    return',

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _LOOK_S = 0.3
 _STOP_S = 60
-_SKIPPED = {".git", ".venv", "__pycache__", "dist", "build", "node_modules"}
+_SKIPPED = {".git", "__pycache__", "node_modules"}
 _FILES = 5_000
 _CHECK = """
 import sys
@@ -56,14 +56,15 @@ def dev(
 def _watch(project: Project, folder: Path, port: int | None) -> int:
     words = [sys.executable, "-m", "hub.cli", "up", *(["--port", str(port)] if port is not None else [])]
     signal.signal(signal.SIGTERM, _as_ctrl_c)
-    known = seen(project.folder)
+    watched = watched_of(project)
+    known = seen(watched)
     try:
         while True:
             env, problem = _lent(project.folder, folder)
             output.say(problem or _state(project.plugin, env))
             running = subprocess.Popen(words, env=env)
             try:
-                changed = _until_changed(project.folder, known, running)
+                changed = _until_changed(watched, known, running)
             finally:
                 _stop(running)
             if changed is None:
@@ -96,43 +97,55 @@ def _state(name: str, env: Mapping[str, str]) -> str:
     return (done.stdout.strip() or done.stderr.strip()).splitlines()[-1] if done.stdout or done.stderr else name
 
 
-def _until_changed(folder: Path, known: Mapping[str, int], running: subprocess.Popen[bytes]) -> dict[str, int] | None:
+def _until_changed(
+    watched: Sequence[Path], known: Mapping[str, int], running: subprocess.Popen[bytes]
+) -> dict[str, int] | None:
     """Wait for a change; gives what there is then, None when the hub has ended by itself."""
     while running.poll() is None:
-        now = seen(folder)
+        now = seen(watched)
         if now != known:
-            return _settled(folder, now)
+            return _settled(watched, now)
         time.sleep(_LOOK_S)
     return None
 
 
-def _settled(folder: Path, now: dict[str, int]) -> dict[str, int]:
+def _settled(watched: Sequence[Path], now: dict[str, int]) -> dict[str, int]:
     """An editor or a checkout writes many files: wait until there is a moment without a change."""
     while True:
         time.sleep(_LOOK_S)
-        later = seen(folder)
+        later = seen(watched)
         if later == now:
             return now
         now = later
 
 
-def seen(folder: Path) -> dict[str, int]:
-    """The files of a project, each with when it was changed. Raises UnavailableError for a folder without end."""
-    found = {str(path): changed for path, changed in _walk(folder)}
+def watched_of(project: Project) -> list[Path]:
+    """What a hub loads of a project: pyproject.toml and its packages. Tests and pages are nothing to a hub."""
+    tops = {place.partition(":")[0].partition(".")[0] for place in project.points.values()}
+    found = [project.sources / top for top in sorted(tops)]
+    return [project.folder / "pyproject.toml", *(path if path.is_dir() else path.with_suffix(".py") for path in found)]
+
+
+def seen(watched: Sequence[Path]) -> dict[str, int]:
+    """Files, each with when it was changed. Raises UnavailableError for a folder without end."""
+    found = {str(path): changed for base in watched for path, changed in _walk(base)}
     if len(found) > _FILES:
-        raise UnavailableError(f"{folder} has more than {_FILES} files", hint="Give the folder of a plugin's project.")
+        raise UnavailableError(f"there are more than {_FILES} files to watch", hint="Give a plugin's project.")
     return found
 
 
-def _walk(folder: Path) -> Iterator[tuple[Path, int]]:
-    for base, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if name not in _SKIPPED and not name.endswith(".egg-info")]
-        for name in files:
-            path = Path(base, name)
-            try:
+def _walk(base: Path) -> Iterator[tuple[Path, int]]:
+    """A file, or those of a folder."""
+    paths = [base]
+    for folder, folders, files in os.walk(base):
+        folders[:] = [name for name in folders if name not in _SKIPPED]
+        paths += [Path(folder, name) for name in files]
+    for path in paths:
+        try:
+            if path.is_file():
                 yield path, path.stat().st_mtime_ns
-            except OSError:
-                continue  # gone between two looks
+        except OSError:
+            continue  # gone between two looks
 
 
 def _stop(running: subprocess.Popen[bytes]) -> None:

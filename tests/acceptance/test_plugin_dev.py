@@ -19,7 +19,12 @@ from hub.web import own
 
 from .conftest import wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(240),
+    # httpcore leaves the socket of a Unix connection that nobody takes to the collector.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 
 def _plugin(name: str) -> dict[str, Any] | None:

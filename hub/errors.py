@@ -122,6 +122,11 @@ class UnavailableError(HubError):
     status = 503
     exit_code = 75
 
+    @property
+    def passes(self) -> bool:
+        """Whether it is the hub's own database that is away or locked, which ends by itself."""
+        return self.code in ("database-away", "database-locked")
+
 
 class ContentionError(UnavailableError):
     """Other processes changed the same row faster than this one, three times in a row."""

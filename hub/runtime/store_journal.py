@@ -8,7 +8,8 @@ import os
 import threading
 import time
 from collections import deque
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from sqlalchemy import select
 
@@ -23,14 +24,13 @@ from hub.store.tables import TaskRunRow
 from hub.types import Id, Scope
 
 _log = logging.getLogger("hub.journal")
+T = TypeVar("T")
 _TASKS = TaskRunRow.__table__
 _BATCH = 1000
 _BACKLOG = 20_000
 _LINGER = 0.1
 """Seconds that facts nobody waits for (a start, a log line) may wait for company."""
 _WAKE_EVERY = 0.3
-_PASSING = ("database-away", "database-locked")
-"""What passes by itself, of the codes of UnavailableError."""
 
 
 class StoreJournal:
@@ -107,33 +107,19 @@ class StoreJournal:
         """See Journal.known."""
         if until == tasks.START:
             return {}
-        columns = (
-            _TASKS.c.journal_key, _TASKS.c.id, _TASKS.c.state_type, _TASKS.c.state_name, _TASKS.c.version,
-            _TASKS.c.attempt, _TASKS.c.retries_used, _TASKS.c.created_at, _TASKS.c.due_at,
-            _TASKS.c.error_type,
-        )  # fmt: skip
-        query = select(*columns).where(_TASKS.c.run_id == run_id, _TASKS.c.workspace_id == self._scope.workspace_id)
-        with self._store.write() as tx:
-            tasks.close_open(tx, self._scope, run_id, "the attempt that ran it was lost", begun_only=True)
-            if until is not None:
-                try:
-                    query = query.where(*tasks.before(tx, self._scope, until))
-                except NotFoundError:
-                    return {}  # retention has removed that run since
-            # Of two rows of a step, which a given-up thread of an ended attempt may leave, the newer one counts.
-            found = {key: Known(*step) for key, *step in tx.conn.execute(query.order_by(_TASKS.c.id))}
-            for known in found.values() if (gone := transactions.undone(tx, self._scope, run_id)) else ():
-                if known.id in gone:
-                    known.state_name = UNDONE
-            return found
+        return self._patiently(lambda: self._known(run_id, until))
 
     def result(self, task_run_id: Id) -> Stored:
         """See Journal.result."""
         query = select(_TASKS.c.result, _TASKS.c.result_format).where(
             _TASKS.c.id == task_run_id, _TASKS.c.workspace_id == self._scope.workspace_id
         )
-        with self._store.read() as tx:
-            row = tx.conn.execute(query).first()
+
+        def read() -> Any:
+            with self._store.read() as tx:
+                return tx.conn.execute(query).first()
+
+        row = self._patiently(read)
         if row is None:
             raise NotFoundError(f"there is no task run {task_run_id} in this workspace")
         return Stored(None if row[0] is None else bytes(row[0]), row[1] or "none")
@@ -166,17 +152,41 @@ class StoreJournal:
         with self._writing:
             self._fence, self._lost, self._sealed, self.cancelling = fence, None, False, False
 
+    def _known(self, run_id: Id, until: Id | None) -> dict[str, Known]:
+        columns = (
+            _TASKS.c.journal_key, _TASKS.c.id, _TASKS.c.state_type, _TASKS.c.state_name, _TASKS.c.version,
+            _TASKS.c.attempt, _TASKS.c.retries_used, _TASKS.c.created_at, _TASKS.c.due_at,
+            _TASKS.c.error_type,
+        )  # fmt: skip
+        query = select(*columns).where(_TASKS.c.run_id == run_id, _TASKS.c.workspace_id == self._scope.workspace_id)
+        with self._store.write() as tx:
+            tasks.close_open(tx, self._scope, run_id, "the attempt that ran it was lost", begun_only=True)
+            if until is not None:
+                try:
+                    query = query.where(*tasks.before(tx, self._scope, until))
+                except NotFoundError:
+                    return {}  # retention has removed that run since
+            # Of two rows of a step, which a given-up thread of an ended attempt may leave, the newer one counts.
+            found = {key: Known(*step) for key, *step in tx.conn.execute(query.order_by(_TASKS.c.id))}
+            for known in found.values() if (gone := transactions.undone(tx, self._scope, run_id)) else ():
+                if known.id in gone:
+                    known.state_name = UNDONE
+            return found
+
     # --- writing; the lock is held -------------------------------------------------------------------------------
 
     def _write_patiently(self) -> None:
+        self._patiently(self._write)
+
+    def _patiently(self, do: Callable[[], T]) -> T:
+        """Do it, again and again while the database is away; see the class."""
         deadline = time.monotonic() + self._patience
         pause = 0.05
         while True:
             try:
-                self._write()
-                return
+                return do()
             except UnavailableError as error:
-                if not self._patience or error.code not in _PASSING:
+                if not self._patience or not error.passes:
                     raise
                 if time.monotonic() + pause > deadline:
                     # No fault of the flow's: nobody may catch it, and the run goes on in another attempt.

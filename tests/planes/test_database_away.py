@@ -104,25 +104,69 @@ def test_a_child_that_cannot_learn_whether_it_claimed_ends(
     assert plane.row(run_id)["state_name"] == ("Running" if answered else "Pending")
 
 
-def test_a_database_that_stays_away_costs_the_attempt_and_not_the_run(
-    plane: Plane, over_the_wire: Plane, cut: Wire, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The flow catches every Exception: it must not take the outage for an error of its own, nor end as failed."""
-    run_id, key = dispatched(plane, 30)
-    text = (plane.folder / "flows.py").read_text()
-    wait = "    if n == 5 and not Path(__file__).with_suffix('.5').exists(): DOWN()\n"
-    (plane.folder / "flows.py").write_text(text.replace("def step(n):\n", "def step(n):\n" + wait))
+def lost(plane: Plane, over_the_wire: Plane, cut: Wire, steps: int, at: int, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A run whose first attempt was lost in a step, because the database went away there; dispatched once more."""
     monkeypatch.setattr(builtins, "DOWN", cut.down, raising=False)
     monkeypatch.setattr(builtins, "UP", cut.up, raising=False)
+    run_id, key = dispatched(plane, steps)
+    file = plane.folder / "flows.py"
+    wait = f"    if n == {at} and not Path(__file__).with_suffix('.{at}').exists(): DOWN()\n"
+    file.write_text(file.read_text().replace("def step(n):\n", "def step(n):\n" + wait))
     assert execute_attempt(over_the_wire.store, plane.settings, key, 1), "tainted"
     cut.up()
     assert plane.row(run_id)["state_name"] == "Running"
     handle(plane.store, SCOPE, run_id, Lose(1, 1, "its process has ended"))
-    number = handle(plane.store, SCOPE, run_id, Dispatch(new_id())).attempt
-    assert not execute_attempt(over_the_wire.store, plane.settings, attempts.attempt_id(run_id, number), 1)
+    handle(plane.store, SCOPE, run_id, Dispatch(new_id()))
+    return run_id
+
+
+def test_a_database_that_stays_away_costs_the_attempt_and_not_the_run(
+    plane: Plane, over_the_wire: Plane, cut: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The flow catches every Exception: it must not take the outage for an error of its own, nor end as failed."""
+    run_id = lost(plane, over_the_wire, cut, 30, 5, monkeypatch)
+    assert not execute_attempt(over_the_wire.store, plane.settings, attempts.attempt_id(run_id, 2), 1)
     row = plane.row(run_id)
     assert (row["state_name"], row["result"]) == ("Completed", str(sum(range(30))).encode())
     assert [times(plane, n) for n in range(30)] == [1] * 5 + [2] + [1] * 24
+
+
+def test_a_result_that_cannot_be_read_at_this_moment_is_waited_for(
+    plane: Plane, over_the_wire: Plane, cut: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a second attempt, which takes the results of the first one's steps from the database."""
+    run_id = lost(plane, over_the_wire, cut, 4, 3, monkeypatch)
+    cut.arm(b"SELECT task_runs.result,", answered=False)
+    assert not execute_attempt(over_the_wire.store, plane.settings, attempts.attempt_id(run_id, 2), 1)
+    assert (cut.cuts, plane.row(run_id)["state_name"], plane.row(run_id)["result"]) == (1, "Completed", b"6")
+    assert [times(plane, n) for n in range(4)] == [1, 1, 1, 2]
+
+
+def test_an_outage_that_a_flow_meets_itself_does_not_fail_it(
+    plane: Plane, over_the_wire: Plane, cut: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(builtins, "DOWN", cut.down, raising=False)
+    monkeypatch.setattr(builtins, "UP", cut.up, raising=False)
+    file = plane.file("""
+from hub import variables
+
+@flow
+def whole() -> str:
+    if not Path(__file__).with_suffix(".seen").exists():
+        Path(__file__).with_suffix(".seen").touch()
+        DOWN()
+    try:
+        return variables.get("colour", "none")
+    except Exception:
+        UP()
+        raise
+""")
+    run_id = plane.run(f"{file}:whole")
+    handle(plane.store, SCOPE, run_id, Dispatch(new_id()))
+    assert execute_attempt(over_the_wire.store, plane.settings, attempts.attempt_id(run_id, 1), 1), "tainted"
+    assert plane.row(run_id)["state_name"] == "Running"
+    handle(plane.store, SCOPE, run_id, Lose(1, 1, "its process has ended"))
+    assert plane.row(run_id)["state_name"] != "Crashed"
 
 
 def test_a_run_whose_subject_cannot_be_read_goes_back_unharmed(plane: Plane, over_the_wire: Plane, cut: Wire) -> None:

@@ -88,8 +88,11 @@ def live(call: FlowCall) -> Life:
         except GeneratorExit:  # the loop is gone: nothing can be awaited, the lease will run out
             raise
         except BaseException as raised:
-            if isinstance(raised, UnavailableError) and not session.recalled:
-                raise  # the run has done nothing and goes on in another attempt, when the lease runs out
+            if isinstance(raised, UnavailableError) and (
+                not session.recalled or (raised.passes and not call.in_process)
+            ):
+                # No fault of the flow's: the run goes on in another attempt, when it is known that this one is lost.
+                raise
             if (leaving := _departs(call, raised)) is not None:
                 yield from _leave(call, session, leaving, raised)
                 raise leaving from None

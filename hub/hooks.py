@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -178,6 +178,22 @@ class Hooks(Callers):
     def run_state(self, event: Mapping[str, Any], run: Mapping[str, Any]) -> list[Result]:
         """See hub_run_state."""
         return self._collect("hub_run_state", 2, event=event, run=run)
+
+    def task_state(self, changes: Sequence[Mapping[str, Any]]) -> list[Result]:
+        """See hub_task_state."""
+        return self._collect("hub_task_state", 5, changes=changes)
+
+    def export_redact(self, events: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+        """See hub_export_redact; the ids of all that are withheld: every one where a plugin gives no usable answer."""
+        withheld: set[str] = set()
+        for implementation in self._implementations("hub_export_redact"):
+            result = self._ask_one(implementation, 2, events=events)
+            named = [] if result.value is None else result.value
+            if result.ok and not (isinstance(named, list) and all(isinstance(one, str) for one in named)):
+                self._blame(result.plugin, "hub_export_redact", "it gave no list of ids")
+                named = None
+            withheld |= set(named) if result.ok and named is not None else {str(event["id"]) for event in events}
+        return frozenset(withheld)
 
     @property
     def wraps_tasks(self) -> bool:

@@ -5,7 +5,7 @@ Arguments are only ever added; an implementation may take any subset of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -128,6 +128,16 @@ def hub_run_before(ctx: Context, run: Mapping[str, Any], flow: Mapping[str, Any]
 @hookspec
 def hub_run_state(ctx: Context, event: Mapping[str, Any], run: Mapping[str, Any]) -> None:
     """Called after the commit of every flow run transition, at least once, from the effects outbox."""
+
+
+@hookspec
+def hub_task_state(ctx: Context, changes: Sequence[Mapping[str, Any]]) -> None:
+    """Called after the commit with states that task runs have entered, in order, each at least once, in batches."""
+
+
+@hookspec
+def hub_export_redact(ctx: Context, events: Sequence[Mapping[str, Any]]) -> Iterable[str] | None:
+    """Name those, by their ids, that must not leave for a plane with their content; after an error none of them may."""
 
 
 @hookspec

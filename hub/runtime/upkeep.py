@@ -29,6 +29,7 @@ from hub.runtime.sequencer import Sequencer
 from hub.runtime.silence import Silence
 from hub.runtime.statistics import Statistics
 from hub.runtime.sweeper import Sweeper
+from hub.runtime.taskstates import TaskStates
 from hub.runtime.waits import Waits
 from hub.settings import Settings
 from hub.store import open_hub
@@ -96,6 +97,7 @@ def core_loops(ctx: Context, sequencer: Sequencer) -> list[Loop]:
         # Apart, so that a plugin that is slow to hear of runs does not hold up what the door has taken in.
         Effects(ctx, ("receipt",), poll, pace=0.005).loop(),
         Effects(ctx, ("run_state",), poll, pace=0.1, linger=0.03).loop(),
+        *([TaskStates(ctx, poll).loop()] if ctx.hooks.implemented("hub_task_state") else []),
         Effects(ctx, ("state_hook", "alert"), poll, pace=0.1).loop(),
         Retention(store, settings).loop(),
         Collector(store, settings).loop(),

@@ -146,8 +146,8 @@ class Agent:
                 items = read(tx, after)
             if not items:
                 return
-            send(empty.model_copy(update={name: items}))
             last = items[-1]
+            send(empty.model_copy(update={name: export.redacted_runs(items)}))
             after = last.id if isinstance(last, RunOut) else last.command_id
 
     def close(self) -> None:
@@ -185,7 +185,7 @@ class Agent:
             limit = max(1, session.max_events // self._shrink)
             events = export.events_after(tx, link["workspace_id"], session.acked, limit)
             previous = stream.hash_at(tx, session.acked)
-        taken = exchange.cut(events, limit, max(1, session.max_bytes // self._shrink))
+        taken = exchange.cut(export.redacted(events), limit, max(1, session.max_bytes // self._shrink))
         return Batch(stream_epoch=session.epoch, first_seq=session.acked + 1, prev_hash=previous or "", events=taken)
 
     def _halve(self, session: Open, batch: Batch) -> bool:

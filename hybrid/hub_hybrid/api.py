@@ -289,7 +289,8 @@ def promote_link(call: Call[NoBody, NoQuery]) -> None:
 def preview_links(call: Call[NoBody, PreviewQuery]) -> Preview:
     """The last events exactly as a plane gets them, whether there is a link or not."""
     with call.store.read() as tx:
-        return Preview(items=list(export.preview(tx, call.scope.workspace_id, call.query.limit)))
+        found = export.preview(tx, call.scope.workspace_id, call.query.limit)
+    return Preview(items=[export.wire(event) for event in export.redacted(found)])
 
 
 @api.op("GET", "/api/v1/links/{link}/digest", out=Digests, scope=READ, errors=[NotFoundError])

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from hub import events as catalog
+from hub.runtime import contributed
 from hub.store import events, runs
 from hub.store.base import Tx
 from hub.store.tables import CommandOutcome
 from hub.types import Id
 from sqlalchemy import select
 
+from hub_hybrid.exchange import withheld
 from hub_hybrid.protocol import Answered, EventOut, RunOut
 
+SNAPSHOT = "hub.run.snapshot"
+"""What a run in a snapshot is called where plugins are asked about it; no event has this type."""
 OUTCOMES = CommandOutcome.__table__
 RUN_FIELDS = tuple(name for name, level in catalog.CATALOG["hub.run.created"].items() if level == "metadata")
 
@@ -60,8 +64,29 @@ def answered_page(tx: Tx, workspace_id: Id, after: Id, limit: int) -> list[Answe
     return [Answered.model_validate(dict(row)) for row in rows]
 
 
-def preview(tx: Tx, workspace_id: Id, count: int) -> Iterable[dict[str, Any]]:
-    """The last events exactly as they would be sent, oldest first."""
+def redacted(items: list[EventOut]) -> list[EventOut]:
+    """Events as they may leave: of those that a plugin withholds the digest. Outside of transactions."""
+    hooks = contributed.hooks()
+    if not items or not hooks.implemented("hub_export_redact"):
+        return items
+    whole = [item.model_dump(exclude={"digest"}) for item in items if item.digest is None]
+    held = hooks.export_redact(whole) if whole else frozenset()
+    return [withheld(item) if item.digest is None and item.id in held else item for item in items]
+
+
+def redacted_runs(items: list[RunOut] | list[Answered]) -> list[RunOut | Answered]:
+    """What is in a snapshot as it may leave: without the runs that a plugin withholds."""
+    hooks = contributed.hooks()
+    asked = [item for item in items if isinstance(item, RunOut)]
+    if not asked or not hooks.implemented("hub_export_redact"):
+        return [*items]
+    shown = [{"id": one.id, "type": SNAPSHOT, "subject": one.id, "run_id": one.id, "body": one.run} for one in asked]
+    held = hooks.export_redact(shown)
+    return [one for one in asked if one.id not in held]
+
+
+def preview(tx: Tx, workspace_id: Id, count: int) -> list[EventOut]:
+    """The last events, oldest first; `redacted` and `wire` show exactly how they would be sent."""
     query = select(events.TABLE).where(events.TABLE.c.seq.is_not(None)).order_by(events.TABLE.c.seq.desc()).limit(count)
     rows = [dict(row) for row in tx.conn.execute(query).mappings()]
-    return [wire(event_out(row, workspace_id)) for row in reversed(rows)]
+    return [event_out(row, workspace_id) for row in reversed(rows)]

@@ -73,6 +73,8 @@ ANSWERS: dict[str, tuple[object, object]] = {
     "hub_webhook_sign": ("signature", "signature"),
     "hub_run_before": (None, "x"),
     "hub_run_state": (None, None),
+    "hub_task_state": (None, None),
+    "hub_export_redact": (["a"], frozenset({"a"})),
     "hub_task_wrap": (None, None),
     "hub_ui_panels": ([Panel("b", "", 2), Panel("a", "", 1)], [Panel("a", "", 1), Panel("b", "", 2)]),
     "hub_health": ([{"ok": True}], [{"ok": True}]),

@@ -79,10 +79,11 @@ def until(look: Callable[[], Any], seconds: float = 20.0) -> Any:
     return found
 
 
-def make_run(site: End) -> str:
+def make_run(site: End, flow_name: str = "a") -> str:
     run_id = new_id()
+    row = {"id": run_id, "name": "a-run", "flow_name": flow_name, "parameters": {"secret": "s3cret"}}
     with site.store.write() as tx:
-        runs.create(tx, Scope(), {"id": run_id, "name": "a-run", "flow_name": "a", "parameters": {"secret": "s3cret"}})
+        runs.create(tx, Scope(), row)
     stamp(site)
     return run_id
 

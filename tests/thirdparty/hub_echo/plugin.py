@@ -77,6 +77,27 @@ def hub_alert_sent(alert, channel, result):
 
 
 @hookimpl
+def hub_task_state(changes):
+    """ECHO_TASKS: a line in ECHO_FILE for every state of a task; or raise."""
+    mode = os.environ.get("ECHO_TASKS")
+    if mode == "raise":
+        raise RuntimeError("hub_echo was told to raise")
+    for change in changes if mode else ():
+        _write({"task": change["task"]["task_name"], "state": change["state"]["name"]})
+
+
+@hookimpl
+def hub_export_redact(events):
+    """ECHO_WITHHOLD: what holds this text stays here; or raise, garbage."""
+    mode = os.environ.get("ECHO_WITHHOLD")
+    if mode == "raise":
+        raise RuntimeError("hub_echo was told to raise")
+    if mode == "garbage":
+        return "all of them"
+    return [event["id"] for event in events if mode and mode in json.dumps(event["body"])]
+
+
+@hookimpl
 def hub_health():
     """ECHO_HEALTH: what `hub doctor` and /readyz say of it."""
     said = os.environ.get("ECHO_HEALTH")

@@ -39,6 +39,8 @@ _PRINCIPAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}")
 class Hooks(Callers):
     """The callers of one process; made by `hub.plugins.load_plugins`. Their names are the hooks' without `hub_`."""
 
+    _actions: dict[str, Action] | None = None
+
     def startup(self) -> list[Result]:
         """See hub_startup."""
         return self._collect("hub_startup", 5)
@@ -95,26 +97,27 @@ class Hooks(Callers):
         return self._flat("hub_channel_kinds", 5)
 
     def actions(self) -> dict[str, Action]:
-        """See hub_actions; by `PLUGIN.NAME`. What is no usable action is left out and counts as the plugin's error."""
-        found: dict[str, Action] = {}
-        for plugin, item in self._items("hub_actions", 5):
-            wrong = _wrong_action(item) or (f"{plugin}.{item.name}" in found and "its name is taken")
-            if wrong:
-                self._blame(plugin, "hub_actions", f"an action is left out: {wrong}: {item!r:.100}")
-            else:
-                found[f"{plugin}.{item.name}"] = item
-        return found
+        """See hub_actions; by `PLUGIN.NAME`, asked once in a process.
+
+        What is no usable action is left out and counts as the plugin's error.
+        """
+        if self._actions is None:
+            found: dict[str, Action] = {}
+            for plugin, item in self._items("hub_actions", 5):
+                wrong = _wrong_action(item) or (f"{plugin}.{item.name}" in found and "its name is taken")
+                if wrong:
+                    self._blame(plugin, "hub_actions", f"an action is left out: {wrong}: {item!r:.100}")
+                else:
+                    found[f"{plugin}.{item.name}"] = item
+            self._actions = found
+        return self._actions
 
     def secret_resolve(self, ref: str) -> SecretStr:
         """See hub_secret_resolve. Raises UnavailableError, which names the reference and never the value."""
-        value, failed = self._ask("hub_secret_resolve", 5, ref=ref)
-        if isinstance(value, SecretStr):
-            value = value.get_secret_value()
-        if isinstance(value, str) and 0 < len(value) <= MAX_SECRET:
-            return SecretStr(value)
-        why = "; ".join(f"{result.plugin}: {result.error}" for result in failed) or "no plugin here resolves it"
+        value, failed = self._ask("hub_secret_resolve", 5, fits=_is_secret, ref=ref)
         if value is not None:
-            why = f"what a plugin gave is no text of 1 to {MAX_SECRET} characters"
+            return value if isinstance(value, SecretStr) else SecretStr(value)
+        why = "; ".join(f"{result.plugin}: {result.error}" for result in failed) or "no plugin here resolves it"
         raise UnavailableError(
             f"secret unavailable: {ref}: {why}",
             hint="`hub plugins ls` shows what is loaded; see docs/connections.md for what may be read.",
@@ -123,19 +126,19 @@ class Hooks(Callers):
 
     def webhook_verify(self, source: Mapping[str, Any], request: Any, secrets: Any) -> Any:
         """See hub_webhook_verify. The first answer that is not None; an error is None, which is "not verified"."""
-        return self._first("hub_webhook_verify", 2, source=source, request=request, secrets=secrets)
+        given = {"source": source, "request": request, "secrets": secrets}
+        return self._first("hub_webhook_verify", 2, fits=lambda value: hasattr(value, "valid"), **given)
 
     def webhook_parse(self, source: Mapping[str, Any], request: Any) -> list[Parsed] | str | None:
-        """See hub_webhook_parse. A text says why the request cannot be read; UnavailableError: not now."""
-        value, failed = self._ask("hub_webhook_parse", 2, source=source, request=request)
-        if value is not None and not (isinstance(value, list) and all(isinstance(one, Parsed) for one in value)):
-            return "what a plugin gave are no events (hub.verdicts.Parsed)"
-        if value is None and failed:
-            why = "; ".join(f"plugin {result.plugin}: {result.error}" for result in failed)
-            if any(result.error == SKIPPED for result in failed):
-                raise UnavailableError(why)
-            return why
-        return value
+        """See hub_webhook_parse; only the plugin that the source's preset names is asked.
+
+        A text says why the request cannot be read; UnavailableError: not now.
+        """
+        asked = {"only": source["parser"], "source": source, "request": request}
+        value, failed = self._ask("hub_webhook_parse", 2, fits=_are_events, **asked)
+        if any(result.error == SKIPPED for result in failed):
+            raise UnavailableError(f"plugin {source['parser']}: {SKIPPED}")
+        return f"plugin {source['parser']}: {failed[0].error}" if failed else value
 
     def webhook_sign(self, source: Mapping[str, Any], request: Any, secret: Any) -> Any:
         """See hub_webhook_sign. The first answer that is not None; an error is None, which is "cannot be signed"."""
@@ -216,8 +219,8 @@ class Hooks(Callers):
 
     def alert_render(self, alert: Mapping[str, Any], channel: Mapping[str, Any]) -> Message | None:
         """See hub_alert_render."""
-        value = self._first("hub_alert_render", 2, alert=alert, channel=channel)
-        return value if isinstance(value, Message) else None
+        given: Message | None = self._first("hub_alert_render", 2, fits=_is_message, alert=alert, channel=channel)
+        return given
 
     def alert_sent(
         self, alert: Mapping[str, Any], channel: Mapping[str, Any], result: Mapping[str, Any]
@@ -261,6 +264,19 @@ def _wrong_action(item: object) -> str:
     if not isinstance(item.task, Task):
         return "its task is not made with @task"
     return "" if NAME.fullmatch(item.name) else "its name must be lower-case letters, digits, - and _"
+
+
+def _is_secret(given: object) -> bool:
+    text = given.get_secret_value() if isinstance(given, SecretStr) else given
+    return isinstance(text, str) and 0 < len(text) <= MAX_SECRET
+
+
+def _are_events(given: object) -> bool:
+    return isinstance(given, list) and all(isinstance(one, Parsed) and isinstance(one.type, str) for one in given)
+
+
+def _is_message(given: object) -> bool:
+    return isinstance(given, Message) and isinstance(given.title, str) and isinstance(given.text, str)
 
 
 def _wrong_patch(given: object) -> str:

@@ -112,7 +112,7 @@ def hub_webhook_verify(ctx: Context, source: Mapping[str, Any], request: Any, se
 
 @hookspec(firstresult=True)
 def hub_webhook_parse(ctx: Context, source: Mapping[str, Any], request: Any) -> Iterable[Parsed] | None:
-    """Say which events a verified request holds; None: as its preset says. An error makes it a dead letter."""
+    """Find the events of a verified request whose preset names this plugin. An error makes it a dead letter."""
 
 
 @hookspec(firstresult=True)

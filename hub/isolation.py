@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import pluggy
 
@@ -85,6 +85,10 @@ class Breaker:
         if self.open_until or self.errors >= _ERRORS_IN_A_ROW or len(self.timeouts) >= _TIMEOUTS:
             self.open_until = now + self.pause
             self.pause = min(self.pause * 2, _LONGEST_PAUSE)
+
+
+Fits: TypeAlias = Callable[[Any], bool]
+"""Whether an answer is one that the hub can use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,14 +171,25 @@ class Callers:
             elif result.ok and result.value is not None:
                 self._blame(result.plugin, name, f"it gave {type(result.value).__name__}, not a list")
 
-    def _first(self, name: str, limit: float, **arguments: Any) -> Any:
-        return self._ask(name, limit, **arguments)[0]
+    def _first(self, name: str, limit: float, *, fits: Fits = lambda _: True, **arguments: Any) -> Any:
+        return self._ask(name, limit, fits=fits, **arguments)[0]
 
-    def _ask(self, name: str, limit: float, **arguments: Any) -> tuple[Any, list[Result]]:
-        """The first answer that is not None, and those that failed before it; who is skipped counts as failed."""
+    def _ask(
+        self, name: str, limit: float, *, fits: Fits, only: str | None = None, **arguments: Any
+    ) -> tuple[Any, list[Result]]:
+        """The first answer that is not None, and those that failed before it; who is skipped counts as failed.
+
+        What does not fit is no answer but a failure: it must not stand in the way of a plugin that knows one.
+        """
         failed: list[Result] = []
         for implementation in self._implementations(name):
+            if only is not None and implementation.plugin != only:
+                continue
             result = self._ask_one(implementation, limit, **arguments)
+            if result.value is not None and not fits(result.value):
+                wrong = f"it gave {type(result.value).__name__}, which is no answer"
+                self._blame(implementation.plugin, name, wrong)
+                result = Result(implementation.plugin, False, error=wrong)
             if result.value is not None:
                 return result.value, failed
             if not result.ok:

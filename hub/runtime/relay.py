@@ -75,7 +75,7 @@ def carry_out(ctx: Context, effect: Mapping[str, Any]) -> None:
     if preset is None:
         raise UnavailableError(f"the preset {source['preset']} is not installed", hint="`hub plugins ls` says why.")
     try:
-        given, problem = _parsed(ctx, source, receipt), ""
+        given, problem = _parsed(ctx, preset, source, receipt), ""
         found = provider_events_of(preset, source, receipt) if given is None else given
     except BodyError as error:
         found, problem = [], error.detail
@@ -86,19 +86,22 @@ def carry_out(ctx: Context, effect: Mapping[str, Any]) -> None:
             drifting.note(tx, scope, source, receipt, departed)
 
 
-def _parsed(ctx: Context, source: Mapping[str, Any], receipt: Mapping[str, Any]) -> list[ProviderEvent] | None:
-    """The events that a plugin finds in a receipt; None where none does.
+def _parsed(
+    ctx: Context, preset: Preset, source: Mapping[str, Any], receipt: Mapping[str, Any]
+) -> list[ProviderEvent] | None:
+    """The events that a plugin finds in a receipt; None where the preset asks for none.
 
-    Raises BodyError when one fails at it, UnavailableError when one is left alone for a while.
+    Raises BodyError when one fails at it, UnavailableError when none is there or it is left alone for a while.
     """
-    if not ctx.hooks.implemented("hub_webhook_parse"):
+    parser = preset.rules(source["options"]).event.plugin
+    if parser is None:
         return None
-    about = {"name": source["name"], "preset": source["preset"], "options": dict(source["options"])}
+    about = {"parser": parser, "name": source["name"], "preset": source["preset"], "options": dict(source["options"])}
     given = ctx.hooks.webhook_parse(about, _request(receipt))
     if isinstance(given, str):
         raise BodyError(given)
     if given is None:
-        return None
+        raise UnavailableError(f"no plugin here finds the events of {parser}", hint="`hub plugins ls` says why.")
     if len(given) > MAX_ITEMS:
         raise BodyError(f"a plugin found {len(given)} events in the request, at most {MAX_ITEMS} are taken")
     return [ProviderEvent(safe_type(one.type), _id(one.id), one.time, index, None) for index, one in enumerate(given)]

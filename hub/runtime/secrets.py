@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hub import redacting
 from hub.references import check_reference, is_reference
 from hub.runtime import contributed
 
@@ -13,4 +14,6 @@ def revealed(text: str) -> str:
     """
     if not is_reference(text):
         return text
-    return contributed.hooks().secret_resolve(check_reference(text)).get_secret_value()
+    value = contributed.hooks().secret_resolve(check_reference(text)).get_secret_value()
+    redacting.register([value])
+    return value

@@ -89,6 +89,8 @@ class EventRule(Model):
     """A path in an event's data whose text is base64: the data has it decoded, to JSON where it is JSON."""
     delivery: Texts = ()
     """The id of a whole batch; without `split` it is the event's id."""
+    plugin: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")] | None = None
+    """The plugin that finds the events (hook `hub_webhook_parse`)."""
 
     @field_validator("split", "split_content", mode="before")
     @classmethod

@@ -44,7 +44,15 @@ def test_a_task_fails_where_its_secret_is_unavailable_and_the_run_says_which(
     plane: Plane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connect(plane.store, "env:HUB_SECRET_DB")
-    code = "@task\ndef t(): return len(connection('warehouse').password.get_secret_value())\n@flow\ndef f(): return t()"
+    code = """
+@task
+def t():
+    secret = connection('warehouse').password.get_secret_value()
+    get_run_logger().info("it is %s", secret)
+    return len(secret)
+@flow
+def f(): return t()
+"""
     file = plane.file(code)
     failed = plane.execute(f"{file}:f")
     assert failed["state_name"] == "Failed"
@@ -53,6 +61,7 @@ def test_a_task_fails_where_its_secret_is_unavailable_and_the_run_says_which(
     done = plane.execute(f"{file}:f")
     assert json.loads(done["result"]) == len(VALUE)
     assert VALUE not in json.dumps([plane.logs(), plane.tasks(), plane.rows()], default=str)
+    assert any("it is ***" in line for _, line in plane.logs())
 
 
 def test_a_source_verifies_by_what_it_refers_to_and_by_nothing_else(

@@ -19,6 +19,7 @@ from hub.isolation import Breaker
 from hub.plugins import LoadedPlugin, Panel, ProcessKind, _register, list_manifests, load_plugins
 from hub.settings import Settings, load_settings
 from hub.verdicts import Message, Parsed, Principal
+from hub.webhooks.verify import Verdict
 from pydantic import SecretStr
 
 
@@ -49,6 +50,7 @@ def test_every_hook_has_a_caller_with_the_same_arguments() -> None:
 def say(text: str, times: int = 1) -> None: ...
 
 
+VERDICT = Verdict(True, "")
 ANSWERS: dict[str, tuple[object, object]] = {
     "hub_startup": (None, None),
     "hub_shutdown": (None, None),
@@ -65,7 +67,7 @@ ANSWERS: dict[str, tuple[object, object]] = {
     "hub_actions": ([Action("say", say, "Says.")], {"one.say": Action("say", say, "Says.")}),
     "hub_connection_kinds": (iter(["kind"]), ["kind"]),
     "hub_secret_resolve": ("secret", SecretStr("secret")),
-    "hub_webhook_verify": ("verdict", "verdict"),
+    "hub_webhook_verify": (VERDICT, VERDICT),
     "hub_webhook_parse": ([Parsed("a")], [Parsed("a")]),
     "hub_alert_render": (Message("a", "b"), Message("a", "b")),
     "hub_alert_sent": (None, None),
@@ -131,7 +133,8 @@ def test_each_hook_gives_what_its_plugin_gave(name: str) -> None:
     manager.add_hookspecs(hookspecs)
     manager.register(module, name="one")
     caller = getattr(Hooks(manager, frozenset()), name.removeprefix("hub_"))
-    found = caller(**dict.fromkeys(inspect.signature(caller).parameters, "x"))
+    asked: dict[str, object] = dict.fromkeys(inspect.signature(caller).parameters, "x")
+    found = caller(**{**asked, **({"source": {"parser": "one"}} if name == "hub_webhook_parse" else {})})
     if name == "hub_task_wrap":
         with found:
             pass
@@ -160,6 +163,23 @@ def test_an_action_that_cannot_be_used_is_left_out_and_told(wrong: object, said:
     hooks = Hooks(manager, frozenset())
     assert hooks.actions() == {"one.good": good}
     assert said in hooks.breakers["one", "hub_actions"].last_error
+
+
+@pytest.mark.parametrize(
+    "name", ["hub_webhook_verify", "hub_secret_resolve", "hub_alert_render", "hub_auth_authenticate"]
+)
+def test_what_is_no_answer_stands_in_the_way_of_none(name: str) -> None:
+    given, wanted = ANSWERS[name]
+    manager = pluggy.PluginManager("hub")
+    manager.add_hookspecs(hookspecs)
+    for plugin, answer in (("one", given), ("garbage", 42), ("things", [42, None])):  # the last one is asked first
+        module = types.ModuleType(plugin)
+        setattr(module, name, hookimpl(lambda answer=answer: answer))
+        manager.register(module, name=plugin)
+    hooks = Hooks(manager, frozenset())
+    caller = getattr(hooks, name.removeprefix("hub_"))
+    assert caller(**dict.fromkeys(inspect.signature(caller).parameters, "x")) == wanted
+    assert hooks.breakers["garbage", name].total == hooks.breakers["things", name].total == 1
 
 
 @pytest.mark.parametrize("trusted", [True, False])

@@ -1,6 +1,8 @@
-"""Texts from user code, made fit to be stored: no NUL (PostgreSQL refuses it), bounded."""
+"""Texts from user code, made fit to be stored: without secrets that the hub knows, no NUL (PostgreSQL), bounded."""
 
 from __future__ import annotations
+
+from hub.redacting import redacted
 
 NAME_CHARS = 200
 MESSAGE_CHARS = 8_000
@@ -8,7 +10,8 @@ TRACE_CHARS = 64_000
 
 
 def clean(text: str, limit: int = MESSAGE_CHARS) -> str:
-    """`text` without NUL and lone surrogates, and no longer than `limit` characters; a cut is marked."""
+    """`text` with `***` for secrets, without NUL and lone surrogates, no longer than `limit`; a cut is marked."""
+    text = redacted(text)
     if "\0" in text:
         text = text.replace("\0", "\ufffd")
     if not text.isascii():

@@ -25,4 +25,6 @@ def resolve(text: str, settings: Settings) -> str:
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "it is no path"
         raise UnavailableError(f"the file {text} cannot be read: {why}") from None
+    if not value.strip("\r\n") or len(value) > MAX_SECRET:
+        raise UnavailableError(f"the file {text} is empty, or larger than {MAX_SECRET} characters")
     return value.rstrip("\r\n")

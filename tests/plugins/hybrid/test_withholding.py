@@ -24,9 +24,9 @@ def _plugins(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_plugins")
 @pytest.mark.parametrize("mode", ["secret-flow", "raise", "garbage"])
 def test_what_is_withheld_leaves_as_its_digest(
-    linked: tuple[End, End],
+    linked: tuple[End, End],  # noqa: F811 - a fixture
     monkeypatch: pytest.MonkeyPatch,
-    mode: str,  # noqa: F811
+    mode: str,
 ) -> None:
     site, plane = linked
     first = make_run(site)

@@ -111,7 +111,7 @@ def test_another_plugin_resolves_its_own(hooks: Hooks) -> None:
         ("env:HUB_ENCRYPTION_KEY", "may not be read"),  # whatever is allowed
         ("env:PG_USER", "not set in this process"),
         ("file:{allowed}/missing", "No such file"),
-        ("file:{allowed}/empty", "no text of 1 to"),
+        ("file:{allowed}/empty", "is empty"),
         ("file:{allowed}/binary", "is no text"),
         ("file:{allowed}/outside", "may not be read"),
         ("file:{allowed}/../elsewhere", "may not be read"),

@@ -39,8 +39,10 @@ def hub_run_before(run, flow):
 
 @hookimpl
 def hub_webhook_parse(source, request):
-    """ECHO_PARSE: each line of a body is an event of that type; or raise, garbage. Without it: not mine."""
-    mode = os.environ.get("ECHO_PARSE")
+    """Each line of a body is an event of that type; ECHO_PARSE: raise, garbage, none."""
+    if source["parser"] != "echo":
+        return None
+    mode = os.environ.get("ECHO_PARSE", "lines")
     if mode == "raise":
         raise ValueError("echo cannot read it")
     if mode == "lines":

@@ -115,6 +115,7 @@ class Callers:
         self._context: Context | None = None
         self._own: dict[str, Context] = {}
         self._off: frozenset[str] = frozenset()
+        self._given: dict[str, list[tuple[str, Any]]] = {}
         self._known: dict[str, tuple[Implementation, ...]] = {}
         self.breakers: dict[tuple[str, str], Breaker] = {}
 
@@ -161,7 +162,12 @@ class Callers:
         return found
 
     def _flat(self, name: str, limit: float, **arguments: Any) -> list[Any]:
-        return [item for _, item in self._items(name, limit, **arguments)]
+        given = self._given[name] = list(self._items(name, limit, **arguments))
+        return [item for _, item in given]
+
+    def giver(self, hook: str, item: object) -> str:
+        """Which plugin gave something, the last time that the hook was called; empty when none did."""
+        return next((plugin for plugin, one in self._given.get(hook, ()) if one is item), "")
 
     def _items(self, name: str, limit: float, **arguments: Any) -> Iterator[tuple[str, Any]]:
         """What the plugins gave, each thing with its plugin."""

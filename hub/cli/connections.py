@@ -26,11 +26,13 @@ COLUMNS = (
     Column("READY", "ready", "flag"),
     Column("SECRETS", "secret_fields", "list"),
     Column("UPDATED", "updated_at", "time"),
+    Column("PROBLEM", "needs"),
 )
 DETAIL = (
     Column("Name", "name"),
     Column("Kind", "kind"),
     Column("Ready", "ready", "flag"),
+    Column("Problem", "needs"),
     Column("Settings", "fields"),
     Column("Secrets", "secret_fields", "list"),
     Column("Sealed with", "key_id", "id"),

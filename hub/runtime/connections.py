@@ -8,7 +8,7 @@ from typing import Any
 
 from hub.connections import ConnectionKind
 from hub.errors import UnavailableError, UsageError
-from hub.runtime import contributed
+from hub.runtime import brought, contributed
 from hub.runtime.secrets import revealed
 from hub.store import connections
 from hub.store.base import Store
@@ -50,7 +50,7 @@ def load(store: Store, scope: Scope, name: str) -> Loaded:
     kind = kinds().get(row["kind"])
     if kind is None:
         raise UnavailableError(
-            f"connection {name!r} is of the kind {row['kind']!r}, which no plugin here brings",
+            f"connection {name!r} {brought.needs(tx, 'connection', row['kind'])}",
             hint="`hub plugins ls` shows what is loaded; a plugin that brings kinds must run in `worker` too.",
             code="kind-unknown",
         )

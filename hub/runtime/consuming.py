@@ -18,7 +18,7 @@ from typing import Any
 
 from hub.consumers import BrokerMessage, Consumer, Consuming
 from hub.errors import HubError, PermanentError, TransientError, UnavailableError
-from hub.runtime import connections, contributed, drifting, presets
+from hub.runtime import brought, connections, contributed, drifting, presets
 from hub.runtime.receipts import MAX_BATCH, Incoming, Kept, Outdated, commit
 from hub.store import consumers, event_schemas, events
 from hub.store.base import Store, Tx
@@ -198,7 +198,8 @@ class SourceConsumer:
         rules, options = preset.rules(row["options"]), preset.check_options(row["options"])
         kind = contributed.installed().consumers.get(preset.consumer)
         if kind is None:
-            raise PermanentError(f"no plugin here brings the consumer {preset.consumer}")
+            with self.store.read() as tx:
+                raise PermanentError(f"it {brought.needs(tx, 'consumer', preset.consumer)}")
         settings = connections.load(self.store, Scope(row["workspace_id"]), row["connection"]).settings
         prefetch = max(1, min(MAX_BATCH, PREFETCH_BYTES // row["max_body"]))
         consumer = kind.open(settings, Consuming(f"hub-{row['id']}", options, prefetch))

@@ -7,7 +7,7 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hub.actions import Action
@@ -33,7 +33,7 @@ around_task: Callable[[Mapping[str, Any]], AbstractContextManager[Any]] | None =
 class Contributed:
     """By name: kinds of connection, consumers, serializers; by the kind of their connection: result stores.
 
-    By scheme: kinds of channel. By `PLUGIN.NAME`: actions.
+    By scheme: kinds of channel. By `PLUGIN.NAME`: actions. `origins`: which plugin brings each, by `sort:name`.
     """
 
     connections: Mapping[str, ConnectionKind]
@@ -42,6 +42,7 @@ class Contributed:
     serializers: Mapping[str, Serializer]
     channels: Mapping[str, ChannelKind]
     actions: Mapping[str, Action]
+    origins: Mapping[str, str] = field(default_factory=dict)
 
 
 def hooks() -> Hooks:
@@ -85,9 +86,21 @@ def install(given: Hooks) -> Contributed:
             _named(ChannelKind, given.channel_kinds(), lambda kind: kind.scheme, form=SCHEME),
             given.actions(),
         )
+        found = replace(found, origins=_origins(given, found))
         _installed, _hooks = found if found.connections else None, given
         around_task = given.task_wrap if given.wraps_tasks else None
         return found
+
+
+def _origins(given: Hooks, found: Contributed) -> dict[str, str]:
+    kinds: tuple[tuple[str, str, Mapping[str, object]], ...] = (
+        ("connection", "hub_connection_kinds", found.connections),
+        ("consumer", "hub_consumers", found.consumers),
+        ("result store", "hub_result_stores", found.stores),
+        ("serializer", "hub_serializers", found.serializers),
+        ("channel", "hub_channel_kinds", found.channels),
+    )
+    return {f"{sort}:{name}": given.giver(hook, one) for sort, hook, named in kinds for name, one in named.items()}
 
 
 def _named(

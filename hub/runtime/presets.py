@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from hub.errors import UsageError
@@ -21,6 +21,7 @@ log = logging.getLogger("hub.presets")
 _lock = threading.Lock()
 _installed: Presets | None = None
 _hooks: Hooks | None = None
+_origins: dict[str, str] = {}
 
 
 def installed() -> Presets:
@@ -49,13 +50,22 @@ def install(hooks: Hooks) -> Presets:
     with _lock:
         if _installed is not None:
             return _installed
-        found = gather(hooks.presets())
+        _origins.clear()
+        found = gather(hooks.presets(), lambda id_, text: _origins.update({id_: hooks.giver("hub_presets", text)}))
         _installed, _hooks = (found, hooks) if len(found) else (None, None)
         return found
 
 
-def gather(texts: Iterable[PresetText]) -> Presets:
-    """Read what can be read: a wrong preset is left out and named in the log; of two with one id the first counts."""
+def origins() -> dict[str, str]:
+    """Which plugin brings each preset of this process, by `preset:id`."""
+    return {f"preset:{id_}": plugin for id_, plugin in _origins.items()}
+
+
+def gather(texts: Iterable[PresetText], note: Callable[[str, PresetText], object] = lambda _id, _text: None) -> Presets:
+    """Read what can be read: a wrong preset is left out and named in the log; of two with one id the first counts.
+
+    `note` is told of each that counts.
+    """
     found: dict[str, Preset] = {}
     for text in texts:
         if not isinstance(text, PresetText):
@@ -68,5 +78,7 @@ def gather(texts: Iterable[PresetText]) -> Presets:
             continue
         if preset.id in found:
             log.error("preset %s of %s is left out: the id is taken", preset.id, text.origin)
-        found.setdefault(preset.id, preset)
+        else:
+            found[preset.id] = preset
+            note(preset.id, text)
     return Presets(found.values())

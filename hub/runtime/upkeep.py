@@ -7,7 +7,7 @@ import os
 import signal
 
 from hub.plugins import Context, Loop
-from hub.runtime import contributed, plugging, presets, process
+from hub.runtime import brought, contributed, plugging, presets, process
 from hub.runtime.automations import Automations
 from hub.runtime.awaited import Awaited
 from hub.runtime.broker import broker_url
@@ -46,6 +46,7 @@ def run(settings: Settings) -> int:
     plugins = plugging.load(settings, process="upkeep", store=store)
     presets.install(plugins.hooks)
     contributed.install(plugins.hooks)
+    brought.remember(store)
     register_given(plugins.hooks.commands())
     plugins.hooks.startup()
     sequencer = Sequencer(store)

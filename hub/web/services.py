@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from starlette.requests import Request
 
 from hub.plugins import Plugins
-from hub.runtime import contributed
+from hub.runtime import brought, contributed
 from hub.runtime.presets import install
 from hub.settings import Settings
 from hub.store import Store
@@ -50,4 +50,5 @@ def make_services(settings: Settings, store: Store, plugins: Plugins) -> Service
     """Put the parts together."""
     contributed.install(plugins.hooks)
     door = Door(settings, store, install(plugins.hooks), verifiers=verifiers(plugins.hooks))
+    brought.remember(store)
     return Services(settings, store, Auth(settings, store, plugins.hooks), Tail(store), door, plugins)

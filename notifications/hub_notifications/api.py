@@ -140,7 +140,7 @@ class TestSent(BaseModel):
 
 
 class ChannelOut(BaseModel):
-    """A channel without its address."""
+    """A channel without its address. `needs`: which plugin it waits for; empty for one that works."""
 
     id: str
     name: str
@@ -151,6 +151,7 @@ class ChannelOut(BaseModel):
     burst: int
     enabled: bool
     disabled_reason: str
+    needs: str
     created_at: str
     updated_at: str
 
@@ -223,7 +224,8 @@ def list_channels(call: Call[NoBody, Paging]) -> ChannelPage:
     """List channels, newest first; never their addresses."""
     with call.store.read() as tx:
         found = channels.listed(tx, call.scope, limit=call.query.limit, cursor=call.query.cursor)
-    return ChannelPage(items=[_out(ChannelOut, row) for row in found.items], next_cursor=found.next_cursor)
+        rows = [{**row, "needs": channels.needs(tx, row["scheme"])} for row in found.items]
+    return ChannelPage(items=[_out(ChannelOut, row) for row in rows], next_cursor=found.next_cursor)
 
 
 @api.op("POST", "/api/v1/channels", scope="channels:write", body=ChannelIn, out=Done, status=201)

@@ -7,6 +7,7 @@ from typing import Any
 
 from hub.crypto import Keyring
 from hub.errors import NotFoundError
+from hub.runtime import brought, contributed
 from hub.store import raw
 from hub.store.base import Tx
 from hub.store.pages import Page, page
@@ -72,6 +73,13 @@ def listed(tx: Tx, scope: Scope, *, limit: int, cursor: str | None) -> Page[dict
     """Channels without their addresses, newest first."""
     query = select(*_PUBLIC).where(CHANNELS.c.workspace_id == scope.workspace_id)
     return page(tx, query, CHANNELS.c.id, limit=limit, cursor=cursor, make=dict)
+
+
+def needs(tx: Tx, scheme: str) -> str:
+    """Which plugin a channel waits for that was made with it; empty when it waits for none."""
+    if scheme in contributed.installed().channels or not brought.plugin_of(tx, "channel", scheme):
+        return ""
+    return brought.needs(tx, "channel", scheme)
 
 
 def new_row(scope: Scope, name: str, label: str, scheme: str, now: Micros) -> dict[str, Any]:

@@ -41,7 +41,7 @@ _CHANNELS = (
     Column("TAGS", lambda item: ", ".join(item["tags"])),
     Column("RATE", lambda item: f"{item['rate']}/min, {item['burst']} at once"),
     Column("ENABLED", "enabled", "flag"),
-    Column("PROBLEM", "disabled_reason"),
+    Column("PROBLEM", lambda item: item["disabled_reason"] or item["needs"]),
     Column("CREATED", "created_at", "time"),
 )
 _TEMPLATES = (

@@ -86,6 +86,7 @@ def deliver_one(store: Store, settings: Settings, delivery: Mapping[str, Any]) -
             raise PermanentError("the channel is switched off")
         address = channels.open_address(store.keyring, delivery, delivery["channel_id"])
         reach, kinds = reach_of(settings), contributed.installed().channels
+        _wait_for_plugin(store, address.partition("://")[0].lower())
         check_allowed(address, reach, kinds)
         shape, can = service_at(address, kinds)
         if can.incidents:
@@ -116,6 +117,14 @@ def deliver_one(store: Store, settings: Settings, delivery: Mapping[str, Any]) -
         _settle(tx, settings, delivery, error, title=title, provider_id=sent.message_id)
     # Without its links: who has them may act.
     _tell_plugins(delivery, {**delivery["content"], "channel": delivery["name"]}, shape, error, sent)
+
+
+def _wait_for_plugin(store: Store, scheme: str) -> None:
+    """A channel whose plugin is away is not switched off: what is told waits, and goes when the plugin is back."""
+    with store.read() as tx:
+        needed = channels.needs(tx, scheme)
+    if needed:
+        raise TransientError(f"the channel {needed}")
 
 
 def _made(store: Store, delivery: Mapping[str, Any], document: Mapping[str, Any], shape: Shape) -> Rendered:

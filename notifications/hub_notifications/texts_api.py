@@ -60,6 +60,7 @@ def show_channel(call: Call[NoBody, NoQuery]) -> ChannelDetail:
     """Show a channel and its templates; never its address."""
     with call.store.read() as tx:
         row = channels.find(tx, call.scope, call.path["channel"])
+        row["needs"] = channels.needs(tx, row["scheme"])
     known: dict[str, Any] = {name: row[name] for name in ChannelDetail.model_fields}
     return ChannelDetail(**{**known, **{name: rfc3339(row[name]) for name in ("created_at", "updated_at")}})
 

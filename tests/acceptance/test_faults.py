@@ -19,7 +19,9 @@ from tests.strangers import stranger
 from .conftest import Site, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
-HOOKS = tuple(sorted(name for name in dir(hookspecs) if name.startswith("hub_")))
+CLOSED = frozenset({"hub_webhook_parse"})
+"""A plugin that fails here stops what it was asked about, and that is meant: its request is a dead letter."""
+HOOKS = tuple(sorted(name for name in dir(hookspecs) if name.startswith("hub_") and name not in CLOSED))
 SECRET = "acceptance-secret"
 FOREVER = "threading.Event().wait()"
 
@@ -79,6 +81,63 @@ MORE: dict[str, dict[str, Any]] = {
     "tells-secret": {"more": 'config = "stranger_tells_secret.plugin:Config"'},
     "misconfigured": {"more": 'config = "stranger_misconfigured.plugin:Config"'},
 }
+GOING = """
+import os
+from hub import hookimpl
+from hub.channels import ChannelKind, Sent
+from hub.connections import ConnectionKind
+from hub.plugins import PresetText
+from hub.resultstores import ResultStoreKind
+from hub.resultstores.memory import MemoryResults
+from pydantic import BaseModel
+
+PRESET = '''
+id: tape
+name: Tape
+summary: A tape.
+docs: https://example.org/
+where: Nowhere.
+maturity: stable
+secret: chosen
+content: [any]
+verify:
+  kind: token
+  token: {from: "header:X-Tape"}
+event: {type: ["const:played"]}
+dedupe: {keys: [signed-digest], window: 24h}
+answer: {status: 202, deadline_ms: 10000}
+'''
+
+
+class Tape(BaseModel):
+    place: str
+
+
+def send(message):
+    with open(os.environ["TAPE_FILE"], "a") as file:
+        file.write(message.title + "\\n")
+    return Sent(message_id="1")
+
+
+@hookimpl
+def hub_connection_kinds():
+    return [ConnectionKind("tape", "A tape.", Tape, lambda settings: "it turns")]
+
+
+@hookimpl
+def hub_channel_kinds():
+    return [ChannelKind("tape", "A tape.", send, lambda address: None, example="tape://NAME", max_text=100)]
+
+
+@hookimpl
+def hub_result_stores():
+    return [ResultStoreKind("tape", lambda settings: MemoryResults())]
+
+
+@hookimpl
+def hub_presets():
+    return [PresetText("tape", PRESET)]
+"""
 GOOD = """
 import os
 from hub import hookimpl
@@ -108,6 +167,50 @@ def hub(site: Site, *words: str, text: bool = False) -> Any:
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr + site.logs()
     return json.loads(done.stdout) if "--json" in words and not text else done.stdout
+
+
+def test_what_needs_a_plugin_that_is_gone_says_so_and_works_when_it_is_back(
+    make_site: Callable[..., Site], tmp_path: Path
+) -> None:
+    folder, tape = tmp_path / "strangers", tmp_path / "tape"
+    package = stranger(folder, "recorder", GOING)
+    facts = folder / f"{package.name}-1.2.dist-info"
+    site = make_site(PYTHONPATH=str(folder), TAPE_FILE=str(tape), HUB_ALERTS_RETRY_DELAYS="1,1,1,1,1,1,1,1,1,1,1,1")
+    hub(site, "connections", "create", "tape", "deck", "--place", "x")
+    hub(site, "channels", "add", "loud", "tape://x")
+    hub(site, "webhooks", "create", "played", "--preset", "tape", "--secret", SECRET)
+
+    facts.rename(tmp_path / "away")
+    started = site.up()
+    base, said = address(site), "needs the plugin recorder, which is not installed"
+    (deck,) = hub(site, "connections", "ls", "--json")
+    assert (deck["ready"], deck["needs"]) == (False, said)
+    assert said in hub(site, "connections", "show", "deck")
+    (loud,) = hub(site, "channels", "ls", "--json")
+    assert (loud["enabled"], loud["needs"]) == (True, said)
+    assert said in hub(site, "channels", "show", "loud")
+    (played,) = hub(site, "webhooks", "ls", "--json")
+    assert played["warnings"] == [f"It {said}; until then every request is answered 404."]
+    for page in ("/ui/channels", f"/ui/channels/{loud['id']}", f"/ui/sources/{played['id']}"):
+        assert said in httpx2.get(base + page, timeout=20).text, page
+    assert httpx2.get(base + "/ui/sources", timeout=20).status_code == 200
+    tested = httpx2.post(f"{base}/api/v1/connections/deck/test", json={}, timeout=20).json()
+    assert (tested["ok"], tested["detail"]) == (False, f"connection 'deck' {said}")
+    httpx2.post(f"{base}/api/v1/channels/loud/test", json={}, timeout=20).raise_for_status()
+
+    def attempt() -> Any:
+        tries = httpx2.get(f"{base}/api/v1/deliveries", timeout=20).json()["items"]
+        return [one for one in tries if said in (one["error"] or "")]
+
+    wait_until(attempt, 30, site.logs())
+    assert site.stop(started) == 0
+    (tmp_path / "away").rename(facts)
+    site.up()
+    wait_until(lambda: tape.exists() and tape.read_text(), 30, site.logs())
+    assert [row["ready"] for row in hub(site, "connections", "ls", "--json")] == [True]
+    assert [row["needs"] for row in hub(site, "channels", "ls", "--json")] == [""]
+    (played,) = hub(site, "webhooks", "ls", "--json")
+    assert said not in str(played["warnings"])
 
 
 def address(site: Site) -> str:

@@ -87,7 +87,7 @@ def test_another_workspace_sees_none_of_it(store: Store) -> None:
 def test_a_kind_whose_plugin_is_gone_is_said_to_be_missing(store: Store) -> None:
     with store.write() as tx:
         connections.put(tx, SCOPE, "old", "mainframe", fields={}, secrets={})
-    with pytest.raises(UnavailableError, match="'mainframe', which no plugin here brings"):
+    with pytest.raises(UnavailableError, match="needs a plugin that brings the connection kind mainframe"):
         known.load(store, SCOPE, "old")
 
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from hub.errors import NotFoundError, PermanentError, TransientError, UnavailableError, UsageError
 from hub.resultstores import LOCAL, ResultMissing, ResultStore
 from hub.resultstores.files import FileResults
-from hub.runtime import connections, contributed
+from hub.runtime import brought, connections, contributed
 from hub.runtime.executor.results import Stored, Unreadable
 from hub.store import sites
 from hub.store.base import Store
@@ -100,6 +100,10 @@ class Places:
         loaded = connections.load(self._store, self._scope, name)
         kind = contributed.installed().stores.get(loaded.kind)
         if kind is None:
+            with self._store.read() as tx:
+                if brought.plugin_of(tx, "result store", loaded.kind):
+                    needed = brought.needs(tx, "result store", loaded.kind)
+                    raise UnavailableError(f"the result store {name!r} {needed}", code="kind-unknown")
             raise UsageError(
                 f"connection {name!r} is of the kind {loaded.kind!r}, which cannot keep results",
                 hint=f"Kinds that can: {', '.join(sorted(contributed.installed().stores))}.",

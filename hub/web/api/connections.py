@@ -7,10 +7,12 @@ from typing import Any
 from pydantic import Field
 
 from hub.errors import ConflictError, HubError, NotFoundError, PermanentError, TransientError
+from hub.runtime import brought
 from hub.runtime import connections as known
 from hub.runtime.commands import Command, apply
 from hub.secretfields import described
 from hub.store import connections
+from hub.store.base import Tx
 from hub.web.api.fields import In, Moment, NoBody, NoQuery, Out, Page, PageQuery
 from hub.web.api.op import Api, Call
 
@@ -27,7 +29,10 @@ class ConnectionIn(In):
 
 
 class ConnectionOut(Out):
-    """A connection without its secrets. `secret_fields` are those that are set; `ready`: its kind is known here."""
+    """A connection without its secrets. `secret_fields` are those that are set;
+
+    `ready`: its kind is known here, else it `needs` a plugin.
+    """
 
     id: str
     name: str
@@ -35,6 +40,7 @@ class ConnectionOut(Out):
     fields: dict[str, Any]
     secret_fields: list[str]
     ready: bool
+    needs: str
     key_id: str
     created_at: Moment
     updated_at: Moment
@@ -89,7 +95,7 @@ def list_connections(call: Call[NoBody, PageQuery]) -> Page[ConnectionOut]:
     """List connections; never what is secret of them."""
     with call.store.read() as tx:
         found = connections.listing(tx, call.scope, limit=call.query.limit, cursor=call.query.cursor)
-    items = [_shown(row) for row in found.items]
+        items = [_shown(tx, row) for row in found.items]
     return Page[ConnectionOut].model_validate({"items": items, "next_cursor": found.next_cursor})
 
 
@@ -97,7 +103,7 @@ def list_connections(call: Call[NoBody, PageQuery]) -> Page[ConnectionOut]:
 def get_connection(call: Call[NoBody, NoQuery]) -> ConnectionOut:
     """Show a connection without its secrets."""
     with call.store.read() as tx:
-        return _shown(connections.get(tx, call.scope, call.path["name"]))
+        return _shown(tx, connections.get(tx, call.scope, call.path["name"]))
 
 
 @api.op(
@@ -109,7 +115,7 @@ def put_connection(call: Call[ConnectionIn, NoQuery]) -> ConnectionOut:
     args = {**call.body.model_dump(), "name": call.path["name"]}
     apply(call.store, Command("connection.set", call.scope, call.path["name"], args, id=call.command_id))
     with call.store.read() as tx:
-        return _shown(connections.get(tx, call.scope, call.path["name"]))
+        return _shown(tx, connections.get(tx, call.scope, call.path["name"]))
 
 
 @api.op("DELETE", "/api/v1/connections/{name}", scope=WRITE, errors=[NotFoundError])
@@ -136,5 +142,7 @@ def test_connection(call: Call[NoBody, NoQuery]) -> Tested:
         return Tested(name=name, ok=False, detail=error.detail[:500])
 
 
-def _shown(row: dict[str, Any]) -> ConnectionOut:
-    return ConnectionOut.model_validate({**row, "ready": row["kind"] in known.kinds()})
+def _shown(tx: Tx, row: dict[str, Any]) -> ConnectionOut:
+    ready = row["kind"] in known.kinds()
+    needs = "" if ready else brought.needs(tx, "connection", row["kind"])
+    return ConnectionOut.model_validate({**row, "ready": ready, "needs": needs})

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Base64Bytes, Field, SecretStr
 
 from hub.errors import ConflictError, NotFoundError, RefusedError
+from hub.runtime import brought
 from hub.runtime.commands import Command, Outcome, apply
 from hub.runtime.commands.signing import signed
 from hub.runtime.commands.sources import LARGEST_KEPT, MAX_ORDER_BY, Answer
@@ -295,11 +296,17 @@ def is_ready(row: dict[str, Any], preset: Preset | None, secrets: list[dict[str,
 
 
 def warnings_of(
-    row: dict[str, Any], preset: Preset | None, *, ready: bool, held: int = 0, consumer: dict[str, Any] | None = None
+    tx: Tx,
+    row: dict[str, Any],
+    preset: Preset | None,
+    *,
+    ready: bool,
+    held: int = 0,
+    consumer: dict[str, Any] | None = None,
 ) -> list[str]:
     """What about a source is not safe or not finished, each a sentence."""
     if preset is None:
-        return [f"No plugin brings the preset {row['preset']}: every request is answered 404."]
+        return [f"It {brought.needs(tx, 'preset', row['preset'])}; until then every request is answered 404."]
     found = []
     if row["paused_at"] is not None:
         found.append(
@@ -326,6 +333,7 @@ def _shown(tx: Tx, scope: Scope, rows: list[dict[str, Any]]) -> list[SourceOut]:
     held = {row["id"]: holding.count(tx, row["id"]) for row in rows if row["paused_at"] is not None}
     return [
         _source(
+            tx,
             row | {"held": held.get(row["id"], 0), "consumer": said.get(row["id"])},
             sources.secret_rows(tx, row["id"]),
             last.get(row["id"]),
@@ -334,10 +342,10 @@ def _shown(tx: Tx, scope: Scope, rows: list[dict[str, Any]]) -> list[SourceOut]:
     ]
 
 
-def _source(row: dict[str, Any], secrets: list[dict[str, Any]], last: int | None) -> SourceOut:
+def _source(tx: Tx, row: dict[str, Any], secrets: list[dict[str, Any]], last: int | None) -> SourceOut:
     preset = installed().find(row["preset"])
     ready = is_ready(row, preset, secrets)
-    warnings = warnings_of(row, preset, ready=ready, held=row["held"], consumer=row["consumer"])
+    warnings = warnings_of(tx, row, preset, ready=ready, held=row["held"], consumer=row["consumer"])
     more = {
         "verify": "none" if row["verify_none"] else "preset", "ready": ready, "secrets": secrets,
         "warnings": warnings, "last_received_at": last,

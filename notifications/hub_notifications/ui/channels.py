@@ -26,7 +26,8 @@ def channel_list(view: View) -> Response:
     cursor = view.query("cursor")
     with view.store.read() as tx:
         found, now = channels.listed(tx, view.scope, limit=PAGE, cursor=cursor or None), tx.now
-    return draw(view, "channels.html", topics="catalog,alerts", found=found, now=now, cursor=cursor)
+        needs = {row["id"]: channels.needs(tx, row["scheme"]) for row in found.items}
+    return draw(view, "channels.html", topics="catalog,alerts", found=found, needs=needs, now=now, cursor=cursor)
 
 
 @pages.get("/ui/channels/{channel_id}", needs="channels:read")
@@ -34,9 +35,10 @@ def channel_detail(view: View) -> Response:
     """One channel: how it is set, and the last attempts to bring something there, tests among them."""
     with view.store.read() as tx:
         row, now = _row(tx, view), tx.now
+        needs = channels.needs(tx, row["scheme"])
         last = notices.list_deliveries(tx, view.scope, alert_id=None, channel_id=row["id"], limit=LAST, cursor=None)
     return draw(
-        view, "channel.html", topics="catalog,alerts", channel=row, found={"items": last.items}, now=now,
+        view, "channel.html", topics="catalog,alerts", channel=row, needs=needs, found={"items": last.items}, now=now,
         statuses=STATUSES, more=bool(last.next_cursor), lone=True,
     )  # fmt: skip
 

@@ -55,7 +55,7 @@ def _shown(tx: Tx, view: View, row: dict[str, Any]) -> dict[str, Any]:
     secrets = store_sources.secret_rows(tx, row["id"])
     held = holding.count(tx, row["id"]) if row["paused_at"] is not None else 0
     said = consumers.states(tx, [row["id"]]).get(row["id"]) if row["connection"] else None
-    warnings = warnings_of(row, preset, ready=is_ready(row, preset, secrets), held=held, consumer=said)
+    warnings = warnings_of(tx, row, preset, ready=is_ready(row, preset, secrets), held=held, consumer=said)
     state = _state(row, preset, secrets) if said is None or said["state"] != "waiting" else ("bad", "Waits", "warning")
     day = store_receipts.counts(tx, view.scope, row["id"], tx.now - DAY)
     return {

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from hub.channels import ChannelKind
     from hub.connections import ConnectionKind
     from hub.consumers import ConsumerKind
-    from hub.plugins import Loop, Panel, PresetText
+    from hub.plugins import DocsPage, Loop, Panel, PresetText
     from hub.resultstores import ResultStoreKind
     from hub.serializers import Serializer
     from hub.web.api.op import Api
@@ -251,6 +251,18 @@ class Hooks(Callers):
             told = f"<p>The plugin {escape(result.plugin)} could not draw its panel: {escape(wrong)}</p>"
             panels += [Panel(f"Plugin {result.plugin}", told, 900)] if wrong else given
         return sorted(panels, key=lambda panel: panel.order)
+
+    def docs_pages(self) -> list[DocsPage]:
+        """See hub_docs_pages."""
+        from hub.plugins import DocsPage  # noqa: PLC0415 - hub.plugins imports this module
+
+        pages: list[DocsPage] = []
+        for plugin, item in self._items("hub_docs_pages", 5):
+            if isinstance(item, DocsPage) and isinstance(item.title, str) and isinstance(item.text, str):
+                pages.append(item)
+            else:
+                self._blame(plugin, "hub_docs_pages", f"it gave {type(item).__name__}, not a DocsPage")
+        return pages
 
     def health(self) -> list[Mapping[str, Any]]:
         """See hub_health."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hub.channels import ChannelKind
     from hub.connections import ConnectionKind
     from hub.consumers import ConsumerKind
-    from hub.plugins import Context, Loop, Panel, PresetText
+    from hub.plugins import Context, DocsPage, Loop, Panel, PresetText
     from hub.resultstores import ResultStoreKind
     from hub.serializers import Serializer
     from hub.verdicts import Message, Parsed, Patch, Principal, Reject
@@ -170,3 +170,8 @@ def hub_ui_panels(ctx: Context, view: str, subject: Mapping[str, Any]) -> Iterab
 @hookspec
 def hub_health(ctx: Context) -> Iterable[Mapping[str, Any]]:  # type: ignore[empty-body]
     """Give health checks as {"name", "ok", "detail"} for /readyz and `hub doctor`."""
+
+
+@hookspec
+def hub_docs_pages(ctx: Context) -> Iterable[DocsPage]:  # type: ignore[empty-body]
+    """Give pages in Markdown (`hub.plugins.DocsPage`) that `hub plugins docs` shows beside what the plugin brings."""

@@ -81,6 +81,14 @@ class Panel:
 
 
 @dataclass(frozen=True, slots=True)
+class DocsPage:
+    """A page about a plugin in Markdown, for `hub plugins docs`. Its headings begin with ###."""
+
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class PresetText:
     """A webhook preset as it was written, and where it came from for error messages."""
 

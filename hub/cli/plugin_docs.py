@@ -36,19 +36,26 @@ def docs(
     markdown: Annotated[bool, Parameter(negative=(), help="As Markdown, for a page or a readme.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say what a plugin brings: hooks, connections and their fields, presets, channels, actions, commands."""
+    """Say what a plugin brings: hooks, connections and their fields, presets, channels, actions, commands, pages."""
     row, hooks = _loaded(name)
     sections = [section for section in _sections(row, hooks) if section.rows]
+    pages = hooks.docs_pages()
     if as_json:
-        output.print_json({"name": name, "sections": [asdict(section) for section in sections]})
+        told = {"sections": [asdict(section) for section in sections], "pages": [asdict(page) for page in pages]}
+        output.print_json({"name": name, **told})
     elif markdown:
         print("\n".join(_markdown(row, sections)))
+        for page in pages:
+            print(f"\n## {page.title}\n\n{page.text.strip()}")
     else:
         for section in sections:
             output.say(section.title, style="bold")
             columns = tuple(Column(title.upper(), title) for title in section.columns)
             output.table(section.rows, columns, as_json=False, empty="")
             output.say("")
+        for page in pages:
+            output.say(page.title, style="bold")
+            output.say(page.text.strip() + "\n")
 
 
 def _loaded(name: str) -> tuple[LoadedPlugin, Hooks]:

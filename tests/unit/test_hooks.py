@@ -16,7 +16,7 @@ from hub.errors import SettingError, UnavailableError
 from hub.hooks import Hooks
 from hub.hookspecs import hookimpl
 from hub.isolation import Breaker
-from hub.plugins import LoadedPlugin, Panel, ProcessKind, _register, list_manifests, load_plugins
+from hub.plugins import DocsPage, LoadedPlugin, Panel, ProcessKind, _register, list_manifests, load_plugins
 from hub.settings import Settings, load_settings
 from hub.verdicts import Message, Parsed, Principal
 from hub.webhooks.verify import Verdict
@@ -79,6 +79,7 @@ ANSWERS: dict[str, tuple[object, object]] = {
     "hub_export_redact": (["a"], frozenset({"a"})),
     "hub_task_wrap": (None, None),
     "hub_ui_panels": ([Panel("b", "", 2), Panel("a", "", 1)], [Panel("a", "", 1), Panel("b", "", 2)]),
+    "hub_docs_pages": (iter([DocsPage("a", "b"), "garbage"]), [DocsPage("a", "b")]),
     "hub_health": ([{"ok": True}], [{"ok": True}]),
 }
 

@@ -89,4 +89,7 @@ def test_what_a_plugin_brings_is_said_in_tables_in_markdown_and_in_json(hub: She
     assert "| github |" in page
     titles = [section["title"] for section in hub.json("plugins", "docs", "brokers")["sections"]]
     assert {"Plugin", "Webhook presets", "Consumers", "Hooks", "Connections of the kind mqtt"} <= set(titles)
+    assert "HUB_PLUGIN__SECRETS__VAULT_URL" in hub("plugins", "docs", "secrets")
+    assert "## What may be read" in hub("plugins", "docs", "secrets", "--markdown")
+    assert [page["title"] for page in hub.json("plugins", "docs", "secrets")["pages"]] == ["What may be read"]
     assert "hub plugins ls" in hub("plugins", "docs", "no-such-plugin", code=3)

@@ -30,6 +30,7 @@ MODULES = {
     "burst": "20,000 webhooks on 64 connections until the last of their runs has ended",
     "history": "the run list of a long history",
     "hooks": "asking 20 plugins that do nothing",
+    "plugins": "listing 100 installed plugins",
     "install": "installed size and packages",
     "peers": "the same flow in Prefect, where HUB_BENCH_PREFECT_PYTHON names an interpreter that has it",
 }

@@ -128,6 +128,7 @@ class Plugins:
     hooks: Hooks
     context: Context
     table: tuple[LoadedPlugin, ...] = ()
+    strangers: bool = True
 
     def has(self, name: str) -> bool:
         """Whether a plugin of this name is loaded, and made for processes of this kind."""
@@ -162,7 +163,8 @@ class Plugins:
         return row
 
     def _runs(self, row: LoadedPlugin) -> bool:
-        return row.manifest is not None and self.context.process in row.manifest.runs_in
+        asked = self.strangers or row.distribution == OWN_DISTRIBUTION
+        return asked and row.manifest is not None and self.context.process in row.manifest.runs_in
 
 
 def load_plugins(
@@ -172,9 +174,11 @@ def load_plugins(
     store: Any = None,
     found: Iterable[EntryPoint] | None = None,
     stored: Mapping[str, Stored] | None = None,
+    strangers: bool = True,
 ) -> Plugins:
     """Load what is installed and allowed. Raises UnavailableError only with `plugins_strict`.
 
+    Without `strangers` only the hub's own are imported, and of others there is what their manifests say.
     `stored` is what the database says of plugins; `hub.runtime.plugging.load` reads it first.
     """
     manager = pluggy.PluginManager("hub")
@@ -183,14 +187,15 @@ def load_plugins(
     rows: list[LoadedPlugin] = []
     trusted = set(settings.plugins_trusted)
     for point in sorted(entry_points(group=GROUP) if found is None else found, key=_own_first):
-        row = _load(manager, point, process, refused, {known.name: known.distribution for known in reversed(rows)})
+        runs = process if strangers or _distribution(point)[0] == OWN_DISTRIBUTION else "nowhere"
+        row = _load(manager, point, runs, refused, {known.name: known.distribution for known in reversed(rows)})
         rows.append(row)
         if row.distribution == OWN_DISTRIBUTION:
             trusted.add(row.name)
     hooks = Hooks(manager, frozenset(trusted))
     context = Context(process, settings, hooks, store)
     hooks.bind(context)
-    plugins = Plugins(tuple(rows), hooks, context)
+    plugins = Plugins(tuple(rows), hooks, context, strangers=strangers)
     plugins.settle(stored or {})
     broken = [row for row in plugins.table if row.state in ("failed", "incompatible")]
     if broken and settings.plugins_strict:
@@ -312,7 +317,7 @@ def _read(point: EntryPoint, refused: Refused) -> LoadedPlugin:
 def _load(
     manager: pluggy.PluginManager,
     point: EntryPoint,
-    process: ProcessKind | None,
+    process: ProcessKind | Literal["nowhere"] | None,
     refused: Refused,
     taken: Mapping[str, str],
 ) -> LoadedPlugin:

@@ -64,8 +64,8 @@ FIELDS = (
 
 @app.command
 def ls(*, as_json: AsJson = False) -> None:
-    """List plugins, whether they are loaded, and if not, why."""
-    with connect() as client:
+    """List plugins, whether they are loaded, and if not, why. Imports none of others: `hub plugins doctor` does."""
+    with connect(strangers=False) as client:
         found = client.get("/plugins")
     output.table(found["items"], COLUMNS, as_json=as_json, empty="No plugins are installed.")
     if found["safe_mode"] and not as_json:

@@ -208,6 +208,20 @@ def test_plugins_are_listed_with_what_is_wrong_with_them(hub: Shell) -> None:
     hub("plugins", "show", "nothing-like-it", code=3)
 
 
+def test_a_hundred_plugins_are_listed_and_none_is_imported(
+    hub: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "strangers"
+    for number in range(100):
+        stranger(folder, f"many-{number}", "raise RuntimeError('imported')", more='config = "os:environ"')
+    monkeypatch.syspath_prepend(str(folder))
+    before = set(sys.modules)
+    found = {row["name"]: row["state"] for row in hub.json("plugins", "ls")}
+    assert {state for name, state in found.items() if name.startswith("many-")} == {"loaded"}
+    assert len([name for name in found if name.startswith("many-")]) == 100
+    assert [name for name in set(sys.modules) - before if name.startswith("stranger_many")] == []
+
+
 CHAT = """
 from pydantic import BaseModel, Field, SecretStr
 

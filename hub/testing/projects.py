@@ -57,6 +57,15 @@ def read(folder: Path) -> Project:
     return Project(folder.resolve(), name, str(project.get("version", "0")), points, sources, project)
 
 
+def announces(folder: Path, module: str) -> bool:
+    """Whether the project in a folder has a plugin in that module: others lie above what is in their .venv."""
+    try:
+        data = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
+        return module in data["project"]["entry-points"][GROUP].values()
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return False
+
+
 def lend(project: Project, into: Path) -> tuple[str, ...]:
     """Write its metadata into a folder; gives what must be put before the path of whoever is to find it."""
     folder = into / f"{project.name.replace('-', '_')}-{project.version}.dist-info"

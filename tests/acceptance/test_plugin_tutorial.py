@@ -81,6 +81,7 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
         made.dev.wait(90)
 
 
+@pytest.mark.long
 def test_who_does_what_the_tutorial_says_has_a_plugin_of_gold(reader: Reader) -> None:
     said: dict[str, str] = {}
     for _, info, text in code_blocks(PAGE):

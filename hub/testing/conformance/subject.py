@@ -22,6 +22,7 @@ from hub.pluginconfig import Stored
 from hub.plugins import GROUP, Plugins, load_plugins
 from hub.secretfields import secrets_of
 from hub.settings import Settings, load_settings
+from hub.testing import projects
 from hub.testing.conformance import examples, probing
 from hub.testing.conformance.rules import LEVELS, Broken, Level, NotHere
 from hub.webhooks.preset import Preset, load_preset
@@ -85,9 +86,9 @@ class Subject:
 
     @cached_property
     def folder(self) -> Path | None:
-        """Its project: the nearest folder above the module that has a pyproject.toml; None: it is only installed."""
+        """Its project: the nearest folder above the module whose pyproject.toml announces it; None: it is installed."""
         above = Path(str(self.module.__file__)).resolve().parents
-        return next((folder for folder in above[:6] if (folder / "pyproject.toml").is_file()), None)
+        return next((folder for folder in above[:6] if projects.announces(folder, self.place)), None)
 
     @property
     def readme(self) -> str:

@@ -33,8 +33,8 @@ def load(files: dict[str, str], folder: Path, monkeypatch: pytest.MonkeyPatch) -
     return importlib.import_module("hub_judged.plugin")
 
 
-SLOW = {"C01", "C17"}
-"""These start a process each; they are judged where they are what is broken, and of the good plugin."""
+SLOW = {"C01", "C15", "C17"}
+"""These start a process or a hub each; they are judged where they are what is broken, and of the good plugin."""
 
 
 def judged(module: ModuleType, *, but: set[str] = frozenset()) -> dict[str, Finding]:  # type: ignore[assignment]
@@ -75,3 +75,14 @@ def test_a_rule_that_the_manifest_exempts_from_is_a_skip_with_its_reason(
     with pytest.raises(pytest.skip.Exception, match="exempt: It is told in the handbook"):
         case.test_readme_has_a_readme()
     case.test_c02_says_what_it_is()
+
+
+def test_the_project_of_somebody_else_is_not_taken_for_the_plugins_own(
+    made: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = load(made, tmp_path, monkeypatch)
+    assert Subject(module).folder == tmp_path
+    (tmp_path / "pyproject.toml").write_text("[project]\nname = 'an application with this plugin in its .venv'\n")
+    subject = Subject(module)
+    assert subject.folder is None
+    assert subject.readme.strip() == made["README.md"].strip()

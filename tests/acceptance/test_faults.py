@@ -217,6 +217,21 @@ def address(site: Site) -> str:
     return str(wait_until(lambda: re.search(r"http://127\.0\.0\.1:\d+", site.logs()), what="the address")[0])
 
 
+def is_told_everywhere(base: str) -> None:
+    """On the page, in metrics and by alerts."""
+
+    def told() -> set[str]:
+        """What was raised as alerts: of plugins that do not load, and of those whose hooks are skipped."""
+        found = httpx2.get(f"{base}/api/v1/alerts", params={"limit": 100}, timeout=20).json()["items"]
+        return {alert["title"] for alert in found if alert["kind"] == "plugin-failing"}
+
+    wait_until(lambda: {f"The plugin {name} fails" for name in ("import-raises", "hooks-raise")} <= told(), 40)
+    assert 'hub_plugin_up{plugin="import-raises"} 0' in httpx2.get(base + "/metrics", timeout=20).text
+    page = httpx2.get(base + "/ui/plugins", timeout=20).text
+    assert [name for name in (*FAULTS, "twin") if f'href="/ui/plugins/{name}"' not in page] == []
+    assert "hub_health is not called for a while" in page
+
+
 def test_a_hub_full_of_faulty_plugins_works_and_says_what_is_wrong(
     make_site: Callable[..., Site], tmp_path: Path
 ) -> None:
@@ -258,17 +273,7 @@ def test_a_hub_full_of_faulty_plugins_works_and_says_what_is_wrong(
         return found
 
     wait_until(lambda: not wrong(), 40, f"{wrong()}\n{site.logs()}")
-
-    def told() -> set[str]:
-        """What was raised as alerts: of plugins that do not load, and of those whose hooks are skipped."""
-        found = httpx2.get(f"{base}/api/v1/alerts", params={"limit": 100}, timeout=20).json()["items"]
-        return {alert["title"] for alert in found if alert["kind"] == "plugin-failing"}
-
-    wait_until(lambda: {f"The plugin {name} fails" for name in ("import-raises", "hooks-raise")} <= told(), 40)
-    assert 'hub_plugin_up{plugin="import-raises"} 0' in httpx2.get(base + "/metrics", timeout=20).text
-    page = httpx2.get(base + "/ui/plugins", timeout=20).text
-    assert [name for name in (*FAULTS, "twin") if f'href="/ui/plugins/{name}"' not in page] == []
-    assert "hub_health is not called for a while" in page
+    is_told_everywhere(base)
     clashing = [
         (row["name"], row["distribution"], row["state"], row["problem"])
         for row in hub(site, "plugins", "ls", "--json")

@@ -217,6 +217,22 @@ def address(site: Site) -> str:
     return str(wait_until(lambda: re.search(r"http://127\.0\.0\.1:\d+", site.logs()), what="the address")[0])
 
 
+def the_rest_works(site: Site, base: str, marks: Path) -> None:
+    """Requests, flows, hooks of others, pages."""
+    # The rest works: a signed request comes in and starts a flow, a good plugin hears of it, pages answer.
+    site.deploy("quick")
+    made = hub(site, "webhooks", "create", "outside", "--preset", "token", "--secret", SECRET, "--json")
+    mapping = ("-p", f"folder={site.folder}", "-p", "key==body.key")
+    hub(site, "automations", "create", "go", "--on", "token.*", "--run", "quick", *mapping)
+    door = base + "/in/" + str(made["url"]).rpartition("/in/")[2]
+    answer = httpx2.post(door, json={"key": "a"}, headers={"Authorization": f"Bearer {SECRET}"}, timeout=20)
+    assert answer.status_code == 202, answer.text
+    wait_until(lambda: site.marks("second-a") == 1, 60, site.logs())
+    wait_until(lambda: marks.exists() and "hub.run.completed" in marks.read_text(), 60, site.logs())
+    for page in ("/ui", "/readyz", "/metrics", "/api/v1/openapi.json"):
+        assert httpx2.get(base + page, timeout=20).status_code in (200, 503 if page == "/readyz" else 200), page
+
+
 def is_told_everywhere(base: str) -> None:
     """On the page, in metrics and by alerts."""
 
@@ -248,18 +264,7 @@ def test_a_hub_full_of_faulty_plugins_works_and_says_what_is_wrong(
     for _ in range(6):  # so often that the web process stops asking some of them
         httpx2.get(base + "/readyz", timeout=20)
 
-    # The rest works: a signed request comes in and starts a flow, a good plugin hears of it, pages answer.
-    site.deploy("quick")
-    made = hub(site, "webhooks", "create", "outside", "--preset", "token", "--secret", SECRET, "--json")
-    mapping = ("-p", f"folder={site.folder}", "-p", "key==body.key")
-    hub(site, "automations", "create", "go", "--on", "token.*", "--run", "quick", *mapping)
-    door = base + "/in/" + str(made["url"]).rpartition("/in/")[2]
-    answer = httpx2.post(door, json={"key": "a"}, headers={"Authorization": f"Bearer {SECRET}"}, timeout=20)
-    assert answer.status_code == 202, answer.text
-    wait_until(lambda: site.marks("second-a") == 1, 60, site.logs())
-    wait_until(lambda: marks.exists() and "hub.run.completed" in marks.read_text(), 60, site.logs())
-    for page in ("/ui", "/readyz", "/metrics", "/api/v1/openapi.json"):
-        assert httpx2.get(base + page, timeout=20).status_code in (200, 503 if page == "/readyz" else 200), page
+    the_rest_works(site, base, marks)
 
     def wrong() -> list[str]:
         """What is not said as it should be."""

@@ -18,15 +18,17 @@ class Wire:
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._word: bytes | None = None
+        self._awaited = b""
         self._answered = False
+        self._then_down = False
         self.is_down = False
         self.cuts = 0
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
-    def arm(self, word: bytes, *, answered: bool) -> None:
-        """Cut at `word`: `answered`: the server gets it and does it, only its answer is lost."""
-        self._word, self._answered = word, answered
+    def arm(self, word: bytes, *, answered: bool, then_down: bool = False) -> None:
+        """Cut at `word`. `answered`: the server gets it and does it; only its answer, with the word in it, is lost."""
+        self._word, self._answered, self._then_down = word, answered, then_down
 
     def down(self) -> None:
         """Nothing goes through any more, until `up`."""
@@ -62,10 +64,15 @@ class Wire:
     def _forward(self, source: socket.socket, sink: socket.socket, lost: threading.Event, watched: bool) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(65_536):
-                if lost.is_set():  # the answer that is lost: the server has done it
-                    break
+                if (
+                    lost.is_set() and not watched
+                ):  # nothing more gets through, and when the server has said that it is done, it ends
+                    if self._awaited in data:
+                        break
+                    continue
                 if watched and self._word is not None and self._word in data:
-                    self._word, self.cuts = None, self.cuts + 1
+                    self._awaited, self._word, self.cuts = self._word, None, self.cuts + 1
+                    self.is_down = self._then_down
                     if not self._answered:
                         break
                     lost.set()

@@ -89,12 +89,11 @@ def test_a_claim_whose_commit_is_in_doubt_is_executed_once(
 
 @pytest.mark.parametrize("answered", [True, False], ids=["its answer is lost", "it is lost"])
 def test_a_child_that_cannot_learn_whether_it_claimed_ends(
-    plane: Plane, over_the_wire: Plane, cut: Wire, answered: bool, monkeypatch: pytest.MonkeyPatch
+    plane: Plane, over_the_wire: Plane, cut: Wire, answered: bool
 ) -> None:
     """The keeper tells by its death that the attempt is lost, and by the row that nobody took it."""
     run_id, key = dispatched(plane)
-    monkeypatch.setattr("hub.runtime.attempt.time.sleep", lambda _seconds: cut.down())
-    cut.arm(b"COMMIT", answered=answered)
+    cut.arm(b"COMMIT", answered=answered, then_down=True)
     assert execute_attempt(over_the_wire.store, plane.settings, key, 1), "tainted"
     assert times(plane, 0) == 0
     with plane.store.read() as tx:

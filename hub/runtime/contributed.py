@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -70,6 +70,20 @@ def renew() -> None:
     global _installed
     with _lock:
         _installed = None
+
+
+@contextmanager
+def apart() -> Iterator[None]:
+    """For the hub of a test: in the block its plugins alone are known, afterwards those that were known before."""
+    global _installed, _hooks, around_task
+    with _lock:
+        before = _installed, _hooks, around_task
+        _installed, _hooks, around_task = None, None, None
+    try:
+        yield
+    finally:
+        with _lock:
+            _installed, _hooks, around_task = before
 
 
 def install(given: Hooks) -> Contributed:

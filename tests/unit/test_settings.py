@@ -67,6 +67,7 @@ EXAMPLES: list[tuple[str, str, Any, str | None]] = [
     ("results", "lake", "lake", ""),
     ("plugins", "text", "text", None),
     ("plugins_strict", "true", True, "perhaps"),
+    ("safe_mode", "true", True, "perhaps"),
     ("plugins_trusted", "a, b", ("a", "b"), None),
     ("plugins_fail_closed", "a, b", ("a", "b"), None),
     ("log_format", "json", "json", "nonsense"),

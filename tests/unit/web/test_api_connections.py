@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from starlette.testclient import TestClient
 
+MakeClient = Callable[..., TestClient]
 
-def test_connections_go_in_and_their_secrets_never_come_out(client: TestClient, tmp_path: Path) -> None:
+
+def test_connections_go_in_and_their_secrets_never_come_out(make_client: MakeClient, tmp_path: Path) -> None:
+    client = make_client(plugins="only:storage")
     body = {"kind": "http", "fields": {"url": "http://127.0.0.1:9/", "token": "s3cret-value"}}
     made = client.put("/api/v1/connections/crm", json=body)
     assert (made.json()["secret_fields"], made.json()["ready"]) == (["token"], True)

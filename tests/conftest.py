@@ -84,6 +84,7 @@ def _no_inherited_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     for name in list(os.environ):
         if name.startswith("HUB_") and not name.startswith("HUB_TEST_"):
             monkeypatch.delenv(name)
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)  # is for this run, not for those that a test starts
     monkeypatch.setenv("HUB_HOME", str(tmp_path / "home"))
 
 

@@ -66,6 +66,8 @@ def _measure(names: list[str], quick: bool) -> tuple[list[Row], list[str]]:
         except Exception:  # noqa: BLE001 - the other rows are still measured
             traceback.print_exc()
             broken.append(name)
+        except KeyboardInterrupt:  # what was measured by then is worth showing
+            return rows, [*broken, *names[names.index(name) :]]
         print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     return rows, broken
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
+from hub.errors import UsageError
 from hub.sdk import port
+
+T = TypeVar("T")
 
 
 class Connection:
@@ -25,6 +28,15 @@ class Connection:
         """The connection of that name. Raises NotFoundError, UnavailableError."""
         loaded = port.runtime().connection(name)
         return cls(loaded.name, loaded.kind, loaded.settings)
+
+    def settings_as(self, kind: str, model: type[T]) -> T:
+        """Its settings, for code that works with this kind alone. Raises UsageError for a connection of another."""
+        if not isinstance(self.settings, model):
+            raise UsageError(
+                f"the connection {self.name!r} is of the kind {self.kind}, not {kind}",
+                hint=f"`hub connections create {kind} NAME` makes one.",
+            )
+        return self.settings
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name in Connection.__slots__:

@@ -150,13 +150,7 @@ def _mark() -> _Mark:
 
 
 def _client(name: str) -> Client:
-    found = connection(name)
-    if not isinstance(found.settings, GitHub):
-        raise UsageError(
-            f"the connection {name!r} is of the kind {found.kind}, not github",
-            hint="`hub connections create github NAME` makes one.",
-        )
-    return Client(found.settings)
+    return Client(connection(name).settings_as("github", GitHub))
 
 
 def _base(repository: str) -> str:

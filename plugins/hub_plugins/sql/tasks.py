@@ -129,15 +129,10 @@ def new_rows(
 
 
 def _begun(name: str) -> Any:
-    found = connection(name)
-    if not isinstance(found.settings, Sql):
-        raise UsageError(
-            f"the connection {name!r} is of the kind {found.kind}, not sql",
-            hint="`hub connections create sql NAME` makes one.",
-        )
+    settings = connection(name).settings_as("sql", Sql)
     from hub_plugins.sql.databases import transaction  # noqa: PLC0415
 
-    return transaction(found.settings)
+    return transaction(settings)
 
 
 def _once(conn: Connection, change: Any) -> int:

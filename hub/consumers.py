@@ -44,11 +44,17 @@ class Consumer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Consuming:
-    """For whom a consumer is opened. `name` is the source's own for ever, `prefetch` how many may be on their way."""
+    """For whom a consumer is opened. `name` is the source's own for ever, `prefetch` how many may be on their way.
+
+    `known` says which of some ids of messages have been kept before, for whom nothing takes note of what was
+    acknowledged; `since` is when the source was made, in microseconds since 1970.
+    """
 
     name: str
     options: Mapping[str, str]
     prefetch: int
+    known: Callable[[Sequence[str]], frozenset[str]] = field(default=lambda _ids: frozenset(), repr=False)
+    since: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -250,6 +250,11 @@ class TransientError(Exception):
         self.retry_after = retry_after
         self.status = status
 
+    @property
+    def error_class(self) -> str:
+        """Of a task that fails with it: what `retry_on` and filters know it by."""
+        return "rate_limited" if self.retry_after is not None or self.status == 429 else "infrastructure"
+
 
 class PermanentError(Exception):
     """A transport failed in a way that no retry mends (bad address, 401, 404, 410); `status` as above."""

@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,14 @@ import pytest
 from hub.resultstores import ResultStore
 from hub.resultstores.files import FileResults
 from hub.resultstores.memory import MemoryResults
+from pydantic import SecretStr
 from tests.conftest import service
+from tests.plugins.storage.servers import ACCOUNT, CONTAINER, KEY, Azure, Objects, serving
+from tests.plugins.storage.servers import Gcs as Gcs_
 
 from hub_plugins.storage.postgresql import PostgresqlResults
-from hub_plugins.storage.s3 import S3Results
-from hub_plugins.storage.settings import S3, Postgresql
+from hub_plugins.storage.results import ObjectResults
+from hub_plugins.storage.settings import S3, AzureBlob, Gcs, Postgresql
 
 BUCKET = "results-test"
 
@@ -98,7 +102,7 @@ def results_table() -> Iterator[Postgresql]:
         admin.execute(f"DROP TABLE IF EXISTS {settings.table}")
 
 
-@pytest.fixture(params=["memory", "files", "postgresql", "s3"])
+@pytest.fixture(params=["memory", "files", "postgresql", "s3", "azure-blob", "gcs"])
 def result_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ResultStore]:
     """Every result store there is, on the real thing."""
     if request.param == "memory":
@@ -115,5 +119,22 @@ def result_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Res
 
         with psycopg.connect(service("HUB_TEST_POSTGRES_URL"), autocommit=True) as admin:
             admin.execute(f"DROP TABLE IF EXISTS {settings.table}")
+    elif request.param == "s3":
+        yield ObjectResults(s3_settings(request.getfixturevalue("s3_endpoint")))
     else:
-        yield S3Results(s3_settings(request.getfixturevalue("s3_endpoint")))
+        needed("obstore")
+        with other_bucket(request.param) as (_, settings):
+            yield ObjectResults(settings)
+
+
+@contextmanager
+def other_bucket(kind: str) -> Iterator[tuple[Objects, AzureBlob | Gcs]]:
+    """A server that speaks Azure's or Google's language, and the settings that get in."""
+    server = Azure() if kind == "azure-blob" else Gcs_()
+    with serving(server):
+        if isinstance(server, Gcs_):
+            key = SecretStr(server.credential)
+            yield server, Gcs(bucket=CONTAINER, service_account_key=key, endpoint=server.url)
+        else:
+            place = {"account": ACCOUNT, "container": CONTAINER, "endpoint": f"{server.url}/{ACCOUNT}"}
+            yield server, AzureBlob(**place, account_key=SecretStr(KEY))

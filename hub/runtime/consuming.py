@@ -20,12 +20,12 @@ from hub.consumers import BrokerMessage, Consumer, Consuming
 from hub.errors import HubError, PermanentError, TransientError, UnavailableError
 from hub.runtime import brought, connections, contributed, drifting, presets
 from hub.runtime.receipts import MAX_BATCH, Incoming, Kept, Outdated, commit
-from hub.store import consumers, event_schemas, events
+from hub.store import consumers, event_schemas, events, receipts
 from hub.store.base import Store, Tx
 from hub.types import SECOND, Scope, new_id, now_us
 from hub.webhooks.body import BodyError
 from hub.webhooks.catalog import Schema, check
-from hub.webhooks.dedupe import dedupe_keys
+from hub.webhooks.dedupe import dedupe_keys, key_of_id
 from hub.webhooks.events import check_content, delivery_id, event_type, provider_events, safe_text
 from hub.webhooks.keeping import MAX_REJECTED_BODY, kept_headers
 from hub.webhooks.preset import Preset
@@ -202,10 +202,17 @@ class SourceConsumer:
                 raise PermanentError(f"it {brought.needs(tx, 'consumer', preset.consumer)}")
         settings = connections.load(self.store, Scope(row["workspace_id"]), row["connection"]).settings
         prefetch = max(1, min(MAX_BATCH, PREFETCH_BYTES // row["max_body"]))
-        consumer = kind.open(settings, Consuming(f"hub-{row['id']}", options, prefetch))
+        wanted = Consuming(f"hub-{row['id']}", options, prefetch, self._known, row["created_at"])
+        consumer = kind.open(settings, wanted)
         self._running = True
         self._say("running")
         return Reading(row, preset, rules, parse(row["redact"]), self._schemas(row)), consumer
+
+    def _known(self, ids: Sequence[str]) -> frozenset[str]:
+        names = {key_of_id(ident): ident for ident in ids}
+        with self.store.read() as tx:
+            found = receipts.known(tx, [(self.source_id, key) for key in names])
+        return frozenset(names[key] for _, key in found)
 
     def _schemas(self, row: Mapping[str, Any]) -> dict[str, Schema]:
         if row["schema_mode"] != "enforce":

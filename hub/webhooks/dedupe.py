@@ -32,6 +32,11 @@ def protects_from_replay(preset: Preset, options: Options = None) -> bool:
     return "signed-digest" in rules.dedupe.keys and rules.signed_once
 
 
+def key_of_id(ident: str) -> str:
+    """The key of a delivery id."""
+    return join_key("id", (ident,))
+
+
 def join_key(kind: str, parts: tuple[str, ...]) -> str:
     """Join parts to one short key so that ("ab", "c") and ("a", "bc") differ."""
     joined = "".join(f"{len(part)}:{part}" for part in parts)
@@ -47,7 +52,7 @@ def _key(
 ) -> str | None:
     if rule == "delivery-id":
         ident = delivery_id(preset, request, rules)
-        return join_key("id", (ident,)) if ident else None
+        return key_of_id(ident) if ident else None
     if rule == "signed-digest":
         return _digest_key(rules, request, verdict)
     parts = [_part(ref.read(request)) for ref in rule if isinstance(ref, Ref)]

@@ -17,7 +17,7 @@ from tests.planes.conftest import Plane
 from tests.resultstores import s3_settings
 
 from hub_plugins.storage.postgresql import PostgresqlResults
-from hub_plugins.storage.s3 import S3Results
+from hub_plugins.storage.results import ObjectResults
 from hub_plugins.storage.settings import Postgresql
 
 SCOPE = Scope()
@@ -213,7 +213,7 @@ def test_results_in_a_bucket_and_in_a_table_go_as_well(
         args = {"name": name, "kind": kind, "fields": fields, "replace": True}
         apply(plane.store, Command("connection.set", SCOPE, args=args))
     flow(lambda: [load.with_options(result_store=name)(3) for name in kinds] and 0)()
-    stores = [S3Results(bucket), PostgresqlResults(table)]
+    stores = [ObjectResults(bucket), PostgresqlResults(table)]
     keys = []
     for row in plane.tasks():
         found = kept.reference(row["result"], row["result_format"])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+_PREFIX = r"^[A-Za-z0-9._/-]{0,200}$"
 
 
 class Settings(BaseModel):
@@ -54,10 +56,77 @@ class S3(Settings):
     endpoint: str = Field(
         "", max_length=500, pattern=r"^(https?://[!-~]+)?$", description="Address of a service other than Amazon's."
     )
-    prefix: str = Field("hub", pattern=r"^[A-Za-z0-9._/-]{0,200}$", description="What every key begins with.")
+    prefix: str = Field("hub", pattern=_PREFIX, description="What the keys of results that are kept there begin with.")
     access_key_id: str = Field(
         "", max_length=200, pattern=r"^[!-~]*$", description="Access key; empty: the machine's own identity."
     )
     secret_access_key: SecretStr | None = Field(None, description="The access key's secret.")
     session_token: SecretStr | None = Field(None, description="Token of a temporary access key.")
     timeout: float = Field(30.0, gt=0, le=600, description="Seconds a request may take.")
+
+    @property
+    def service(self) -> str:
+        """Its name for people."""
+        return "S3"
+
+    @property
+    def where(self) -> str:
+        """The place for people."""
+        return f"bucket {self.bucket}"
+
+
+class AzureBlob(Settings):
+    """A container of Azure Blob Storage."""
+
+    account: str = Field(pattern=r"^[a-z0-9]{3,24}$", examples=["acme"], description="Name of the storage account.")
+    container: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$", description="Name of the container.")
+    account_key: SecretStr | None = Field(
+        None, description="A key of the account; without it and a token: the machine's managed identity."
+    )
+    sas_token: SecretStr | None = Field(None, description="A shared access signature instead of the key.")
+    endpoint: str = Field(
+        "", max_length=500, pattern=r"^(https?://[!-~]+)?$",
+        description="Address of the account, where it is not https://ACCOUNT.blob.core.windows.net.",
+    )  # fmt: skip
+    prefix: str = Field("hub", pattern=_PREFIX, description="What the keys of results that are kept there begin with.")
+    timeout: float = Field(30.0, gt=0, le=600, description="Seconds a request may take.")
+
+    @model_validator(mode="after")
+    def _one_way_in(self) -> Self:
+        if self.account_key is not None and self.sas_token is not None:
+            raise ValueError("give account_key or sas_token, not both")
+        return self
+
+    @property
+    def service(self) -> str:
+        """Its name for people."""
+        return "Azure"
+
+    @property
+    def where(self) -> str:
+        """The place for people."""
+        return f"container {self.container}"
+
+
+class Gcs(Settings):
+    """A bucket of Google Cloud Storage."""
+
+    bucket: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$", description="Name of the bucket.")
+    service_account_key: SecretStr | None = Field(
+        None, description="The JSON file of a service account's key; without it: the machine's own identity."
+    )
+    endpoint: str = Field(
+        "", max_length=500, pattern=r"^(https?://[!-~]+)?$", description="Address, where it is not Google's own."
+    )
+    prefix: str = Field("hub", pattern=_PREFIX, description="What the keys of results that are kept there begin with.")
+    timeout: float = Field(30.0, gt=0, le=600, description="Seconds a request may take.")
+
+    @property
+    def service(self) -> str:
+        """Its name for people."""
+        return "Google Cloud Storage"
+
+    @property
+    def where(self) -> str:
+        """The place for people."""
+        return f"bucket {self.bucket}"

@@ -1,4 +1,4 @@
-"""One suite for every result store, on the real thing: files, PostgreSQL, moto's server for S3."""
+"""One suite for every result store, on the real thing: files, PostgreSQL, servers that speak S3, Azure's, Google's."""
 
 from __future__ import annotations
 

@@ -17,8 +17,9 @@ from tests.conftest import service
 from tests.resultstores import postgresql_settings, s3_settings
 
 from hub_plugins.storage import checks
+from hub_plugins.storage.objects import check
 from hub_plugins.storage.postgresql import PostgresqlResults
-from hub_plugins.storage.s3 import S3Results, check
+from hub_plugins.storage.results import ObjectResults
 from hub_plugins.storage.settings import Http
 
 CANARY = "s3-secret-canary"
@@ -58,7 +59,7 @@ def angry() -> Iterator[dict[str, object]]:
 
 def test_an_expired_credential_of_s3_is_named_by_its_code_alone(angry: dict[str, object]) -> None:
     pytest.importorskip("obstore")
-    store = S3Results(s3_settings(str(angry["endpoint"]), session_token=CANARY))
+    store = ObjectResults(s3_settings(str(angry["endpoint"]), session_token=CANARY))
     for call in (lambda: store.put("a", b"x"), lambda: store.get("a"), lambda: store.list("a")):
         with pytest.raises(PermanentError, match="ExpiredToken") as caught:
             call()
@@ -72,16 +73,16 @@ def test_a_busy_or_absent_s3_may_work_later(angry: dict[str, object]) -> None:
     pytest.importorskip("obstore")
     angry["answer"] = (503, SLOW)
     with pytest.raises(TransientError):
-        S3Results(s3_settings(str(angry["endpoint"]), timeout=2)).put("a", b"x")
+        ObjectResults(s3_settings(str(angry["endpoint"]), timeout=2)).put("a", b"x")
     with pytest.raises(TransientError) as caught:
-        S3Results(s3_settings("http://127.0.0.1:9", timeout=2)).get("a")
+        ObjectResults(s3_settings("http://127.0.0.1:9", timeout=2)).get("a")
     assert CANARY not in str(caught.value)
 
 
 def test_settings_of_which_s3_makes_no_request_are_an_error_like_others() -> None:
     pytest.importorskip("obstore")
     settings = s3_settings("http://[", secret_access_key="geheim")
-    for call in (lambda: check(settings), lambda: S3Results(settings).put("a", b"x")):
+    for call in (lambda: check(settings), lambda: ObjectResults(settings).put("a", b"x")):
         with pytest.raises(PermanentError, match="no request can be made") as told:
             call()
         assert "geheim" not in str(told.value)
@@ -97,7 +98,7 @@ def test_addresses_and_credentials_that_no_request_carries_are_an_error_like_oth
 
 def test_a_bucket_that_is_not_there_is_no_missing_result(s3_endpoint: str) -> None:
     with pytest.raises(PermanentError, match=r"no-such-bucket|NoSuchBucket"):
-        S3Results(s3_settings(s3_endpoint, bucket="no-such-bucket")).put("a", b"x")
+        ObjectResults(s3_settings(s3_endpoint, bucket="no-such-bucket")).put("a", b"x")
     assert "nothing is kept" in check(s3_settings(s3_endpoint, prefix="empty"))
 
 

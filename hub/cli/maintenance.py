@@ -23,9 +23,14 @@ def migrate() -> None:
 
 
 def openapi(
-    *, markdown: Annotated[bool, Parameter(negative=(), help="Print a table of operations instead.")] = False
+    *,
+    markdown: Annotated[bool, Parameter(negative=(), help="Print a table of operations instead.")] = False,
+    access: Annotated[bool, Parameter(negative=(), help="Print which role may ask which route instead.")] = False,
 ) -> None:
     """Print the OpenAPI document of the API."""
+    if access:
+        print(_access(), end="")
+        return
     with connect() as client:
         document = client.get("/openapi.json")
     if markdown:
@@ -34,6 +39,20 @@ def openapi(
         print(table(document), end="")
     else:
         print(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def _access() -> str:
+    """The table of a web process on this machine's settings and plugins; on a store that holds nothing."""
+    from hub.store import open_store
+    from hub.web.app import build_app
+    from hub.web.matrix import table
+
+    store = open_store("sqlite://")
+    try:
+        store.migrate()
+        return table(build_app(load_settings(), store).routes)
+    finally:
+        store.close()
 
 
 def version() -> None:

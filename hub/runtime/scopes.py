@@ -50,6 +50,27 @@ def allows(held: Iterable[str], needs: str) -> bool:
     return not wanted.isdisjoint(held)
 
 
+def both(some: Iterable[str], others: Iterable[str]) -> frozenset[str]:
+    """What both sets of scopes allow: a token of an account can do no more than the account may at that time."""
+    met = (_narrower(one, other) for one in some for other in others)
+    return frozenset(scope for scope in met if scope)
+
+
+def _narrower(one: str, other: str) -> str:
+    parts = []
+    for mine, theirs in zip(_parts(one), _parts(other), strict=True):
+        if mine != theirs and "*" not in (mine, theirs):
+            return ""
+        parts.append(theirs if mine == "*" else mine)
+    noun, verb = parts
+    return "*" if noun == verb == "*" else f"{noun}:{verb}" if verb else noun
+
+
+def _parts(scope: str) -> tuple[str, str]:
+    noun, _, verb = scope.partition(":")
+    return noun, "*" if scope == "*" else verb
+
+
 def may_grant(actor: Actor, scope: str) -> bool:
     """Whether the actor may give that scope to somebody: only what they have themselves, patterns included."""
     noun, _, verb = scope.partition(":")

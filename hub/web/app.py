@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from hub.plugins import Plugins
 from hub.runtime import plugging
@@ -51,6 +51,7 @@ from hub.web.api.op import Api
 from hub.web.api.openapi import document
 from hub.web.door.first import DoorFirst
 from hub.web.hosts import HostGuard
+from hub.web.matrix import Access, Declared
 from hub.web.problems import HANDLERS, LastResort
 from hub.web.services import Services, make_services
 
@@ -122,9 +123,10 @@ def _routes(services: Services, api: Api, *, door_only: bool) -> Iterable[BaseRo
     if door_only:
         return
     yield from _of_plugins(services, api)
-    yield Route("/api/v1/openapi.json", _described(api), name="openapi")
+    described = Access(None, "the description of the API; nothing of anybody's")
+    yield Declared("/api/v1/openapi.json", _described(api), described, name="openapi")
     yield from api.routes()
-    yield Route("/", _home)
+    yield Declared("/", _home, Access(None, "leads to the dashboard"))
 
 
 def _of_plugins(services: Services, api: Api) -> Iterable[BaseRoute]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,12 +19,13 @@ from hub.errors import AuthenticationError, PermissionError_
 from hub.hooks import Hooks
 from hub.runtime.commands import Command, apply
 from hub.runtime.commands.identity import digest, note_use
-from hub.runtime.scopes import ALL, ROLES, allows
+from hub.runtime.scopes import ALL, ROLES, allows, both
 from hub.settings import Settings, is_loopback, local_without_login
 from hub.store import Store, identity
 from hub.types import DEFAULT_WORKSPACE, Actor, Id, Scope, now_us
 from hub.web.hosts import SAFE_METHODS, host_of
 from hub.web.login import COOKIE, Guesses, Passwords, Session, cookie_options, refused, seal, unseal
+from hub.web.matrix import LOCAL_ONLY
 from hub.web.own import SCOPE_KEY
 from hub.webhooks.allowing import networks
 from hub.webhooks.keeping import sender
@@ -64,6 +66,9 @@ class Auth:
         if scope is None:
             hint = "Sign in, or send an API token as `Authorization: Bearer hub_api_...`."
             raise AuthenticationError("nobody is signed in", hint=hint)
+        if needs == LOCAL_ONLY and scope.actor.kind != "local":
+            hint = "Run `hub owner create NAME` there."
+            raise PermissionError_("the owner's account is made on the machine of the hub", hint=hint)
         if needs and not allows(scope.actor.scopes, needs):
             raise PermissionError_(f"this needs the scope {needs!r}, which {scope.actor} does not have", needs=needs)
         return scope
@@ -124,12 +129,16 @@ class Auth:
             raise AuthenticationError("the Authorization header holds no token of this hub", code="invalid-token")
         with self.store.read() as tx:
             row = identity.token_of(tx, digest(text.strip()))
+            user = identity.user(tx, row["user_id"]) if row and row["user_id"] else None
             now = tx.now
-        if row is None or row["revoked_at"] is not None or (row["expires_at"] or now + 1) <= now:
+        if row is None or row["revoked_at"] is not None or (row["expires_at"] or now + 1) <= now or _is_off(row, user):
             hint = "`hub tokens create` makes a new one."
             raise AuthenticationError("the token is unknown, expired or revoked", hint=hint, code="invalid-token")
+        if row["kind"] == "site":
+            hint = "It opens the sync endpoints and nothing else; `hub tokens create` makes one for the API."
+            raise AuthenticationError("this is the token of a site", hint=hint, code="invalid-token")
         self._note(row["id"])
-        return Scope(row["workspace_id"], Actor("token", row["id"], frozenset(row["scopes"])))
+        return Scope(row["workspace_id"], Actor("token", row["id"], _held(row, user)))
 
     def _by_session(self, request: Request) -> Scope | None:
         value = request.cookies.get(COOKIE)
@@ -178,6 +187,17 @@ class Auth:
                 return
             self._noted[token_id] = now
         note_use(self.store, token_id)
+
+
+def _is_off(row: dict[str, Any], user: dict[str, Any] | None) -> bool:
+    """Whether the account that a token belongs to may not ask any more."""
+    return row["user_id"] is not None and (user is None or user["disabled_at"] is not None)
+
+
+def _held(row: dict[str, Any], user: dict[str, Any] | None) -> frozenset[str]:
+    """What a token allows now: its scopes, and of an account's token no more than the account may."""
+    scopes = frozenset(row["scopes"])
+    return scopes if user is None else both(scopes, ROLES.get(user["role"], frozenset()))
 
 
 def _is_own(given: list[str]) -> bool:

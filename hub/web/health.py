@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import func, select
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from hub.errors import HubError, UnavailableError
 from hub.runtime import plugin_reports
@@ -18,6 +18,7 @@ from hub.settings import Settings
 from hub.store import Store, Tx, effects
 from hub.store.tables import Attempt, Effect, Event, RunRow, Worker
 from hub.types import SECOND, Scope
+from hub.web.matrix import Access, Declared
 from hub.web.services import Services
 
 _RUNS = RunRow.__table__
@@ -34,9 +35,9 @@ STAMP_WITHIN = 30.0
 def routes() -> list[BaseRoute]:
     """The health paths."""
     return [
-        Route("/healthz", healthz, methods=["GET"]),
-        Route("/readyz", readyz, methods=["GET"]),
-        Route("/metrics", metrics, methods=["GET"]),
+        Declared("/healthz", healthz, Access(None, "says that the process answers"), methods=["GET"]),
+        Declared("/readyz", readyz, Access(None, "says which parts are well, not why"), methods=["GET"]),
+        Declared("/metrics", metrics, Access("metrics:read"), methods=["GET"]),
     ]
 
 

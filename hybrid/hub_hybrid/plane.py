@@ -13,12 +13,13 @@ from hub.store.base import Store, Tx
 from hub.store.tables import ApiToken
 from hub.types import Id
 from hub.web.api.op import read_body
+from hub.web.matrix import SITE, Access, Declared
 from pydantic import BaseModel, ValidationError
 from sqlalchemy import select
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from hub_hybrid import digests, orders, replica
 from hub_hybrid.bell import Bell
@@ -35,6 +36,7 @@ from hub_hybrid.protocol import (
 )
 
 TOKENS = ApiToken.__table__
+SITES_ONLY = Access(SITE)
 MAX_BODY = MAX_BYTES + 65_536
 """A batch of the largest size with its envelope."""
 MAX_SNAPSHOT = 4 * MAX_BYTES
@@ -53,14 +55,19 @@ class Plane:
         """All of them."""
         session = "/sync/v1/sessions/{fence:int}"
         return [
-            Route("/sync/v1/register", self._posted(Register, _register), methods=["POST"]),
-            Route("/sync/v1/sessions", self._posted(Hello, _open), methods=["POST"]),
-            Route(f"{session}/events", self._posted(Batch, replica.ingest), methods=["POST"]),
-            Route(f"{session}/snapshot", self._posted(SnapshotPart, replica.snapshot, MAX_SNAPSHOT), methods=["PUT"]),
-            Route(f"{session}/heartbeat", self._posted(Heartbeat, replica.heartbeat), methods=["POST"]),
-            Route(f"{session}/commands", self._commands, methods=["GET"]),
-            Route(session, self._close, methods=["DELETE"]),
-            Route("/sync/v1/digest", self._digest, methods=["GET"]),
+            Declared("/sync/v1/register", self._posted(Register, _register), SITES_ONLY, methods=["POST"]),
+            Declared("/sync/v1/sessions", self._posted(Hello, _open), SITES_ONLY, methods=["POST"]),
+            Declared(f"{session}/events", self._posted(Batch, replica.ingest), SITES_ONLY, methods=["POST"]),
+            Declared(
+                f"{session}/snapshot",
+                self._posted(SnapshotPart, replica.snapshot, MAX_SNAPSHOT),
+                SITES_ONLY,
+                methods=["PUT"],
+            ),
+            Declared(f"{session}/heartbeat", self._posted(Heartbeat, replica.heartbeat), SITES_ONLY, methods=["POST"]),
+            Declared(f"{session}/commands", self._commands, SITES_ONLY, methods=["GET"]),
+            Declared(session, self._close, SITES_ONLY, methods=["DELETE"]),
+            Declared("/sync/v1/digest", self._digest, SITES_ONLY, methods=["GET"]),
         ]
 
     def _posted(

@@ -88,8 +88,9 @@ def get_me(call: Call[NoBody, NoQuery]) -> MeOut:
 
 
 @api.op(
-    "POST", "/api/v1/login", body=LoginIn, scope=None, errors=[AuthenticationError, RateLimitedError], max_body=65_536
-)
+    "POST", "/api/v1/login", body=LoginIn, scope=None, errors=[AuthenticationError, RateLimitedError], max_body=65_536,
+    trusts="name and password",
+)  # fmt: skip
 def log_in(call: Call[LoginIn, NoQuery]) -> Response:
     """Begin a session: the answer sets its cookie."""
     auth = call.services.auth

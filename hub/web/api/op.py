@@ -22,11 +22,12 @@ from pydantic import BaseModel, TypeAdapter
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from hub.errors import HubError, NotFoundError, UsageError
 from hub.types import ID_PATTERN, Id, Scope, derived_id, new_id
 from hub.web.api.fields import MAX_NAME, NoBody, NoQuery
+from hub.web.matrix import Access, Declared
 from hub.web.problems import BodyTimeout, BodyTooLarge
 
 B = TypeVar("B")
@@ -87,6 +88,7 @@ class Op:
     errors: tuple[type[HubError], ...]
     max_body: int
     media: str
+    trusts: str
 
     @property
     def name(self) -> str:
@@ -121,8 +123,10 @@ class Api:
         errors: Iterable[type[HubError]] = (),
         max_body: int = MAX_BODY,
         media: str = "application/json",
+        trusts: str = "",
     ) -> Callable[[F], F]:
-        """Register an operation. `scope` None makes it public; `out` None answers without a body."""
+        """Register an operation. `scope` None makes it public, `trusts` says what makes that safe; `out` None answers
+        without a body."""
 
         def register(handler: F) -> F:
             self.ops.append(
@@ -139,6 +143,7 @@ class Api:
                     errors=tuple(errors),
                     max_body=max_body,
                     media=media,
+                    trusts=trusts,
                 )
             )
             return handler
@@ -164,14 +169,15 @@ def _model(given: type[BaseModel], nothing: type[BaseModel]) -> type[BaseModel] 
     return None if given is nothing else given
 
 
-def _route(path: str, ops: dict[str, Op]) -> Route:
+def _route(path: str, ops: dict[str, Op]) -> Declared:
     async def endpoint(request: Request) -> Response:
         # Starlette sends HEAD wherever it sends GET.
         op = ops["GET" if request.method == "HEAD" else request.method]
         raw = await read_body(request, op.max_body, BODY_SECONDS)
         return await run_in_threadpool(perform, op, request, raw)
 
-    return Route(path, endpoint, methods=sorted(ops), name=next(iter(ops.values())).name)
+    access = {method: Access(op.scope, op.trusts) for method, op in ops.items()}
+    return Declared(path, endpoint, access, methods=sorted(ops), name=next(iter(ops.values())).name)
 
 
 async def read_body(request: Request, limit: int, seconds: float) -> bytes:

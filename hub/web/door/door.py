@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
-from starlette.routing import Route
+from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
 
 from hub.errors import HubError
@@ -39,6 +39,7 @@ from hub.web.door.limits import (
 )
 from hub.web.door.plugged import Beside
 from hub.web.door.short import ALWAYS, Response, Whole
+from hub.web.matrix import Access, Declared
 from hub.webhooks.allowing import networks
 from hub.webhooks.keeping import sender
 from hub.webhooks.presets import Presets
@@ -90,9 +91,9 @@ class Door:
         self._started = False
         self._lock = threading.Lock()
 
-    def routes(self) -> list[Route]:
+    def routes(self) -> list[BaseRoute]:
         """The door's route."""
-        return [Route("/in/{token}", endpoint=self, name="door")]
+        return [Declared("/in/{token}", self, Access(None, "the signature that the source demands"), name="door")]
 
     def close(self) -> None:
         """Commit what is queued and stop the writer."""

@@ -134,12 +134,12 @@ class Bell:
 
 async def stream(request: Request) -> Response:
     """GET /ui/stream?topics=runs,logs : tell this page what changed, until it leaves."""
+    services = request.app.state.services
+    await run_in_threadpool(services.authorize, request, SIGNED_IN)
     topics = [topic for topic in request.query_params.get("topics", "")[:200].split(",") if topic]
     unknown = sorted(set(topics) - WAKES.keys())
     if unknown or not topics:
         raise UsageError(f"unknown topics: {unknown or 'none given'}", hint=f"Known: {', '.join(WAKES)}.")
-    services = request.app.state.services
-    await run_in_threadpool(services.authorize, request, SIGNED_IN)
     bell = _bell(request)
     return StreamingResponse(
         _messages(bell, topics), media_type="text/event-stream", headers={"x-accel-buffering": "no"}

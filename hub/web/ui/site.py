@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
+from hub.web.auth import SIGNED_IN
+from hub.web.matrix import Access, Declared
 from hub.web.ui.assets import asset
 from hub.web.ui.live import stream
 from hub.web.ui.pages import (
@@ -43,5 +45,8 @@ def routes() -> list[BaseRoute]:
     pages = Pages()
     for module in MODULES:
         pages.include(module.pages)
-    fixed: list[BaseRoute] = [Route("/ui/static/{name}", asset), Route("/ui/stream", stream)]
+    fixed: list[BaseRoute] = [
+        Declared("/ui/static/{name}", asset, Access(None, "style sheets, scripts and pictures; nothing of anybody's")),
+        Declared("/ui/stream", stream, Access(SIGNED_IN)),
+    ]
     return [*fixed, *pages.routes()]

@@ -17,12 +17,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from hub.errors import AuthenticationError, HubError, PermissionError_
 from hub.types import Scope
 from hub.web.api.op import BODY_SECONDS, read_body
 from hub.web.auth import SIGNED_IN
+from hub.web.matrix import Access, Declared
 from hub.web.ui import csrf
 from hub.web.ui.view import Form, View
 
@@ -32,12 +33,13 @@ Handler = Callable[[View], Response]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page as it is registered. `needs` None: anybody may see it."""
+    """A page as it is registered. `needs` None: anybody may see it, and `trusts` says what makes that safe."""
 
     method: str
     path: str
     handler: Handler
     needs: str | None
+    trusts: str = ""
 
 
 @dataclass
@@ -46,17 +48,17 @@ class Pages:
 
     table: list[Page] = field(default_factory=list)
 
-    def get(self, path: str, *, needs: str | None) -> Callable[[Handler], Handler]:
+    def get(self, path: str, *, needs: str | None, trusts: str = "") -> Callable[[Handler], Handler]:
         """Register a page that shows something."""
-        return self._add("GET", path, needs)
+        return self._add("GET", path, needs, trusts)
 
-    def post(self, path: str, *, needs: str | None) -> Callable[[Handler], Handler]:
+    def post(self, path: str, *, needs: str | None, trusts: str = "") -> Callable[[Handler], Handler]:
         """Register what a form does. Its token is checked before the function is called."""
-        return self._add("POST", path, needs)
+        return self._add("POST", path, needs, trusts)
 
-    def _add(self, method: str, path: str, needs: str | None) -> Callable[[Handler], Handler]:
+    def _add(self, method: str, path: str, needs: str | None, trusts: str) -> Callable[[Handler], Handler]:
         def register(handler: Handler) -> Handler:
-            self.table.append(Page(method, path, handler, needs))
+            self.table.append(Page(method, path, handler, needs, trusts))
             return handler
 
         return register
@@ -75,13 +77,14 @@ class Pages:
         return [_route(path, pages) for path, pages in ordered]
 
 
-def _route(path: str, pages: dict[str, Page]) -> Route:
+def _route(path: str, pages: dict[str, Page]) -> Declared:
     async def endpoint(request: Request) -> Response:
         page = pages["GET" if request.method == "HEAD" else request.method]
         raw = await read_body(request, MAX_FORM, BODY_SECONDS) if page.method == "POST" else b""
         return await run_in_threadpool(perform, page, request, raw)
 
-    return Route(path, endpoint, methods=sorted(pages), name=f"ui:{path}")
+    access = {method: Access(page.needs, page.trusts, page=True) for method, page in pages.items()}
+    return Declared(path, endpoint, access, methods=sorted(pages), name=f"ui:{path}")
 
 
 def perform(page: Page, request: Request, raw: bytes) -> Response:

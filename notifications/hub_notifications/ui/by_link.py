@@ -58,14 +58,14 @@ def command_of(notification_id: Id, action: str) -> Id:
     return derived_id(notification_id, "by link", action)
 
 
-@pages.get("/ui/alert-links/{action}/{token}", needs=None)
+@pages.get("/ui/alert-links/{action}/{token}", needs=None, trusts="the signed link")
 def linked(view: View) -> Response:
     """What would be done, with the button that does it."""
     asked = _asked(view)
     return asked if isinstance(asked, Response) else _form(view, asked)
 
 
-@pages.post("/ui/alert-links/{action}/{token}", needs=None)
+@pages.post("/ui/alert-links/{action}/{token}", needs=None, trusts="the signed link")
 def act(view: View) -> Response:
     """Do it, once."""
     asked = _asked(view)

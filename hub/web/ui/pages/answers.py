@@ -77,7 +77,7 @@ def answer(view: View) -> Response:
     return view.go(link("/ui/runs", run_id, done="answered"))
 
 
-@pages.get("/ui/answers/{token}", needs=None)
+@pages.get("/ui/answers/{token}", needs=None, trusts="the signed link")
 def linked(view: View) -> Response:
     """What a link asks. Looking changes nothing, however often and by whom: mail programs follow links, too."""
     found = _linked(view)
@@ -86,7 +86,7 @@ def linked(view: View) -> Response:
     return _form(view, _fresh(found, view.request.url.path))
 
 
-@pages.post("/ui/answers/{token}", needs=None)
+@pages.post("/ui/answers/{token}", needs=None, trusts="the signed link")
 def answer_by_link(view: View) -> Response:
     """Answer by a link, once."""
     found = _linked(view)

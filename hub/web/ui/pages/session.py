@@ -18,7 +18,7 @@ MAX_NAME = 200
 MAX_PASSWORD = 1000
 
 
-@pages.get("/ui/login", needs=None)
+@pages.get("/ui/login", needs=None, trusts="a form, no more")
 def login_page(view: View) -> Response:
     """The form to sign in; who is known already goes on."""
     after = inside(view.query("next"))
@@ -27,7 +27,7 @@ def login_page(view: View) -> Response:
     return view.page("login.html", after=after, name="", error=None)
 
 
-@pages.post("/ui/login", needs=None)
+@pages.post("/ui/login", needs=None, trusts="name and password")
 def login(view: View) -> Response:
     """Sign in, and go where one wanted to."""
     name, password = view.form.text("name")[:MAX_NAME], view.form.raw("password") or ""
@@ -49,7 +49,7 @@ def logout(view: View) -> Response:
     return answer
 
 
-@pages.post("/ui/theme", needs=None)
+@pages.post("/ui/theme", needs=None, trusts="sets a cookie of the reader, no more")
 def theme(view: View) -> Response:
     """Keep the chosen colours in a cookie."""
     answer = view.go(inside(view.form.text("back")))

@@ -42,7 +42,11 @@ class Outgoing:
     """What the alert is about: the same while it lasts, for services that keep one incident a key."""
     ident: str = ""
     """Of this message: the same in every attempt, for services that leave out what they have got already."""
+    attempt: int = 1
+    """How often it is tried by now: from the second on a service may have taken it already."""
     link: str = ""
+    acknowledge: str = ""
+    """What the operation `alert.acknowledge` takes for all that it tells; empty: there is nothing to acknowledge."""
     sender: str = "Hubspoke"
     attachments: tuple[Attachment, ...] = ()
 

@@ -42,7 +42,7 @@ TRIALS = (
     Column("WHY", lambda item: item.get("error") or item.get("reason") or "-"),
     Column("WOULD", lambda item: [_would(action) for action in item.get("actions") or []], "list"),
 )
-_DETAILS = ("retry", "parameters", "body", "severity", "flow_control", "type", "data", "state", "message")
+_DETAILS = ("retry", "parameters", "body", "severity", "flow_control", "type", "data", "state", "message", "by")
 Outcome = Literal["fired", "error", "counted", "filtered", "cooled_down", "loop_stopped"]
 Name = Annotated[str, Parameter(help="The automation's name or id.")]
 
@@ -217,7 +217,7 @@ def _whole_action(text: str) -> dict[str, Any]:
 def _does(action: Mapping[str, Any]) -> str:
     """An action in a few words."""
     kind = next((name for name in action if name not in _DETAILS), "?")
-    verb = "starts" if kind == "run_deployment" else kind.replace("_", " ")
+    verb = "calls" if kind == "run_action" else "starts" if kind == "run_deployment" else kind.replace("_", " ")
     state = f" to {action['state']}" if kind == "set_state" else ""
     return f"{verb}{' of' if state else ''} {action.get(kind)}{state}"
 

@@ -40,9 +40,14 @@ def planned(now: Micros, rule: Rule, event: Row, number: int, depth: int) -> dic
     return {
         "id": made_once, "workspace_id": rule.workspace_id, "automation_id": rule.id, "event_id": event["id"],
         "number": number, "seq": event.get("seq") or 0, "at": now, "action": action, "status": "pending",
-        "tries": 0, "due_at": now, "depth": depth, "target": made_once if "run_deployment" in action else None,
+        "tries": 0, "due_at": now, "depth": depth, "target": made_once if starts_run(action) else None,
         "lane": None, "place": 0,
     }  # fmt: skip
+
+
+def starts_run(action: Mapping[str, Any]) -> bool:
+    """Whether it makes a run, whose id is the action's."""
+    return "run_deployment" in action or "run_action" in action
 
 
 def in_line(tx: Tx, row: dict[str, Any], event: Row) -> dict[str, Any]:
@@ -51,7 +56,7 @@ def in_line(tx: Tx, row: dict[str, Any], event: Row) -> dict[str, Any]:
     The position in the stream must be locked, which gives events to us in their order.
     """
     key = ((event["private"] or {}).get("params") or {}).get("order_key")
-    if not key or "run_deployment" not in row["action"] or not event["source"].startswith("source:"):
+    if not key or not starts_run(row["action"]) or not event["source"].startswith("source:"):
         return row
     lane = lane_of(event["body"]["source_id"], key)
     status = "pending" if state.is_free(tx, lane) else "waiting"
@@ -193,6 +198,13 @@ def _run_deployment(row: Row, variables: Variables) -> Made:
     return "run.create", action["run_deployment"], args
 
 
+def _run_action(row: Row, variables: Variables) -> Made:
+    action = row["action"]
+    parameters = apply_mapping(action.get("parameters") or {}, variables, names=NAMES)
+    made_by = {"origin": "automation", "origin_id": row["automation_id"]}
+    return "action.run", action["run_action"], {"run_id": row["id"], "parameters": parameters, **made_by}
+
+
 def owner_of(automation_id: Id, number: int) -> Id:
     """Whose the states of the flow control of an action are."""
     return derived_id(automation_id, "action", str(number))
@@ -246,6 +258,12 @@ def _set_state(row: Row, variables: Variables) -> Made:
     return op, target, {"state": action["state"], "message": str(message)[:500]}
 
 
+def _acknowledge(row: Row, variables: Variables) -> Made:
+    op, target, _ = _on("alert.acknowledge", "acknowledge_alert")(row, variables)
+    by = apply_mapping(row["action"].get("by") or "", variables, where="by", names=NAMES)
+    return op, target, {"by": str(by)[:200]}
+
+
 def _on(op: str, kind: str) -> Callable[[Row, Variables], Made]:
     def make(row: Row, variables: Variables) -> Made:
         target = apply_mapping(row["action"][kind], variables, where=kind, names=NAMES)
@@ -268,9 +286,11 @@ TARGETED = {
 """Actions that only name what they are about, and their operations."""
 KINDS: dict[str, Callable[[Row, Variables], Made]] = {
     "run_deployment": _run_deployment,
+    "run_action": _run_action,
     "alert": _alert,
     "send_webhook": _send_webhook,
     "set_state": _set_state,
+    "acknowledge_alert": _acknowledge,
     **{kind: _on(op, kind) for kind, op in TARGETED.items()},
 }
 
@@ -279,7 +299,7 @@ def _note(tx: Tx, tried: Tried) -> None:
     row = tried.row
     if not tried.error:
         values = {"status": "done", "tries": row["tries"] + 1, "target": tried.target, "error": None}
-        if state.end_action(tx, row["id"], values) and "run_deployment" in row["action"]:
+        if state.end_action(tx, row["id"], values) and starts_run(row["action"]):
             _tell(tx, tried)
         return
     if tried.is_busy:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 _ISOLATED = {
     # Nothing in a test ends because the clock has jumped; plugins of strangers stay out of it.
     "lease": 1e9,
-    "plugins": "only:webhooks,storage,secrets,github,sql",
+    "plugins": "only:webhooks,storage,secrets,github,sql,slack",
 }
 _STEPS = 10_000
 _active: list[Hub] = []
@@ -180,7 +181,8 @@ class Hub:
         action = {"run_deployment": name, "parameters": dict(parameters or {})}
         trigger = {"kind": "event", "types": [event], "match": match}
         body = {"trigger": trigger, "actions": [action]}
-        self.client.put(f"/automations/{name}-on-{event.replace('*', 'any').lower()}"[:60], body)
+        called = re.sub(r"[^a-z0-9._-]+", "-", f"{name}-on-{event.replace('*', 'any')}".lower())
+        self.client.put(f"/automations/{called[:60]}", body)
 
     def webhook(self, preset: str, event: str | None = None, **more: Any) -> FakeWebhook:
         """A webhook as the provider would send it to a source of this hub, which is made when there is none.

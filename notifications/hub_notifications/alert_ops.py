@@ -87,12 +87,28 @@ def end(tx: Tx, command: Command, _args: Nothing) -> dict[str, Any]:
 
 
 def acknowledge(tx: Tx, command: Command, args: Acknowledge) -> dict[str, Any]:
-    """Say that somebody looks after an alert: it is not repeated, and nobody else is called."""
+    """Say that somebody looks after an alert, or (its id) after all that a message told and that still fire: they are
+    not repeated, and nobody else is called."""
     actor = command.scope.actor
     by = args.by or f"{actor.kind} {actor.id}".strip()
-    firing.acknowledge(tx, command.scope, command.target, by=by, until=tx.now + args.for_s * SECOND)
-    tell_incidents(tx, command.scope, [command.target])
+    asked = _told_by(tx, command)
+    for alert_id in asked:
+        firing.acknowledge(tx, command.scope, alert_id, by=by, until=tx.now + args.for_s * SECOND)
+    tell_incidents(tx, command.scope, asked)
     return {"id": command.target, "by": by}
+
+
+def _told_by(tx: Tx, command: Command) -> list[Id]:
+    """The alert that the target names, or those of the message that it names that nobody looks after yet.
+
+    Raises ConflictError when none of the message's fires any more.
+    """
+    if notices.find_message(tx, command.scope, command.target) is None:
+        return [command.target]
+    found = notices.firing_of(tx, command.scope, command.target)
+    if not found:
+        raise ConflictError("none of the alerts of this message fires any more")
+    return [row["id"] for row in found if not firing.is_quiet(row, tx.now)]
 
 
 def tell_incidents(tx: Tx, scope: Scope, alerts: Sequence[Id]) -> None:

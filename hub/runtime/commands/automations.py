@@ -9,11 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import delete, update
 
 from hub.errors import ConflictError, NotFoundError
-from hub.runtime import acting, counting, ticking, windows
+from hub.runtime import acting, actionruns, counting, ticking, windows
 from hub.runtime.commands import controls
 from hub.runtime.commands.apply import Command
 from hub.runtime.commands.registry import Op
-from hub.runtime.commands.triggers import Action, RunDeployment, SendWebhook, Trigger, WholeTrigger, check
+from hub.runtime.commands.triggers import Action, RunAction, RunDeployment, SendWebhook, Trigger, WholeTrigger, check
 from hub.runtime.composing import KINDS, Whole, id_of, ids_of
 from hub.store import automation_state as state
 from hub.store import automations, catalog, endpoints, events, flow_states
@@ -156,6 +156,8 @@ def _check(tx: Tx, command: Command, args: CreateAutomation) -> None:
     for action in args.actions:
         if isinstance(action, SendWebhook):
             endpoints.get(tx, command.scope, action.send_webhook)
+        if isinstance(action, RunAction):
+            actionruns.check(action.run_action, action.parameters)
         if isinstance(action, RunDeployment):
             deployment = _known_deployment(tx, command, action.run_deployment)
             said = action.flow_control.stored() if action.flow_control else {}

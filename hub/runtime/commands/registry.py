@@ -32,6 +32,7 @@ class Op:
 
 
 _HOMES = {
+    "action": "actions",
     "run": "runs",
     "deployment": "deployments",
     "schedule": "schedules",

@@ -10,9 +10,9 @@ from sqlalchemy import bindparam, or_, select
 
 from hub.engine.run import Cancel, Complete, Pause, Reject, Resume, Signal
 from hub.errors import ConflictError, ContentionError, NotFoundError, UsageError
-from hub.runtime import contributed, lanes, orchestrator, sagas, waits
+from hub.runtime import actionruns, contributed, lanes, orchestrator, sagas, waits
 from hub.runtime.admission import submit
-from hub.runtime.commands import answers
+from hub.runtime.commands import actions, answers
 from hub.runtime.commands.apply import Command
 from hub.runtime.commands.controls import Controlled
 from hub.runtime.commands.registry import Op
@@ -257,7 +257,8 @@ def restart(tx: Tx, command: Command, args: Restart) -> dict[str, Any]:
             f"run {old['id']} is being rolled back: what it did would be undone while it is done again",
             hint=f"`hub runs show {old['id']}` says how far that is.", code="rolling_back",
         )  # fmt: skip
-    if old["deployment_id"] is None:
+    is_action = old["entrypoint"] == actionruns.ENTRYPOINT
+    if old["deployment_id"] is None and not is_action:
         raise ConflictError(
             f"run {old['id']} has no deployment, so nobody knows how to start it again",
             hint="Call the flow again where it was called.",
@@ -267,11 +268,21 @@ def restart(tx: Tx, command: Command, args: Restart) -> dict[str, Any]:
     since = tasks.START if args.fresh else None
     if args.from_task is not None:
         since = tasks.find(tx, command.scope, old["id"], args.from_task)
+    if is_action:
+        return _action_again(tx, command, old, since)
     made = CreateRun.model_validate({
         "parameters": old["parameters"], "tags": old["tags"], "origin": "restart", "origin_id": old["id"],
         "restart_of": old["id"], "restart_from": since,
     })  # fmt: skip
     return create(tx, replace(command, target=old["deployment_id"]), made)
+
+
+def _action_again(tx: Tx, command: Command, old: dict[str, Any], since: str | None) -> dict[str, Any]:
+    asked = actions.RunAction(
+        parameters=old["parameters"]["parameters"], origin="restart", origin_id=old["id"], restart_of=old["id"],
+        restart_from=since,
+    )  # fmt: skip
+    return actions.run(tx, replace(command, target=old["parameters"]["action"]), asked)
 
 
 def _rollback_again(tx: Tx, command: Command, args: Restart, old: dict[str, Any]) -> dict[str, Any]:

@@ -178,6 +178,16 @@ class RunDeployment(_Action):
     flow_control: ActionControl | None = None
 
 
+class RunAction(_Action):
+    """Call an action of a plugin, `PLUGIN.ACTION`, in a run of its own on a worker, with its own retries.
+
+    `parameters` is a JSON tree whose strings that start with `=` are CEL.
+    """
+
+    run_action: str = Field(min_length=3, max_length=200, pattern=r"^[a-z][a-z0-9-]*\.[a-z][a-z0-9_-]*$")
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+
 class CancelRun(_Action):
     """Cancel a run: its id, or CEL such as `=event.run_id`."""
 
@@ -239,6 +249,13 @@ class RaiseAlert(_Action):
     severity: Literal["info", "warning", "error"] = "error"
 
 
+class AcknowledgeAlert(_Action):
+    """Say that somebody looks after an alert: its id, that of a message about alerts, or CEL. `by`: text, or CEL."""
+
+    acknowledge_alert: Target
+    by: str = Field(default="", max_length=1000)
+
+
 class SendWebhook(_Action):
     """Send a webhook to an endpoint: its type is the event's, its data what the event carried, unless said otherwise.
 
@@ -251,8 +268,8 @@ class SendWebhook(_Action):
 
 
 _KINDS: tuple[type[_Action], ...] = (
-    RunDeployment, CancelRun, PauseRun, ResumeRun, SetRunState, PauseDeployment, ResumeDeployment, PauseSchedule,
-    ResumeSchedule, RaiseAlert, SendWebhook,
+    RunDeployment, RunAction, CancelRun, PauseRun, ResumeRun, SetRunState, PauseDeployment, ResumeDeployment,
+    PauseSchedule, ResumeSchedule, RaiseAlert, AcknowledgeAlert, SendWebhook,
 )  # fmt: skip
 _KEYS = {next(name for name in kind.model_fields if name != "retry"): kind for kind in _KINDS}
 
@@ -265,6 +282,7 @@ def _kind_of(given: Any) -> str:
 
 Action: TypeAlias = Annotated[
     Annotated[RunDeployment, Tag("run_deployment")]
+    | Annotated[RunAction, Tag("run_action")]
     | Annotated[CancelRun, Tag("cancel_run")]
     | Annotated[PauseRun, Tag("pause_run")]
     | Annotated[ResumeRun, Tag("resume_run")]
@@ -274,6 +292,7 @@ Action: TypeAlias = Annotated[
     | Annotated[PauseSchedule, Tag("pause_schedule")]
     | Annotated[ResumeSchedule, Tag("resume_schedule")]
     | Annotated[RaiseAlert, Tag("alert")]
+    | Annotated[AcknowledgeAlert, Tag("acknowledge_alert")]
     | Annotated[SendWebhook, Tag("send_webhook")],
     Discriminator(_kind_of),
 ]
@@ -290,7 +309,7 @@ def check(trigger: WholeTrigger, actions: Iterable[_Action]) -> None:
         if isinstance(action, RunDeployment) and action.flow_control is not None:
             controls.check(action.flow_control.stored(), CONTROL_NAMES)
         said = action.model_dump(
-            exclude={"retry", "run_deployment", "severity", "flow_control", "state"}, exclude_none=True
+            exclude={"retry", "run_deployment", "run_action", "severity", "flow_control", "state"}, exclude_none=True
         )
         check_mapping(
             said.get("parameters", said), where="parameters" if "parameters" in said else "action", names=NAMES

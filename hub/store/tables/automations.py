@@ -24,7 +24,7 @@ from hub.store.tables.columns import (
 
 class Automation(Row, table=True):
     """When `trigger` {"kind": "event" or "schedule", "match": CEL, "types": [...], ...}, then each of `actions`
-    {"run_deployment": name, "parameters": mapping}, {"cancel_run": id}, ...
+    {"run_deployment": name, "parameters": mapping}, {"run_action": name, ...}, {"cancel_run": id}, ...
     """
 
     __tablename__: ClassVar[str] = "automations"

@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
-from hub.types import JsonObject
+from hub.types import ExportLevel, JsonObject
 
 Level: TypeAlias = Literal["metadata", "errors", "logs", "params", "results", "never"]
+LEVELS: tuple[ExportLevel, ...] = get_args(ExportLevel)
 
 _RUN: dict[str, Level] = {
     "flow_name": "metadata",
@@ -203,7 +204,7 @@ CATALOG: dict[str, dict[str, Level]] = {
     "hub.worker.started": {"name": "metadata", "slots": "metadata", "queues": "metadata"},
     "hub.worker.lost": {"name": "metadata"},
     "hub.worker.stopped": {"name": "metadata"},
-    "hub.link.connected": {"name": "metadata"},
+    **{f"hub.link.{verb}": {"name": "metadata", "level": "metadata"} for verb in ("connected", "policy_set")},
     "hub.link.disconnected": {"name": "metadata", "reason": "metadata"},
 }
 
@@ -252,6 +253,19 @@ def split(type_: str, fields: Mapping[str, Any]) -> tuple[JsonObject, JsonObject
     return body, private  # type: ignore[return-value]
 
 
+def allows(policy: str, level: str) -> bool:
+    """Whether a policy lets a class out. What is no policy lets nothing out but metadata."""
+    return level == "metadata" or (policy in LEVELS and level in LEVELS and _RANK[level] <= _RANK[policy])
+
+
+def lowest(*policies: str) -> ExportLevel:
+    """The policy that lets out the least; one that is not known counts as metadata."""
+    return LEVELS[min(_RANK.get(policy, 0) for policy in policies)]
+
+
+_RANK: dict[str, int] = {level: rank for rank, level in enumerate(LEVELS)}
+
+
 def canonical(value: Any) -> bytes:
     """The hashed form of JSON: sorted keys, no spaces, ASCII, no floats. Raises TypeError on a float."""
     _refuse_floats(value)
@@ -259,12 +273,27 @@ def canonical(value: Any) -> bytes:
 
 
 CHAINED = ("id", "type", "subject", "run_id", "at", "schema_version", "body")
-"""What of an event is hashed, and what of it may leave the site."""
+"""What of an event is hashed, and what of it always may leave the site."""
 
 
 def digest(event: Mapping[str, Any]) -> str:
-    """The sha256 of an event's canonical form. It may stand for an event that must not be shown to a peer."""
-    return hashlib.sha256(canonical({name: event[name] for name in CHAINED})).hexdigest()
+    """The sha256 of an event's canonical form. It may stand for an event that must not be shown to a peer.
+
+    `more`, by class what the policy lets out beside the metadata, counts with the commitment to each part: so a part
+    can be left out for one peer and shown to another, and the digest is the same.
+    """
+    whole = {name: event[name] for name in CHAINED}
+    if event.get("more"):
+        whole["more"] = {level: commitment(part) for level, part in event["more"].items()}
+    return hashlib.sha256(canonical(whole)).hexdigest()
+
+
+def commitment(part: Mapping[str, Any]) -> str:
+    """What stands for a part in the digest: the sha256 of its random salt and its text, so that nothing in it can be
+    guessed from it. A part that is not shown is only this `hash`."""
+    if "text" not in part:
+        return str(part["hash"])
+    return hashlib.sha256(f"{part['salt']}{part['text']}".encode()).hexdigest()
 
 
 def chain(previous: str, event_digest: str) -> str:

@@ -7,10 +7,12 @@ import threading
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 JsonObject: TypeAlias = "dict[str, Json]"
+ExportLevel: TypeAlias = Literal["metadata", "errors", "logs", "params", "results"]
+"""What may leave for a plane; each holds those before it."""
 Micros: TypeAlias = int
 """A point in time: integer microseconds since 1970-01-01 UTC."""
 Id: TypeAlias = str

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hub import redacting
 from hub.connections import ConnectionKind
 from hub.errors import UnavailableError, UsageError
 from hub.runtime import brought, contributed
@@ -55,4 +56,5 @@ def load(store: Store, scope: Scope, name: str) -> Loaded:
             code="kind-unknown",
         )
     opened = {field: revealed(value) for field, value in secrets.items()}
+    redacting.register(opened.values())
     return Loaded(name, kind.name, kind.parse({**row["fields"], **opened}))

@@ -43,6 +43,7 @@ def document(flow: Flow[..., Any], options: Mapping[str, Any]) -> dict[str, Any]
         "crash_retries": flow.options.crash_retries,
         "state_hooks": state_hooks(flow),
         "alerts": flow.options.alerts.stored(),
+        "export": flow.options.export,
         "concurrency": options.get("concurrency"),
         "concurrency_key": options.get("concurrency_key") or "",
         "overflow": options.get("overflow") or "enqueue",

@@ -45,7 +45,8 @@ class Flow(Decorated[P, R]):
     `on_running`, `on_completion`, `on_failure`, `on_cancellation`, `on_crashed` (lists of `fn(flow, run, state)`),
     `crash_retries` (attempts after its process was lost, on a worker; 2), `max_threads` (for submitted tasks; 16),
     `task_runner` (where submitted tasks execute: `CeleryTaskRunner(...)`, `ProcessPoolTaskRunner(...)`),
-    `alerts` (who is told when a run fails: names of channels, `tag:NAME`; False: nobody; more by `hub.Alerts(...)`).
+    `alerts` (who is told when a run fails: names of channels, `tag:NAME`; False: nobody; more by `hub.Alerts(...)`),
+    `export` (the most that may leave for a plane: `metadata`, `errors`, `logs`, `params`, `results`).
     """
 
     what = "flow"

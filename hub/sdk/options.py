@@ -14,6 +14,7 @@ from hub.sdk.retries import RetryGiven, RetryOptions, RetryPolicy, retry_options
 from hub.sdk.runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTaskRunner
 from hub.sdk.statehooks import HookOptions, StateHook, hook_options
 from hub.sdk.transactions import TransactionHook, TransactionHooks, transaction_hooks
+from hub.types import ExportLevel
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -42,6 +43,7 @@ class FlowOptions(_Common, total=False):
 
     version: str
     alerts: AlertsGiven
+    export: ExportLevel
     on_crashed: Iterable[StateHook]
     flow_run_name: RunName
     crash_retries: int
@@ -81,6 +83,7 @@ class Options:
     cache: CacheOptions | None = None
     crash_retries: int = 2
     alerts: Alerts = field(default_factory=Alerts)
+    export: str = ""
     max_threads: int | None = None
     runner: TaskRunner | None = None
     trigger: str = "all_success"
@@ -110,6 +113,7 @@ def flow_options(default_name: str, description: str, given: Mapping[str, Any]) 
         run_name=_run_name("flow_run_name", given),
         crash_retries=crashes,
         alerts=alerts_option(given.get("alerts")),
+        export=_export(given.get("export")),
         max_threads=threads
         or (runner.max_workers if isinstance(runner, ThreadPoolTaskRunner | ProcessPoolTaskRunner) else None),
         runner=runner,
@@ -194,6 +198,15 @@ def _trigger(given: Mapping[str, Any]) -> str:
     if value not in get_args(Trigger):
         raise UsageError(f"trigger={value!r} is not a trigger rule", hint=f"Rules: {', '.join(get_args(Trigger))}.")
     return str(value)
+
+
+def _export(level: str | None) -> str:
+    if level is None:
+        return ""
+    if level not in get_args(ExportLevel):
+        known = ", ".join(get_args(ExportLevel))
+        raise UsageError(f"export={level!r} does not say what may leave for a plane", hint=f"One of: {known}.")
+    return str(level)
 
 
 def _run_name(option: str, given: Mapping[str, Any]) -> RunName | None:

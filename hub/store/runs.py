@@ -44,7 +44,7 @@ def create(tx: Tx, scope: Scope, row: Mapping[str, Any]) -> bool:
         "created_by": str(scope.actor), "updated_at": tx.now, "created_at": tx.now, "due_at": tx.now,
         "state_type": StateType.SCHEDULED, "state_name": "Scheduled", "state_message": "",
         "home": "worker", "queue": "default", "origin": "api", "tags": [], "parameters": {}, "retry_policy": {},
-        "state_hooks": [], "alerts": {},
+        "state_hooks": [], "alerts": {}, "export": "",
         "version": 0, "attempt": 0, "epoch": 0, "retries_used": 0, "crashes": 0, "crash_retries": 2,
         **row, "workspace_id": scope.workspace_id,
     }  # fmt: skip

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Table, delete, select, update
 
 from hub.errors import NotFoundError
 from hub.store.base import Tx
 from hub.store.pages import Page, page
-from hub.store.tables import Secret
-from hub.types import Scope, new_id
+from hub.store.tables import Channel, Connection, Endpoint, EndpointKey, Link, PluginSetting, Secret, SourceSecret
+from hub.types import Id, Scope, new_id
 
 TABLE = Secret.__table__
+ELSEWHERE: tuple[tuple[Table, str, str], ...] = (
+    (SourceSecret.__table__, "sealed", "source_secrets:{}"),
+    (Channel.__table__, "sealed", "channels:{}"),
+    (Connection.__table__, "sealed", "connections:{}"),
+    (Endpoint.__table__, "sealed", "endpoints:{}"),
+    (EndpointKey.__table__, "sealed", "endpoint_keys:{}"),
+    (Link.__table__, "sealed_token", "links:{}:token"),
+    (PluginSetting.__table__, "sealed", "plugin_settings:{}"),
+)
+"""Every other column that holds sealed bytes, and its context, in which the row's id stands."""
 _SHOWN = (TABLE.c.id, TABLE.c.name, TABLE.c.key_id, TABLE.c.created_at, TABLE.c.updated_at)
 
 
@@ -32,6 +45,38 @@ def reveal(tx: Tx, scope: Scope, name: str) -> str:
     if row is None:
         raise NotFoundError(f"there is no secret {name!r}", hint=f"`hub secrets set {name}` makes it.")
     return tx.keyring.open(row["sealed"], context=f"secrets:{row['id']}", key_id=row["key_id"])
+
+
+def opened(tx: Tx, workspace_id: Id) -> set[str]:
+    """Every secret that the workspace keeps, so that it can be kept out of what leaves.
+
+    Of settings each one, of an address also its password. Raises HubError where one cannot be opened.
+    """
+    found: set[str] = set()
+    for table, column, context in ((TABLE, "sealed", "secrets:{}"), *ELSEWHERE):
+        query = select(table.c.id, table.c[column], table.c.key_id)
+        query = query.where(table.c.workspace_id == workspace_id, table.c[column].is_not(None))
+        for row in tx.conn.execute(query):
+            found.update(_parts(tx.keyring.open(row[1], context=context.format(row[0]), key_id=row[2])))
+    return found
+
+
+def _parts(text: str) -> Iterator[str]:
+    """A sealed text, or each text in it where it is JSON with several; of an address its password too."""
+    try:
+        inside = json.loads(text)
+    except ValueError:
+        inside = None
+    if isinstance(inside, Mapping):
+        yield from (item for item in inside.values() if isinstance(item, str))
+        return
+    yield text
+    if "://" in text:
+        try:
+            password = urlsplit(text).password
+        except ValueError:
+            return
+        yield from (password, unquote(password)) if password else ()
 
 
 def listing(tx: Tx, scope: Scope, *, limit: int = 50, cursor: str | None = None) -> Page[dict[str, Any]]:

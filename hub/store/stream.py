@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import delete, func, select
 
 from hub import events as catalog
-from hub.store import raw
+from hub.store import exporting, raw
 from hub.store.base import Tx
 from hub.store.tables import Event, Link, SiteValue
 from hub.types import Id, Micros
@@ -57,11 +57,15 @@ def unstamped(tx: Tx) -> bool:
 
 def stamp(tx: Tx, *, limit: int = 1000) -> int:
     """Give committed events without a position theirs, and say how many. Only the sequencer calls this."""
+    policy = exporting.policies(tx)
+    columns = (*catalog.CHAINED, "workspace_id", "private") if policy else catalog.CHAINED
     tail = f"ORDER BY id LIMIT {int(limit)}"
-    found = raw.select_rows(tx, EVENTS, catalog.CHAINED, {}, guard="seq IS NULL", tail=tail)
+    found = raw.select_rows(tx, EVENTS, columns, {}, guard="seq IS NULL", tail=tail)
     if not found:
         return 0
-    rows = _in_order(found + (_left_out(tx, found) if len(found) == limit else []))
+    rows = _in_order(found + (_left_out(tx, found, columns) if len(found) == limit else []))
+    if policy:
+        exporting.let_out(tx, rows, policy)
     ends = begin(tx)
     seq, hash_ = ends.seq, ends.hash
     stamps = []
@@ -73,6 +77,10 @@ def stamp(tx: Tx, *, limit: int = 1000) -> int:
         raw.execute(tx, _STAMP_ALL, tuple(list(column) for column in zip(*stamps, strict=True)))
     else:
         raw.execute_many(tx, _STAMP, stamps)
+    for row in rows:
+        changed = {name: row[name] for name in row.get("clean", ())} | ({"more": row["more"]} if "more" in row else {})
+        if changed:
+            raw.change(tx, EVENTS, changed, {"id": row["id"]})
     save(tx, replace(ends, seq=seq, hash=hash_))
     tx.wake("events")
     return len(rows)
@@ -100,7 +108,7 @@ def _in_order(rows: list[_Row]) -> list[_Row]:
     return ordered
 
 
-def _left_out(tx: Tx, rows: list[_Row]) -> list[_Row]:
+def _left_out(tx: Tx, rows: list[_Row], columns: tuple[str, ...]) -> list[_Row]:
     """What comes before others of an ordered source and is not among the rows, since the ids of a batch's items are
     digests: what is stamped must not overtake it."""
     last: dict[str, int] = {}
@@ -110,7 +118,7 @@ def _left_out(tx: Tx, rows: list[_Row]) -> list[_Row]:
     known = {row["id"] for row in rows}
     found: list[_Row] = []
     for subject, number in last.items():
-        same = raw.select_rows(tx, EVENTS, catalog.CHAINED, {"subject": subject}, guard="seq IS NULL")
+        same = raw.select_rows(tx, EVENTS, columns, {"subject": subject}, guard="seq IS NULL")
         found += [row for row in same if row["id"] not in known and row["body"].get("order_no", number) < number]
     return found
 

@@ -23,8 +23,10 @@ from pydantic import BaseModel, ValidationError
 
 from hub_hybrid import exchange, export, links
 from hub_hybrid.exchange import Answer
+from hub_hybrid.export import Policy
 from hub_hybrid.orders import OPS
 from hub_hybrid.protocol import (
+    PROTOCOL,
     Acked,
     Answered,
     Batch,
@@ -68,6 +70,7 @@ class Open:
     authority: tuple[bool, str]
     max_events: int
     max_bytes: int
+    protocol: int
 
 
 class Agent:
@@ -113,22 +116,25 @@ class Agent:
             links.move(tx, self._link_id, **values)
         authority = (bool(link["primary"]), str(link["authority_id"]))
         opened = Open(
-            answer.fence, ends.epoch, answer.acked_seq, ends.seq, authority, answer.max_events, answer.max_bytes
-        )
+            answer.fence, ends.epoch, answer.acked_seq, ends.seq, authority, answer.max_events, answer.max_bytes,
+            min(answer.protocol, PROTOCOL),
+        )  # fmt: skip
         return start, opened
 
     def _snapshot(self, opened: Open) -> int:
         """Send every run and every answer, page by page. Rows may be newer than the position: events catch up."""
         with self._store.read() as tx:
-            workspace = links.current(tx, self._link_id)["workspace_id"]
+            policy = Policy.of(links.current(tx, self._link_id), opened.protocol)
             head_hash = stream.hash_at(tx, opened.head)
         if head_hash is None:
             raise SessionLost("the stream moved on")
         empty = SnapshotPart(stream_epoch=opened.epoch, head_seq=opened.head, head_hash=head_hash)
         path = f"/sessions/{opened.fence}/snapshot"
         send = partial(self._ask, Acked, "PUT", path)
-        self._pages(lambda tx, after: export.run_page(tx, workspace, after, PAGE), "runs", empty, send)
-        self._pages(lambda tx, after: export.answered_page(tx, workspace, after, PAGE), "answered", empty, send)
+        self._pages(lambda tx, after: export.run_page(tx, policy, after, PAGE), "runs", empty, send)
+        self._pages(
+            lambda tx, after: export.answered_page(tx, policy.workspace_id, after, PAGE), "answered", empty, send
+        )
         acked = send(empty.model_copy(update={"last": True})).acked_seq
         self._move(opened, acked_seq=acked)
         return acked
@@ -168,6 +174,9 @@ class Agent:
         answer = self._send("POST", f"/sessions/{session.fence}/events", _batch(batch))
         if exchange.meaning(answer) == "halve":
             return self._halve(session, batch)
+        return self._acked(session, answer)
+
+    def _acked(self, session: Open, answer: Answer) -> bool:
         acked = _read(Acked, self._checked(answer)).acked_seq
         self.session = replace(session, acked=acked)
         self._move(session, acked_seq=acked)
@@ -183,21 +192,23 @@ class Agent:
             if session.acked >= ends.seq:
                 return None
             limit = max(1, session.max_events // self._shrink)
-            events = export.events_after(tx, link["workspace_id"], session.acked, limit)
+            events = export.events_after(tx, Policy.of(link, session.protocol), session.acked, limit)
             previous = stream.hash_at(tx, session.acked)
         taken = exchange.cut(export.redacted(events), limit, max(1, session.max_bytes // self._shrink))
         return Batch(stream_epoch=session.epoch, first_seq=session.acked + 1, prev_hash=previous or "", events=taken)
 
     def _halve(self, session: Open, batch: Batch) -> bool:
-        """The plane finds it too much: half of it next; a single event leaves as its digest."""
+        """The plane finds it too much: half of it next; a single event leaves with less, at last as its digest."""
         if len(batch.events) > 1:
             self._shrink = min(self._shrink * 2, session.max_events)
             return True
-        single = batch.model_copy(update={"events": [exchange.withheld(batch.events[0])]})
-        acked = self._ask(Acked, "POST", f"/sessions/{session.fence}/events", _batch(single)).acked_seq
-        self.session = replace(session, acked=acked)
-        self._move(session, acked_seq=acked)
-        return True
+        path = f"/sessions/{session.fence}/events"
+        less = exchange.lessened(batch.events[0])
+        answer = self._send("POST", path, _batch(batch.model_copy(update={"events": [less]})))
+        if exchange.meaning(answer) == "halve":
+            least = batch.model_copy(update={"events": [exchange.withheld(less)]})
+            answer = self._send("POST", path, _batch(least))
+        return self._acked(session, answer)
 
     # --- commands ----------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 from hub import events as catalog
 from hub.store.stream import Stream
 
-from hub_hybrid.protocol import EventOut, Session
+from hub_hybrid.protocol import EventOut, Part, Session
 
 Meaning: TypeAlias = Literal["ok", "reopen", "halve", "wait", "refused", "removed"]
 Start: TypeAlias = Literal["push", "snapshot", "fork"]
@@ -75,15 +75,35 @@ def start(answer: Session, ends: Stream, hash_there: str | None) -> Start:
 
 
 def cut(events: Sequence[EventOut], max_events: int, max_bytes: int) -> list[EventOut]:
-    """As many of the first events as fit; at least one. One that cannot fit even alone leaves as its digest."""
+    """As many of the first events as fit; at least one.
+
+    One that cannot fit even alone leaves with its metadata only, and as its digest where that is too much as well.
+    """
     taken: list[EventOut] = []
     size = 0
     for event in events[:max_events]:
         size += len(event.model_dump_json())
         if taken and size > max_bytes:
             break
-        taken.append(event if size <= max_bytes or event.digest is not None else withheld(event))
+        taken.append(event if size <= max_bytes else _shrunk(event, max_bytes))
     return taken
+
+
+def _shrunk(event: EventOut, max_bytes: int) -> EventOut:
+    less = lessened(event)
+    return less if len(less.model_dump_json()) <= max_bytes else withheld(less)
+
+
+def lessened(event: EventOut, policy: str = "metadata") -> EventOut:
+    """The event with no more than a policy lets out; what else is committed to leaves as its hash."""
+    if all(catalog.allows(policy, level) for level in event.more):
+        return event
+    parts = {level: part if catalog.allows(policy, level) else _hidden(part) for level, part in event.more.items()}
+    return event.model_copy(update={"more": parts})
+
+
+def _hidden(part: Part) -> Part:
+    return Part(hash=catalog.commitment(part.model_dump(exclude_none=True)))
 
 
 def withheld(event: EventOut) -> EventOut:
@@ -91,9 +111,17 @@ def withheld(event: EventOut) -> EventOut:
     return EventOut(seq=event.seq, hash=event.hash, digest=digest_of(event))
 
 
+def spoken(event: EventOut, protocol: int) -> EventOut:
+    """The event as a plane of that protocol can read it: one of the first cannot check more than metadata."""
+    return withheld(event) if event.more and protocol < 2 else event
+
+
 def digest_of(event: EventOut) -> str:
     """The digest that the chain is made of."""
-    return event.digest if event.digest is not None else catalog.digest(event.model_dump())
+    if event.digest is not None:
+        return event.digest
+    more = {level: part.model_dump(exclude_none=True) for level, part in event.more.items()}
+    return catalog.digest({**event.model_dump(exclude={"more"}), "more": more})
 
 
 def chained(previous: str, events: Sequence[EventOut]) -> bool:

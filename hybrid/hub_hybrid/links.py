@@ -7,20 +7,21 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from hub import events as catalog
 from hub.errors import ConflictError, NotFoundError, RefusedError, UsageError
 from hub.runtime.commands import Command, Op
 from hub.settings import is_loopback
 from hub.store import events, leaders, stream
 from hub.store.base import Tx
 from hub.store.tables import Link
-from hub.types import Id, Scope, new_id
+from hub.types import ExportLevel, Id, Scope, new_id
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select, update
 
 LINKS = Link.__table__
 _FRESH = {
     "plane_epoch": "", "acked_seq": None, "command_cursor": 0, "fence": 0, "status": "connecting", "last_error": "",
-    "last_contact_at": None, "disconnected_at": None, "level": "metadata",
+    "last_contact_at": None, "disconnected_at": None,
 }  # fmt: skip
 
 
@@ -32,6 +33,14 @@ class Connect(BaseModel):
     url: str = Field(max_length=2000)
     token: str = Field(min_length=8, max_length=200, pattern=r"^[\x21-\x7e]+$", repr=False)
     site_id: str = Field("", max_length=200)
+    level: ExportLevel = "metadata"
+
+
+class SetPolicy(BaseModel):
+    """The most that leaves over a link."""
+
+    model_config = ConfigDict(extra="forbid")
+    level: ExportLevel
 
 
 class Nothing(BaseModel):
@@ -71,14 +80,28 @@ def connect(tx: Tx, command: Command, args: Connect) -> dict[str, Any]:
         **_FRESH, "url": checked_url(args.url), "site_id": args.site_id, "key_id": tx.keyring.key_id,
         "sealed_token": tx.keyring.seal(args.token, context=token_context(link_id)),
         "primary": not any(link["primary"] for link in live(tx, workspace)), "authority_id": str(uuid.uuid4()),
+        "level": args.level, "level_since": tx.now,
     }  # fmt: skip
     if known:
         tx.conn.execute(update(LINKS).where(LINKS.c.id == link_id).values(**row))
     else:
         owner = {"id": link_id, "workspace_id": workspace, "name": args.name, "created_at": tx.now}
         tx.insert(LINKS, {**row, **owner})
-    events.append(tx, command.scope, "hub.link.connected", subject=link_id, name=args.name)
+    events.append(tx, command.scope, "hub.link.connected", subject=link_id, name=args.name, level=args.level)
     return {"id": link_id, "name": args.name, "url": row["url"], "primary": row["primary"]}
+
+
+def set_policy(tx: Tx, command: Command, args: SetPolicy) -> dict[str, Any]:
+    """Let more or less leave over a link. Less holds at once; more only for what happens from now on."""
+    link = find(tx, command.scope, command.target)
+    if args.level != link["level"]:
+        values: dict[str, Any] = {"level": args.level}
+        if not catalog.allows(link["level"], args.level):
+            values["level_since"] = tx.now
+        tx.conn.execute(update(LINKS).where(LINKS.c.id == link["id"]).values(**values))
+        named = {"name": link["name"], "level": args.level}
+        events.append(tx, command.scope, "hub.link.policy_set", subject=link["id"], **named)
+    return {"id": link["id"], "name": link["name"], "level": args.level}
 
 
 def disconnect(tx: Tx, command: Command, _args: Nothing) -> dict[str, Any]:
@@ -169,4 +192,5 @@ OPS = (
     Op("link.connect", Connect, connect, "links:write", frozenset({"token"})),
     Op("link.disconnect", Nothing, disconnect, "links:write"),
     Op("link.promote", Nothing, promote, "links:write"),
+    Op("link.policy", SetPolicy, set_policy, "links:write"),
 )

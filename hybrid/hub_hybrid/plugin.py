@@ -23,10 +23,10 @@ _running: list[Supervisor] = []
 @hookimpl
 def hub_routes(ctx: Context) -> Iterable[BaseRoute | Api]:
     """The sync endpoints, and sites and links over the API."""
-    from hub_hybrid.api import api  # noqa: PLC0415 - only the web process needs them
+    from hub_hybrid import api, site_api  # noqa: PLC0415 - only the web process needs them
     from hub_hybrid.plane import Plane  # noqa: PLC0415
 
-    return [*Plane(ctx.store).routes(), api]
+    return [*Plane(ctx.store).routes(), api.api, site_api.api]
 
 
 @hookimpl

@@ -14,11 +14,14 @@ Unknown fields are ignored: a peer may be newer. Times are microseconds, duratio
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-PROTOCOL = 1
+PROTOCOL = 2
+"""2: events may say more than metadata (`more`), each part committed to by the digest."""
+OLDEST = 1
+"""The oldest protocol that is still spoken: the one before."""
 MAX_EVENTS = 500
 MAX_BYTES = 1_048_576
 MAX_COMMANDS = 100
@@ -79,6 +82,21 @@ class Session(Message):
     max_events: int = Field(default=MAX_EVENTS, ge=1)
     max_bytes: int = Field(default=MAX_BYTES, ge=1)
     server_time: int = 0
+    protocol: int = 1
+
+
+class Part(Message):
+    """What the policy lets out of one class: a JSON object as `text`, with its salt; or only the `hash` of both."""
+
+    hash: Short | None = None
+    salt: Short | None = None
+    text: str | None = None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if (self.hash is None) == (self.salt is None or self.text is None):
+            raise ValueError("a part is a hash, or a salt and a text")
+        return self
 
 
 class EventOut(Message):
@@ -94,6 +112,7 @@ class EventOut(Message):
     at: int = 0
     schema_version: int = 1
     body: dict[str, Any] = Field(default_factory=dict)
+    more: dict[Literal["errors", "logs", "params", "results"], Part] = Field(default_factory=dict)
 
 
 class Batch(Message):
@@ -112,10 +131,11 @@ class Acked(Message):
 
 
 class RunOut(Message):
-    """A run as its last event described it: fields of class metadata."""
+    """A run as its last event described it: fields of class metadata, and by class what the policy lets out."""
 
     id: Short
     run: dict[str, Any]
+    more: dict[Short, dict[str, Any]] = Field(default_factory=dict)
 
 
 class Answered(Message):

@@ -15,7 +15,9 @@ from hub.types import Id
 from sqlalchemy import select, update
 
 from hub_hybrid.exchange import chained
+from hub_hybrid.export import fields_of, wire
 from hub_hybrid.protocol import (
+    PROTOCOL,
     Acked,
     Answered,
     Batch,
@@ -102,6 +104,7 @@ def open_session(tx: Tx, site_row: Id, hello: Hello) -> Session:
         acked_hash=site["chain_hash"],
         plane_epoch=values["plane_epoch"],
         server_time=tx.now,
+        protocol=min(hello.protocol, PROTOCOL),
     )
 
 
@@ -189,7 +192,7 @@ def _keep(tx: Tx, site: Row, events: list[EventOut]) -> None:
     rows = [
         {
             **owner, "stream_epoch": site["stream_epoch"], "seq": event.seq, "hash": event.hash, "received_at": tx.now,
-            "event": event.model_dump(exclude={"hash"}),
+            "event": {name: value for name, value in wire(event).items() if name != "hash"},
         }
         for event in events
     ]  # fmt: skip
@@ -197,21 +200,32 @@ def _keep(tx: Tx, site: Row, events: list[EventOut]) -> None:
     latest: dict[str, RunOut] = {}
     for event in events:
         if event.type.startswith("hub.run.") and event.run_id is not None:
-            latest[event.run_id] = RunOut(id=event.run_id, run=event.body)
+            latest[event.run_id] = _newer(latest.get(event.run_id), event)
         elif event.type == "hub.command.answered":
             _answered(tx, site, _outcome(event))
     _replicate(tx, owner, list(latest.values()))
 
 
+def _newer(known: RunOut | None, event: EventOut) -> RunOut:
+    """A run as its event says, with what an earlier one of the batch said beside metadata."""
+    return RunOut(id=event.run_id or "", run=event.body, more=_merged(known.more if known else {}, fields_of(event)))
+
+
+def _merged(known: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known of a run beside metadata. Its errors are those of its newest event; the rest is said once."""
+    return {**{level: fields for level, fields in known.items() if level != "errors"}, **new}
+
+
 def _replicate(tx: Tx, owner: Row, runs: list[RunOut]) -> None:
     """Write the runs' newest states; an event older than what a snapshot brought changes nothing."""
-    known = select(RUNS.c.run_id, RUNS.c.version).where(RUNS.c.site_row == owner["site_row"])
+    known = select(RUNS.c.run_id, RUNS.c.version, RUNS.c.more).where(RUNS.c.site_row == owner["site_row"])
     # An orphaned row is of a history that is gone: a run of its id begins anew.
     known = known.where(RUNS.c.run_id.in_([run.id for run in runs]), RUNS.c.orphaned_at.is_(None))
-    versions = {row.run_id: row.version for row in tx.conn.execute(known)} if runs else {}
+    found = {row.run_id: row for row in tx.conn.execute(known)} if runs else {}
     for run in runs:
-        row = _run_row(run)
-        if row is not None and row["version"] >= versions.get(run.id, 0):
+        row, before = _run_row(run), found.get(run.id)
+        if row is not None and (before is None or row["version"] >= before.version):
+            row["more"] = _merged(before.more if before else {}, run.more)
             tx.upsert(RUNS, {**owner, **row, "updated_at": tx.now}, keys=["site_row", "run_id"])
 
 
@@ -224,6 +238,7 @@ def _run_row(run: RunOut) -> dict[str, Any] | None:
         return None
     return {
         "run_id": run.id, "run": run.run, "state_type": state, "version": version, "snapshot": 0, "orphaned_at": None,
+        "more": run.more,
     }  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from hub.runtime.commands.registry import Op
 from hub.store import catalog, events, flow_states
 from hub.store import lanes as kept
 from hub.store.base import Tx
-from hub.types import Id, derived_id, new_id
+from hub.types import ExportLevel, Id, derived_id, new_id
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 TEXT = r"^[^\x00]*$"
@@ -70,6 +70,7 @@ class SetDeployment(BaseModel):
     crash_retries: int = Field(2, ge=0, le=100)
     state_hooks: list[StateHookName] = Field(default_factory=list, max_length=4)
     alerts: RunAlerts = Field(default_factory=RunAlerts)
+    export: ExportLevel | Literal[""] = ""
     concurrency: int | None = Field(None, ge=1, le=100_000)
     concurrency_key: str = Field("", max_length=1000, pattern=TEXT)
     overflow: Literal["enqueue", "cancel_new", "cancel_old"] = "enqueue"

@@ -95,6 +95,7 @@ def create(tx: Tx, command: Command, args: CreateRun) -> dict[str, Any]:
         "retry_policy": deployment["retry_policy"], "timeout_s": deployment["timeout_s"],
         "lane": lanes.lane_for(deployment, parameters), "crash_retries": deployment["crash_retries"],
         "state_hooks": deployment["state_hooks"], "alerts": deployment["alerts"],
+        "export": deployment["export"],
         "due_at": args.due_at if args.due_at is not None else tx.now,
     }  # fmt: skip
     request = Request(tx, command.scope, deployment, row, args.parameters, _own(args.flow_control), args.caused_by)

@@ -12,20 +12,9 @@ from hub.runtime.commands.apply import Command
 from hub.runtime.commands.registry import Op
 from hub.store import secrets
 from hub.store.base import Tx
-from hub.store.tables import Channel, Connection, Endpoint, EndpointKey, Link, PluginSetting, SourceSecret
 from hub.types import Id
 
 NAME = r"^[A-Za-z_][A-Za-z0-9_.-]{0,127}$"
-_ELSEWHERE: tuple[tuple[Table, str, str], ...] = (
-    (SourceSecret.__table__, "sealed", "source_secrets"),
-    (Channel.__table__, "sealed", "channels"),
-    (Connection.__table__, "sealed", "connections"),
-    (Endpoint.__table__, "sealed", "endpoints"),
-    (EndpointKey.__table__, "sealed", "endpoint_keys"),
-    (Link.__table__, "sealed_token", "links"),
-    (PluginSetting.__table__, "sealed", "plugin_settings"),
-)
-"""Every other column that holds sealed bytes; its context is `<table>:<row id>`."""
 
 
 class SetSecret(BaseModel):
@@ -60,16 +49,16 @@ def remove(tx: Tx, command: Command, _args: Nothing) -> dict[str, Any]:
 def rotate(tx: Tx, command: Command, _args: Nothing) -> dict[str, Any]:
     """Seal everything anew with the newest key (the first in HUB_ENCRYPTION_KEY)."""
     count = secrets.reseal(tx, command.scope, limit=100_000)
-    for table, column, name in _ELSEWHERE:
-        count += _reseal(tx, command.scope.workspace_id, table, column, name)
+    for table, column, context in secrets.ELSEWHERE:
+        count += _reseal(tx, command.scope.workspace_id, table, column, context)
     return {"resealed": count, "key_id": tx.keyring.key_id}
 
 
-def _reseal(tx: Tx, workspace_id: Id, table: Table, column: str, name: str) -> int:
+def _reseal(tx: Tx, workspace_id: Id, table: Table, column: str, place: str) -> int:
     stale = (table.c.workspace_id == workspace_id, table.c.key_id != tx.keyring.key_id, table.c[column].is_not(None))
     rows = tx.conn.execute(select(table).where(*stale)).mappings().all()
     for row in rows:
-        context = f"{name}:{row['id']}"
+        context = place.format(row["id"])
         value = tx.keyring.open(row[column], context=context, key_id=row["key_id"])
         values = {column: tx.keyring.seal(value, context=context), "key_id": tx.keyring.key_id}
         tx.conn.execute(update(table).where(table.c.id == row["id"]).values(**values))

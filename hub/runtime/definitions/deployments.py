@@ -31,10 +31,10 @@ from hub.runtime.deploying import document
 from hub.runtime.loader import is_file, load_flow, split
 from hub.store import catalog
 from hub.store.base import Tx
-from hub.types import Scope
+from hub.types import ExportLevel, Scope
 
 _T, _S = catalog.DEPLOYMENTS, catalog.SCHEDULES
-FROM_FLOW = ("description", "tags", "retry_policy", "timeout_s", "crash_retries", "alerts")
+FROM_FLOW = ("description", "tags", "retry_policy", "timeout_s", "crash_retries", "alerts", "export")
 """What a flow says by itself, and a definition may say in its place (tags: beside it)."""
 
 
@@ -80,6 +80,7 @@ class FlowFacts(BaseModel):
     crash_retries: int
     state_hooks: list[StateHookName]
     alerts: RunAlerts = Field(default_factory=RunAlerts)
+    export: ExportLevel | Literal[""] = ""
     code_digest: str | None
 
 
@@ -104,6 +105,7 @@ class DeploymentDefinition(Definition):
     timeout_s: float | None = Field(None, gt=0, le=31_536_000)
     crash_retries: int | None = Field(None, ge=0, le=100)
     alerts: RunAlerts | None = None
+    export: ExportLevel | None = Field(None, description="the most that may leave for a plane")
     concurrency: int | None = Field(None, ge=1, le=100_000, description="the same as flow_control.concurrency.limit")
     concurrency_key: str = Field("", max_length=1000, pattern=TEXT, description="`=` and CEL, or a text with ${CEL}")
     overflow: Literal["enqueue", "cancel_new", "cancel_old"] = "enqueue"
@@ -221,7 +223,7 @@ def brief(values: dict[str, Any], folder: Path) -> dict[str, Any]:
     if entrypoint != values["entrypoint"]:  # what lies elsewhere is not imported because a hub says so
         with contextlib.suppress(HubError):
             facts = resolve("", {"entrypoint": entrypoint}, folder)["facts"]
-    own = facts or {"description": "", "tags": [], "timeout_s": None, "alerts": {}}
+    own = facts or {"description": "", "tags": [], "timeout_s": None, "alerts": {}, "export": ""}
     said = {name: values[name] for name in FROM_FLOW if name not in own or values[name] != own[name]}
     if facts and "tags" in said:
         said["tags"] = [tag for tag in said["tags"] if tag not in facts["tags"]]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from hub import redacting
 from hub.engine.run import Cancel, Complete, Fail, Signal, Stopped
 from hub.errorclasses import class_of
 from hub.errors import RollbackPending, RunCancelled, RunError, RunFailed, RunTimedOut, UnavailableError
@@ -243,7 +244,8 @@ def _complete(call: FlowCall, session: Session, value: Any) -> Life:
     part = attempt_name("run", session.info.attempt)
     hint = hint_of(call.flow._wrapped)
     stored = yield from keep(session, call.flow.options, value, hint, part=part, task_run_id=None)
-    yield from _report(call, session, Complete, result=stored.data, result_format=stored.format)
+    secret = {"result_secret": True} if redacting.holds(stored.data) else {}
+    yield from _report(call, session, Complete, result=stored.data, result_format=stored.format, **secret)
     if call.ended is not None and call.ended.state.type is StateType.CANCELLED:
         raise CancelledNow
 

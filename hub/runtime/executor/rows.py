@@ -31,5 +31,6 @@ def run_row(
         "id": run_id, "name": name, "flow_name": flow.name, "home": "inline", "origin": "call",
         "tags": sorted(with_those_around(options.tags)), "parameters": parameters.as_json(values) if values else {},
         "retry_policy": {} if policy is NEVER else runs.policy_data(policy), "timeout_s": options.timeout,
-        "state_hooks": events, "alerts": options.alerts.stored(), "entrypoint": entrypoint, **more,
+        "state_hooks": events, "alerts": options.alerts.stored(), "export": options.export,
+        "entrypoint": entrypoint, **more,
     }  # fmt: skip

@@ -80,6 +80,7 @@ class Deployment(Row, table=True):
     crash_retries: int = integer(2)
     state_hooks: list[str] = document([])
     alerts: dict[str, Any] = document({})
+    export: str = text()
     paused: bool = Field(default=False, nullable=False)
     concurrency: int | None = Field(default=None, nullable=True)
     concurrency_key: str = text()

@@ -26,7 +26,8 @@ class Event(Row, table=True):
     """A fact, written in the transaction that made it true.
 
     `body` holds fields of class metadata only: it is hashed, chained and may leave the site. `private` holds the
-    other classes ({"errors": {...}, "params": {...}}) and stays. `seq` and `hash` are null until the one
+    other classes ({"errors": {...}, "params": {...}}) and stays; `more` holds what of it the policy of a link lets out,
+    without secrets, each class with a salt. `seq` and `hash` are null until the one
     sequencer has stamped the committed row; readers that need order read stamped rows only.
     """
 
@@ -58,6 +59,7 @@ class Event(Row, table=True):
     schema_version: int = integer(1)
     body: dict[str, Any] = document({})
     private: dict[str, Any] | None = document()
+    more: dict[str, Any] | None = document()
 
 
 class Effect(Row, table=True):

@@ -37,6 +37,7 @@ class Link(Row, table=True):
     primary: bool = Field(default=True, nullable=False)
     authority_id: str = text()
     level: str = text("metadata")
+    level_since: int = integer()
     acked_seq: int | None = Field(default=None, sa_type=BigInteger, nullable=True)
     command_cursor: int = integer()
     fence: int = integer()
@@ -104,7 +105,8 @@ class PlaneEvent(Row, table=True):
 class PlaneRun(Row, table=True):
     """Plane side: the replica of a site's run, written from its events and snapshots only.
 
-    `snapshot` is the session whose snapshot held it last; `orphaned_at` is set when a later one did not.
+    `more` is what of errors, parameters and results the site's policy let out; `snapshot` is the session whose snapshot
+    held it last; `orphaned_at` is set when a later one did not.
     """
 
     __tablename__: ClassVar[str] = "plane_runs"
@@ -113,6 +115,7 @@ class PlaneRun(Row, table=True):
     run_id: str = id_key()
     workspace_id: str = ref()
     run: dict[str, Any] = document({})
+    more: dict[str, Any] = document({})
     state_type: str = text()
     version: int = integer()
     updated_at: int = moment()

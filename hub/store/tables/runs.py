@@ -93,6 +93,8 @@ class RunRow(Row, table=True):
     crash_retries: int = integer(2)
     state_hooks: list[str] = document([])  # for which of its ends its flow has hooks
     alerts: dict[str, Any] = document({})  # what differs from the default: to, on, severity
+    export: str = text()  # the most that may leave for a plane; empty: what its links let out
+    result_secret: bool = Field(default=False, nullable=False)  # its result holds a secret that it has resolved
     retry_policy: dict[str, Any] = document({})
     timeout_s: float | None = Field(default=None, nullable=True)
     created_at: int = moment()

@@ -12,6 +12,7 @@ from hub.runtime.commands.alerts import RunAlerts
 from hub.runtime.commands.controls import FlowControl
 from hub.runtime.commands.deployments import OwnSchedule, Retries, StateHookName
 from hub.store import catalog
+from hub.types import ExportLevel
 from hub.web.api.fields import NO_NUL, In, Moment, MomentIn, NoBody, NoQuery, Out, Page, PageQuery, Tags, Text
 from hub.web.api.op import Api, Call
 from hub.web.api.runs import RunMade
@@ -37,6 +38,7 @@ class DeploymentIn(In):
         default_factory=list, max_length=4, description="ends of its runs for which the flow has hooks"
     )
     alerts: RunAlerts = Field(default_factory=RunAlerts, description="which alerts its runs raise, and who gets them")
+    export: ExportLevel | Literal[""] = Field("", description="the most of its runs that may leave for a plane")
     concurrency: int | None = Field(
         default=None, ge=1, le=100_000, description="runs at once, for each key if one is given"
     )
@@ -67,6 +69,7 @@ class DeploymentOut(Out):
     crash_retries: int
     state_hooks: list[str]
     alerts: dict[str, Any]
+    export: str
     concurrency: int | None
     concurrency_key: str
     overflow: str

@@ -12,6 +12,7 @@ from hub.cli.connection import connect as open_client
 from hub.cli.connection import path
 from hub.cli.output import AsJson, Column, Limit, Yes
 from hub.errors import ConflictError, NotFoundError, UsageError
+from hub.types import ExportLevel
 
 app = App(name="cloud", help="The planes this hub reports to.")
 
@@ -19,6 +20,7 @@ COLUMNS = (
     Column("NAME", "name"),
     Column("PLANE", "url"),
     Column("STATUS", "status", "state"),
+    Column("POLICY", "level"),
     Column("ROLE", lambda item: "primary" if item["primary"] else "mirror"),
     Column("ACKED", "acked_seq"),
     Column("HEAD", "head_seq"),
@@ -26,6 +28,13 @@ COLUMNS = (
     Column("LAST CONTACT", "last_contact_at", "time"),
     Column("ERROR", "last_error"),
 )
+_LEAVES = {
+    "metadata": "Ids, names, states, times and types of errors leave.",
+    "errors": "Metadata and texts of errors leave.",
+    "logs": "Metadata, texts of errors and log lines leave.",
+    "params": "Metadata, texts of errors, log lines and parameters leave.",
+    "results": "Metadata, texts of errors, log lines, parameters and results leave.",
+}
 LinkName = Annotated[str, Parameter(help="The link's name; needed when there are several.")]
 
 
@@ -35,17 +44,18 @@ def connect(
     token: Annotated[str, Parameter(help="What `hub sites create` printed there; - reads it from standard input.")],
     *,
     name: Annotated[str, Parameter(help="What to call the link.")] = "cloud",
+    policy: Annotated[ExportLevel, Parameter(help="The most that leaves; each holds those before it.")] = "metadata",
     as_json: AsJson = False,
 ) -> None:
-    """Report to a plane from now on. Only metadata leaves; `hub cloud preview` shows it."""
-    body = {"url": url, "token": _token(token), "name": name}
+    """Report to a plane from now on. Only metadata leaves unless --policy says more; `hub cloud preview` shows it."""
+    body = {"url": url, "token": _token(token), "name": name, "level": policy}
     with open_client() as client:
         made = client.post("/links", body)
     if as_json:
         output.print_json(made)
         return
     role = "It may cancel and pause runs here." if made["primary"] else "It is a mirror: it may not command."
-    output.say(f"This hub reports to {made['url']} as link {made['name']!r}. {role}")
+    output.say(f"This hub reports to {made['url']} as link {made['name']!r}. {role} {_LEAVES[made['level']]}")
 
 
 @app.command
@@ -54,6 +64,25 @@ def status(*, as_json: AsJson = False) -> None:
     with open_client() as client:
         found, _ = client.page("/links")
     output.table(found, COLUMNS, as_json=as_json, empty="No plane. Connect one: hub cloud connect URL TOKEN")
+
+
+@app.command
+def policy(
+    level: Annotated[ExportLevel | None, Parameter(help="The most that leaves; without it, say what leaves.")] = None,
+    *,
+    link: LinkName = "",
+    as_json: AsJson = False,
+) -> None:
+    """Let more or less leave: metadata, errors, logs, params, results. Less holds at once, more from now on."""
+    with open_client() as client:
+        found = _only(client, link)
+        if level is not None:
+            client.put(path("links", found["name"], "policy"), {"level": level})
+            found["level"] = level
+    if as_json:
+        output.print_json({"link": found["name"], "level": found["level"]})
+    else:
+        output.say(f"{found['level']}: {_LEAVES[found['level']]}")
 
 
 @app.command
@@ -76,11 +105,11 @@ def promote(link: LinkName = "") -> None:
 
 
 @app.command
-def preview(*, limit: Limit = 10) -> None:
-    """Print the last events exactly as a plane gets them, one a line."""
+def preview(*, link: LinkName = "", limit: Limit = 10) -> None:
+    """Print the last events exactly as the plane of a link gets them under its policy, one a line."""
     with open_client() as client:
-        for event in client.get("/links/preview", {"limit": limit})["items"]:
-            print(json.dumps(event, ensure_ascii=False))
+        for event in client.get("/links/preview", {"limit": limit, "link": link})["items"]:
+            print(json.dumps(event, separators=(",", ":")))
 
 
 @app.command

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 from hub.cli import output
@@ -28,6 +29,13 @@ RUNS = (
     Column("CREATED", "created_at", "time"),
     Column("NOTICE", "notice"),
 )
+RUN = (
+    *RUNS,
+    Column("STARTED", "started_at", "time"),
+    Column("ENDED", "ended_at", "time"),
+    Column("ERROR", "error_type"),
+)
+MORE = ("parameters", "result", "error_message", "error_trace")
 COMMANDS = (
     Column("SEQ", "seq"),
     Column("COMMAND", "op"),
@@ -86,6 +94,17 @@ def runs(
 
 
 @app.command
+def run(site: SiteName, run: Annotated[str, Parameter(help="The run's id.")], *, as_json: AsJson = False) -> None:
+    """Show a run of a site, with what its policy lets out."""
+    with connect() as client:
+        found = client.get(path("sites", site, "runs", run))
+    output.detail(found, RUN, as_json=as_json)
+    if not as_json:
+        for name in (name for name in MORE if found[name] is not None):
+            output.say(f"\n{name.replace('_', ' ')}: {_text(found[name])}")
+
+
+@app.command
 def cancel(site: SiteName, run: Annotated[str, Parameter(help="The run's id.")], *, as_json: AsJson = False) -> None:
     """Ask a site to cancel a run. The site decides; if it is offline, when it returns."""
     with connect() as client:
@@ -124,3 +143,7 @@ def restored(*, yes: Yes = False) -> None:
     with connect() as client:
         answer = client.post("/sites/restored")
     output.say(f"{answer['sites']} sites begin anew.")
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 from hub.errors import NotFoundError, TransientError
+from hub.events import allows
 from hub.store.tables import CommandOutcome, Event, StateRow
 from hub.types import DEFAULT_WORKSPACE, derived_id
 from hypothesis import strategies as st
@@ -15,7 +16,7 @@ from sqlalchemy import func, select
 from hub_hybrid.agent import Agent, LinkRefused, SessionLost
 from hub_hybrid.protocol import CommandOut
 
-from .world import CANARY, PlaneEnd, SiteEnd, limited, memory_store
+from .world import CANARIES, PlaneEnd, SiteEnd, limited, memory_store
 
 RUNS = tuple(derived_id(DEFAULT_WORKSPACE, f"run {number}") for number in range(3))
 NAMES = ("local", "cloud")
@@ -45,6 +46,7 @@ class Watched(RuleBasedStateMachine):
         self.withdrawn: set[str] = set()
         self.reported: set[tuple[str, str]] = set()
         self.before: dict[str, str] = {}
+        self.laxest = "metadata"
         for name in NAMES if cloud else NAMES[:1]:
             self.site.connect(self.planes[name])
             self.open_one(name)
@@ -234,7 +236,20 @@ class Watched(RuleBasedStateMachine):
             shown = {(row["run_id"], row["state_type"]) for row in end.runs().values()}
             assert {pair for pair in shown if pair[1] in TERMINAL} <= self.reported, "I12: an invented end"
             assert not end.defects, f"I1: the plane failed: {end.defects}"
-            assert not any(CANARY.encode() in body for body in end.network.seen), "I13: a secret on the wire"
+            self.nothing_above_the_policy(end)
+
+    def nothing_above_the_policy(self, end: PlaneEnd) -> None:
+        """What was sent since the last check; the policy changes only between two of them."""
+        seen, end.network.seen = end.network.seen, []
+        link = self.site.links().get(end.name)
+        level = link["level"] if link else "metadata"
+        for kind, canary in CANARIES.items():
+            if not allows(level, kind):
+                assert not any(canary.encode() in body for body in seen), f"I13: {kind} on the wire under {level}"
+        with self.site.store.read() as tx:
+            query = select(EVENTS.c.more).where(EVENTS.c.more.is_not(None))
+            spooled = {kind for row in tx.conn.execute(query).scalars() for kind in row}
+        assert all(allows(self.laxest, kind) for kind in spooled), "I13: more in the outbox than any policy let out"
 
     def note_ends(self) -> None:
         """Remember how runs ended at the site, whatever is restored later."""

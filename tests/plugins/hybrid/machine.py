@@ -7,6 +7,7 @@ be wasted.
 from __future__ import annotations
 
 from hub.errors import HubError
+from hub.events import LEVELS, allows
 from hub.runtime.commands import Command, apply
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
@@ -97,6 +98,12 @@ class Links(Watched):
     @rule(data=st.data(), crash=st.none() | st.none() | st.integers(0, 2), fate=st.sampled_from(["ok", "answer_lost"]))
     def poll(self, data: st.DataObject, crash: int | None, fate: str) -> None:
         self.poll_one(self.pick(data, self.live()), crash, fate)
+
+    @rule(name=st.sampled_from(NAMES), level=st.sampled_from(LEVELS))
+    def policy_changes(self, name: str, level: str) -> None:
+        if name in self.site.links():
+            self.site.policy(name, level)
+            self.laxest = level if allows(level, self.laxest) else self.laxest
 
     # --- failures ------------------------------------------------------------------------------------------------
 

@@ -81,7 +81,7 @@ def until(look: Callable[[], Any], seconds: float = 20.0) -> Any:
 
 def make_run(site: End, flow_name: str = "a") -> str:
     run_id = new_id()
-    row = {"id": run_id, "name": "a-run", "flow_name": flow_name, "parameters": {"secret": "s3cret"}}
+    row = {"id": run_id, "name": "a-run", "flow_name": flow_name, "parameters": {"said": "s3cret"}}
     with site.store.write() as tx:
         runs.create(tx, Scope(), row)
     stamp(site)

@@ -8,6 +8,7 @@ from hub.runtime import contributed
 from hub.settings import load_settings
 
 from hub_hybrid import exchange, export
+from hub_hybrid.export import Policy
 from hub_hybrid.protocol import RunOut
 
 from .test_links_over_http import End, ends, linked, make_run, reported, stamp, until  # noqa: F401 - fixtures
@@ -59,7 +60,9 @@ def test_runs_of_a_snapshot_and_events_are_withheld_alike(monkeypatch: pytest.Mo
     row = {"seq": 1, "id": "e", "type": "t", "subject": "s", "run_id": None, "at": 1, "schema_version": 1, "body": {}}
     from hub import events as catalog
 
-    event = export.event_out({**row, "workspace_id": "w", "hash": catalog.chain("", catalog.digest(row))}, "w")
+    event = export.event_out(
+        {**row, "workspace_id": "w", "hash": catalog.chain("", catalog.digest(row)), "more": None}, Policy("w")
+    )
     (held,) = export.redacted([event])
     assert held.digest is not None
     assert exchange.chained("", [held])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from dataclasses import replace
 from typing import Any
@@ -32,7 +33,9 @@ register(*links.OPS, *sites.OPS)
 
 SCOPE = Scope(actor=Actor("local"))
 CANARY = "canary-7f3a9"
-"""Stands in parameters, errors and results; must never be seen on the wire."""
+"""Stands in parameters, errors and results; must never be seen on the wire under the policy `metadata`."""
+CANARIES = {level: f"{CANARY}-{level}" for level in ("errors", "params", "results")}
+"""As it stands in each class; must never be seen on the wire under a lesser policy."""
 
 
 class Network(httpx2.BaseTransport):
@@ -138,6 +141,9 @@ class SiteEnd:
         args = {"name": plane.name, "url": "http://127.0.0.1", "token": plane.token, "site_id": ""}
         return str(apply(self.store, Command("link.connect", SCOPE, plane.name, args)).result["id"])
 
+    def policy(self, name: str, level: str) -> None:
+        apply(self.store, Command("link.policy", SCOPE, name, {"level": level}))
+
     def agent(self, plane: PlaneEnd) -> Agent:
         """A fresh agent, as after a start of the process."""
         with self.store.read() as tx:
@@ -172,7 +178,7 @@ class SiteEnd:
 
     def create(self, run_id: str) -> None:
         with self.store.write() as tx:
-            row = {"id": run_id, "name": "a-run", "flow_name": "a", "parameters": {"secret": CANARY}}
+            row = {"id": run_id, "name": "a-run", "flow_name": "a", "parameters": {"said": CANARIES["params"]}}
             runs.create(tx, SCOPE, row)
 
     def signal(self, run_id: str, signal: Signal, **columns: Any) -> None:
@@ -191,10 +197,11 @@ class SiteEnd:
         elif state == "PENDING":
             self.signal(run_id, Claim(**at))
         elif state == "RUNNING" and good:
-            self.signal(run_id, Complete(**at), result=CANARY.encode())
+            self.signal(run_id, Complete(**at), result=json.dumps(CANARIES["results"]).encode(), result_format="json")
         elif state == "RUNNING":
-            error = {"error_type": "ValueError", "error_message": CANARY, "error_trace": CANARY}
-            self.signal(run_id, Fail(**at, message=CANARY, retryable=False), **error)
+            said = CANARIES["errors"]
+            error = {"error_type": "ValueError", "error_message": said, "error_trace": said}
+            self.signal(run_id, Fail(**at, message=said, retryable=False), **error)
         elif state == "CANCELLING":
             self.signal(run_id, Stopped(**at))
         else:

@@ -103,6 +103,7 @@ def test_a_plane_knows_its_sites_by_token(hub: Shell) -> None:
     assert hub.json("sites", "ls")[0]["name"] == "berlin"
     assert hub.json("sites", "runs", "berlin") == []
     assert hub.json("sites", "commands", "berlin") == []
+    hub("sites", "run", "berlin", NOTHING, code=3)
     assert "0 runs" in hub("sites", "digest", "berlin")
     assert "must connect first" in hub("sites", "cancel", "berlin", NOTHING, code=4)
     hub("sites", "withdraw", "berlin", NOTHING, code=3)
@@ -111,7 +112,9 @@ def test_a_plane_knows_its_sites_by_token(hub: Shell) -> None:
     assert hub.json("sites", "ls") == []
 
 
-@pytest.mark.parametrize("words", [["cloud", "disconnect"], ["cloud", "promote"], ["cloud", "digest"]])
+@pytest.mark.parametrize(
+    "words", [["cloud", "disconnect"], ["cloud", "promote"], ["cloud", "digest"], ["cloud", "policy"]]
+)
 def test_without_a_link_there_is_nothing_to_do_at_the_plane(hub: Shell, words: list[str]) -> None:
     assert "no plane" in hub(*words, code=3)
 

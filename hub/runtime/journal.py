@@ -28,17 +28,18 @@ class AttemptLost(BaseException):
 class Fact:
     """Something to be written: a task run as it now is, a state it entered, a log line; any may be None.
 
-    `row` makes the row of the task run `key`; of several facts about one, only the last one's is made and written.
-    `also` writes what else became true, in the same transaction; it must not refuse.
+    `row` makes the row of the task run `key`, and `state` the one of its history; of several facts about one task run,
+    only the last one's `row` is made and written. `also` writes what else became true, in the same transaction; it
+    must not refuse. `before`: the start, and what came before it, when the row says all that their histories would.
     """
 
-    __slots__ = ("also", "key", "log", "row", "state", "waiter", "written")
+    __slots__ = ("also", "before", "key", "log", "row", "state", "waiter", "written")
 
     def __init__(
         self,
         key: Id | None = None,
         row: Callable[[], tuple[Any, ...]] | None = None,
-        state: tuple[Any, ...] | None = None,
+        state: Callable[[], tuple[Any, ...]] | None = None,
         log: tuple[Any, ...] | None = None,
         also: Callable[[Tx], object] | None = None,
     ) -> None:
@@ -47,6 +48,7 @@ class Fact:
         self.state = state
         self.log = log
         self.also = also
+        self.before: tuple[Fact, ...] = ()
         self.waiter: Waiter | None = None
         self.written = False
 

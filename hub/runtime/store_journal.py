@@ -63,6 +63,8 @@ class StoreJournal:
         self._woken_at = 0.0
         self._sealed = False
         self._lost: AttemptLost | None = None
+        self._listened: bool | None = None
+        """Whether somebody reads all history rows; None while nobody has looked."""
         self.cancelling = False
         """Whether the last commit met a run that is to be cancelled."""
 
@@ -221,16 +223,25 @@ class StoreJournal:
         if self._lost is not None:
             raise self._lost
         latest = {fact.key: fact.row for fact in batch if fact.row is not None}
-        states: Rows = [fact.state for fact in batch if fact.state is not None]
+        states = self._states(batch)
         logs: Rows = [fact.log for fact in batch if fact.log is not None]
-        tasks: Rows = [make() for make in latest.values()]
+        rows: Rows = [make() for make in latest.values()]
         more = [fact.also for fact in batch if fact.also is not None]
-        held, state = write(self._pinned, self._store.dialect, self._texts, self._fence, tasks, states, logs, more)
+        held, state = write(self._pinned, self._store.dialect, self._texts, self._fence, rows, states, logs, more)
         if not held:
             self._lost = AttemptLost(f"attempt {self._fence.attempt} was given up; the run is {state}")
             _log.warning("run %s: %s", self._fence.run_id, self._lost)
             raise self._lost
         self.cancelling = state == StateType.CANCELLING.value
+
+    def _states(self, batch: list[Fact]) -> Rows:
+        """The history rows of facts, but for those that a row says as well; see `store.tasks.DONE`."""
+        short = [fact for fact in batch if fact.before and not fact.before[-1].written]
+        if short and self._listened is None:
+            with self._store.read() as tx:
+                self._listened = tasks.listened(tx)
+        left_out = set() if self._listened else {id(one) for fact in short for one in (fact, *fact.before)}
+        return [fact.state() for fact in batch if fact.state is not None and id(fact) not in left_out]
 
     def _answer(self, batch: list[Fact], error: BaseException | None) -> None:
         for fact in batch:

@@ -1,7 +1,7 @@
 """Telling plugins of the states that task runs have entered: after the commit, in order, at least once.
 
-The rows that the history of runs is made of are the outbox: nothing more is written for it, and where no plugin wants
-to know, nobody reads them. How far they were told is kept, and moves on after the plugins were called.
+The rows that the history of runs is made of are the outbox; where no plugin wants to know, nobody reads them, and most
+are not even written (see `store.tasks.DONE`). How far they were told is kept, and moves on after the plugins were called.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from hub.runtime import process
 from hub.store import leaders, raw, run_details
 from hub.store.base import Store, Tx
 from hub.store.tables import SiteValue, StateRow
+from hub.store.tasks import LISTENER
 
 log = logging.getLogger("hub.tasks")
-NAME = "task-states"
 BATCH = 500
 TRIES = 8
 GAP_S = 15.0
@@ -53,7 +53,7 @@ class TaskStates:
             if at is not None and not rows and at <= _last(tx):
                 return False
         with store.write(durable=False) as tx:
-            if leaders.take(tx, NAME, self.holder, lease_s=_LEASE_S) is None:
+            if leaders.take(tx, LISTENER, self.holder, lease_s=_LEASE_S) is None:
                 return False
             if at is None or not rows:  # the first time, or all that was told is past its retention
                 _move(tx, _last(tx))
@@ -67,7 +67,7 @@ class TaskStates:
 
     def loop(self) -> Loop:
         """As an upkeep loop."""
-        return Loop(NAME, self.step, interval=self.interval)
+        return Loop(LISTENER, self.step, interval=self.interval)
 
     def _settled(self, rows: Sequence[Mapping[str, Any]], at: int) -> Iterator[Mapping[str, Any]]:
         """Those before which nothing can still appear."""
@@ -114,9 +114,9 @@ def _last(tx: Tx) -> int:
 
 
 def _position(tx: Tx) -> int | None:
-    found = tx.conn.execute(select(_VALUES.c.value).where(_VALUES.c.name == NAME)).scalar()
+    found = tx.conn.execute(select(_VALUES.c.value).where(_VALUES.c.name == LISTENER)).scalar()
     return None if found is None else int(found["id"])
 
 
 def _move(tx: Tx, at: int) -> None:
-    tx.upsert(_VALUES, {"name": NAME, "value": {"id": at}}, keys=["name"])
+    tx.upsert(_VALUES, {"name": LISTENER, "value": {"id": at}}, keys=["name"])

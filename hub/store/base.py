@@ -83,6 +83,9 @@ class Pinned(Protocol):
     def ask(self, text: str, values: Sequence[Any]) -> Any:
         """One statement with the driver's own parameters, as a transaction of its own; gives the first row or None."""
 
+    def change(self, text: str, values: Sequence[Any]) -> int:
+        """The same; gives how many rows it changed."""
+
     def close(self) -> None:
         """Give the connection back."""
 

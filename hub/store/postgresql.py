@@ -211,11 +211,18 @@ class _Pinned:
 
     def ask(self, text: str, values: Sequence[Any]) -> Any:
         """See Pinned.ask."""
+        return self._alone(text, values).fetchone()
+
+    def change(self, text: str, values: Sequence[Any]) -> int:
+        """See Pinned.change."""
+        return int(self._alone(text, values).rowcount)
+
+    def _alone(self, text: str, values: Sequence[Any]) -> Any:
         with _translated():
             conn = self._open()
             raw: Any = conn.connection.dbapi_connection
             with self._mended(conn):
-                return raw.execute(text, values).fetchone()
+                return raw.execute(text, values)
 
     @contextmanager
     def _mended(self, conn: Connection) -> Iterator[None]:

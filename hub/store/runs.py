@@ -260,7 +260,11 @@ def history(tx: Tx, scope: Scope, run_id: Id, *, task_run_id: Id | None = None) 
     """The states a run (or one of its task runs) was in, oldest first."""
     query = select(STATES).where(STATES.c.run_id == run_id, STATES.c.workspace_id == scope.workspace_id)
     query = query.where(STATES.c.task_run_id == task_run_id)
-    return [dict(found) for found in tx.conn.execute(query.order_by(STATES.c.id)).mappings()]
+    found = [dict(row) for row in tx.conn.execute(query.order_by(STATES.c.id)).mappings()]
+    if task_run_id is not None:
+        task = select(tasks.TABLE).where(tasks.TABLE.c.id == task_run_id, tasks.TABLE.c.run_id == run_id)
+        found += [row for said in tx.conn.execute(task).mappings() for row in tasks.left_out(dict(said), found)]
+    return found
 
 
 def _history(tx: Tx, scope: Scope, run_id: Id, state: State, attempt: int) -> None:

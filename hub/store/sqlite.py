@@ -195,6 +195,17 @@ class _Pinned:
         with self.write() as tx:
             return execute(tx, text, values).fetchone()
 
+    def change(self, text: str, values: Sequence[Any]) -> int:
+        """See Pinned.change."""
+        if self._store._memory:
+            with self.write() as tx:
+                return int(execute(tx, text, values).rowcount)
+        try:
+            conn = self._conn = self._conn or self._connect()
+            return self._store._turns.change(conn.connection.dbapi_connection, text, values)
+        except (sqlite3.OperationalError, OperationalError) as error:
+            raise unavailable(error) from error
+
     def _connect(self) -> Connection:
         conn = self._store._engine("NORMAL").connect()
         self._set_timeout(conn, 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, insert, select, update
@@ -12,11 +12,18 @@ from hub.engine.run import Cancel, Lose, Refusal, Run, Signal
 from hub.errors import NotFoundError
 from hub.states import TERMINAL, State, StateType
 from hub.store.base import Tx
-from hub.store.tables import StateRow, TaskRunRow
-from hub.types import Id, Micros, Scope
+from hub.store.tables import SiteValue, StateRow, TaskRunRow
+from hub.types import SYSTEM, Id, Micros, Scope
 
 TABLE = TaskRunRow.__table__
 _STATES = StateRow.__table__
+_VALUES = SiteValue.__table__
+DONE = State(StateType.COMPLETED, "Completed")
+"""When a task run came to this in its first attempt, and its start was not written before, it has no history rows for
+the two, nor for that it waited if that was not written either: its own row says when each was. Most task runs are
+such, and rows are what a task costs."""
+LISTENER = "task-states"
+"""The site value that is there once somebody reads the history rows of task runs one after the other."""
 START = "start"
 """As the step to restart from: nothing of the old run is taken over."""
 _FINAL = [state.value for state in TERMINAL]
@@ -38,6 +45,27 @@ def close_open(tx: Tx, scope: Scope, run_id: Id, message: str, *, begun_only: bo
     for row in rows:
         _close(tx, scope, run_id, row, message)
     return len(rows)
+
+
+def listened(tx: Tx) -> bool:
+    """Whether somebody reads every history row, so that none may be left out."""
+    return tx.conn.execute(select(_VALUES.c.name).where(_VALUES.c.name == LISTENER)).first() is not None
+
+
+def left_out(task: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The history rows of a task run that were left out because its own row says the same; see DONE."""
+    if (task["state_type"], task["state_name"]) != (DONE.type, DONE.name) or task["started_at"] is None:
+        return []
+    if any(row["type"] == DONE.type for row in history):
+        return []
+    common = {
+        "id": None, "workspace_id": task["workspace_id"], "run_id": task["run_id"], "task_run_id": task["id"],
+        "message": "", "attempt": task["attempt"], "actor": str(SYSTEM),
+    }  # fmt: skip
+    states = [(StateType.RUNNING, "Running", task["started_at"]), (DONE.type, DONE.name, task["ended_at"])]
+    if not history and task["created_at"] < task["started_at"]:  # of one that is called the two are the same
+        states.insert(0, (StateType.PENDING, "Pending", task["created_at"]))
+    return [{**common, "type": type_.value, "name": name, "at": at} for type_, name, at in states]
 
 
 def lasted(tx: Tx, scope: Scope, run_id: Id, key: str, until: Micros) -> None:

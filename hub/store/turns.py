@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -34,7 +34,7 @@ class Turns:
                 raise sqlite3.OperationalError("database is locked")
             connection.execute("PRAGMA busy_timeout=0")
             try:
-                _begin(connection, end)
+                _patiently(connection, "BEGIN IMMEDIATE", (), max(0.0, end - time.monotonic()))
             finally:
                 connection.execute(f"PRAGMA busy_timeout={int(self._timeout_s * 1000)}")
         except BaseException:
@@ -51,19 +51,24 @@ class Turns:
     def taken(self, connection: Any) -> Iterator[None]:
         """As `begin` and `end`, for a connection whose own busy_timeout is 0: two statements less for each write."""
         with self._lock:
-            _begin(connection, time.monotonic() + self._timeout_s)
+            _patiently(connection, "BEGIN IMMEDIATE", (), self._timeout_s)
             yield
 
+    def change(self, connection: Any, text: str, values: Sequence[Any]) -> int:
+        """One statement that writes, for such a connection; gives how many rows it changed."""
+        with self._lock:
+            return int(_patiently(connection, text, values, self._timeout_s).rowcount)
 
-def _begin(connection: Any, end: float) -> None:
-    look = _LOOK_S
+
+def _patiently(connection: Any, text: str, values: Sequence[Any], timeout_s: float) -> Any:
+    """Carry out a statement once no other process is in the way; gives its cursor."""
+    look, end = _LOOK_S, 0.0
     while True:
         try:
-            connection.execute("BEGIN IMMEDIATE")
+            return connection.execute(text, values)
         except sqlite3.OperationalError as error:
+            end = end or time.monotonic() + timeout_s
             if "locked" not in str(error) or time.monotonic() > end:
                 raise
-        else:
-            return
         time.sleep(look)
         look = min(look * 1.2, _LONGEST_LOOK_S)

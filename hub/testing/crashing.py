@@ -103,6 +103,11 @@ class _Pinned:
         with self.write() as tx:
             return execute(tx, text, values).fetchone()
 
+    def change(self, text: str, values: Sequence[Any]) -> int:
+        """See Pinned.change."""
+        with self.write() as tx:
+            return int(execute(tx, text, values).rowcount)
+
     def close(self) -> None:
         """See Pinned.close."""
         self._inner.close()
@@ -355,13 +360,18 @@ def _opened(home: Path) -> Iterator[tuple[Store, Settings]]:
 
 def _last(store: Store, run_id: Id) -> str:
     states, tasks = runs.STATES, run_details.TASKS
-    query = select(states.c.name, tasks.c.name).select_from(states.outerjoin(tasks, tasks.c.id == states.c.task_run_id))
+    entered = states.outerjoin(tasks, tasks.c.id == states.c.task_run_id)
+    query = select(states.c.at, tasks.c.name, states.c.name).select_from(entered).where(states.c.run_id == run_id)
+    # A task run that has no history rows says itself when it ended.
+    ended = select(tasks.c.ended_at, tasks.c.name, tasks.c.state_name).where(tasks.c.run_id == run_id)
+    ended = ended.where(tasks.c.ended_at.is_not(None)).order_by(tasks.c.ended_at.desc(), tasks.c.id.desc())
     with store.read() as tx:
-        found = tx.conn.execute(query.where(states.c.run_id == run_id).order_by(states.c.id.desc()).limit(1)).first()
-    return "" if found is None else f"{found[1] or 'the run'} {found[0]}"
+        last = [*tx.conn.execute(query.order_by(states.c.id.desc()).limit(1)), *tx.conn.execute(ended.limit(1))]
+    return "" if not last else "{1} {2}".format(*[part or "the run" for part in max(last, key=lambda row: row[0])])
 
 
 def _latest(store: Store) -> int:
     """The time of the newest state: the killed process may have skipped much of it."""
     with store.read() as tx:
-        return tx.conn.execute(select(func.max(runs.STATES.c.at))).scalar() or 0
+        times = (runs.STATES.c.at, run_details.TASKS.c.ended_at)
+        return max(tx.conn.execute(select(func.max(at))).scalar() or 0 for at in times)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +17,7 @@ from hub.settings import Settings
 from hub.states import State, StateType
 from hub.store import run_details, runs
 from hub.store.base import Store, Tx
+from hub.store.tasks import left_out
 from hub.types import SECOND, Id, Scope
 
 
@@ -125,7 +126,7 @@ def read(store: Store, settings: Settings, scope: Scope, run_id: Id) -> Run:
         names = {task.id: task.name for task in tasks}
         lines = tuple(_line(found, names) for found in _rows(tx, run_details.LOGS, run_id))
     return Run(
-        row["id"], row["name"], row["flow_name"], _state(row), row["attempt"], tuple(history.get(None, ())),
+        row["id"], row["name"], row["flow_name"], _state(row), row["attempt"], _names(history.get(None, [])),
         row["parameters"], tuple(row["tags"]), tasks, lines, at(row["created_at"]), at(row["due_at"]),
         _maybe(row["started_at"]), _maybe(row["ended_at"]), row["error_type"], row["error_message"],
         row["deployment_name"], row["parent_run_id"], row["origin"], _stored(row), places,
@@ -163,17 +164,22 @@ def _rows(tx: Tx, table: Any, run_id: Id) -> list[dict[str, Any]]:
     return [dict(row) for row in tx.conn.execute(query).mappings()]
 
 
-def _history(tx: Tx, scope: Scope, run_id: Id) -> dict[Id | None, list[str]]:
-    found: dict[Id | None, list[str]] = {}
+def _history(tx: Tx, scope: Scope, run_id: Id) -> dict[Id | None, list[dict[str, Any]]]:
+    found: dict[Id | None, list[dict[str, Any]]] = {}
     for row in _rows(tx, runs.STATES, run_id):
         if row["workspace_id"] == scope.workspace_id:
-            found.setdefault(row["task_run_id"], []).append(row["name"])
+            found.setdefault(row["task_run_id"], []).append(row)
     return found
 
 
-def _task(row: Mapping[str, Any], history: Mapping[Id | None, list[str]], places: Places) -> TaskRun:
+def _names(history: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    return tuple(row["name"] for row in history)
+
+
+def _task(row: Mapping[str, Any], history: Mapping[Id | None, list[dict[str, Any]]], places: Places) -> TaskRun:
+    entered = history.get(row["id"], [])
     return TaskRun(
-        row["id"], row["name"], row["task_name"], _state(row), row["attempt"], tuple(history.get(row["id"], ())),
+        row["id"], row["name"], row["task_name"], _state(row), row["attempt"], _names([*entered, *left_out(row, entered)]),
         _maybe(row["started_at"]), _maybe(row["ended_at"]), row["error_type"], row["error_message"], _stored(row),
         places,
     )  # fmt: skip

@@ -11,7 +11,7 @@ from hub.runtime.executor.branches import Trunk
 from hub.runtime.executor.ordinals import Ordinals
 from hub.runtime.executor.results import Stored, Unreadable
 from hub.runtime.executor.root import Root
-from hub.runtime.executor.texts import clean
+from hub.runtime.executor.texts import MESSAGE_CHARS, clean
 from hub.runtime.executor.triggers import SKIPPED
 from hub.runtime.homes import LogLine
 from hub.runtime.journal import UNDONE, Fact, Known
@@ -19,7 +19,7 @@ from hub.sdk.context import FlowInfo, RunContext
 from hub.sdk.futures import Future
 from hub.sdk.futurestream import FutureStream
 from hub.sdk.runners import TaskRunner
-from hub.states import StateType
+from hub.states import State, StateType
 from hub.types import Id, now_us
 
 if TYPE_CHECKING:
@@ -110,10 +110,12 @@ class Session:
             task = None if task_run_id is None else self.open.get(task_run_id)
             root.listener(LogLine(at, level, logger, self.info.run_name if task is None else task.name, message))
 
-    def state_row(self, task_run_id: Id, type_: str, name: str, message: str, attempt: int, at: int) -> tuple[Any, ...]:
+    def state_row(self, task_run_id: Id, state: State, attempt: int, at: int) -> tuple[Any, ...]:
         """The history row of a state of a task run."""
+        message = clean(state.message, MESSAGE_CHARS) if state.message else ""
         return (
-            self.root.scope.workspace_id, self.info.run_id, task_run_id, type_, name, message, attempt, at, self._actor,
+            self.root.scope.workspace_id, self.info.run_id, task_run_id, state.type.value, state.name, message,
+            attempt, at, self._actor,
         )  # fmt: skip
 
     def recall(self, key: str, hint: Any, serializer: str | None = None) -> Recalled | None:

@@ -11,11 +11,12 @@ from hub.engine.run import Refusal, Run, Signal, Transition
 from hub.runtime.executor.results import Stored
 from hub.runtime.executor.retrying import NO_RETRIES, RetryDefault, with_default
 from hub.runtime.executor.session import Session
-from hub.runtime.executor.texts import MESSAGE_CHARS, NAME_CHARS, TRACE_CHARS, clean, describe
+from hub.runtime.executor.texts import NAME_CHARS, TRACE_CHARS, clean, describe
 from hub.runtime.journal import Fact, Known
 from hub.runtime.loader import user_lines
 from hub.sdk.retries import RetryOptions
 from hub.states import State, StateType
+from hub.store.tasks import DONE
 from hub.types import Id, Micros, now_us
 
 _PENDING = State(StateType.PENDING, "Pending")
@@ -34,7 +35,7 @@ class TaskRecord:
     """One task run of a session. Every change comes from `engine.rules.decide`."""
 
     __slots__ = (
-        "created_at", "due_at", "ended_at", "error", "error_class", "key", "name", "parent", "run", "session",
+        "_before", "created_at", "due_at", "ended_at", "error", "error_class", "key", "name", "parent", "run", "session",
         "started_at", "stored", "task_name", "upstream",
     )  # fmt: skip
 
@@ -57,6 +58,8 @@ class TaskRecord:
         self.error: tuple[str | None, str | None, str | None] = (None, None, None)
         self.error_class: str | None = None
         self.stored: Stored | None = None
+        self._before: tuple[Fact, ...] = ()
+        """All that was said of it so far, while that is no more than that it waits and that it has begun."""
         self.run = Run(
             id_, session.root.scope.workspace_id, _AWAITING if waits else _PENDING, known.version if known else 0,
             known.attempt if known else 0, 0, "inline", "task", again.retries_used if again else 0, retry=retry,
@@ -69,8 +72,10 @@ class TaskRecord:
         return self.run.state
 
     def fact(self) -> Fact:
-        """Its present row and state, to be written."""
-        return self._fact(self.run.state, now_us())
+        """Its present row and state, to be written, before it has begun."""
+        fact = self._fact(self.run.state, now_us())
+        self._before = (fact,)
+        return fact
 
     def signal(self, signal: Signal) -> Fact:
         """Do what the rules say about `signal`; gives what is to be written."""
@@ -87,7 +92,15 @@ class TaskRecord:
         if answer.ended:
             self.ended_at = now
             self.session.open.pop(self.run.id, None)
-        return self._fact(answer.state, now)
+        fact = self._fact(answer.state, now)
+        before, self._before = self._before, ()
+        if answer.started and self.run.version == 1:
+            if not before:  # called, not submitted
+                self.created_at = now
+            self._before = (*before, fact)
+        elif self.run.version == 2 and answer.state == DONE:
+            fact.before = before
+        return fact
 
     def failed(self, error: BaseException) -> str:
         """Note what was raised; gives its one line."""
@@ -102,9 +115,10 @@ class TaskRecord:
     def _fact(self, state: State, at: Micros) -> Fact:
         # The row is made when it is written, from the run as it is now: most starts are overtaken by their end.
         run, ended_at, stored, error = self.run, self.ended_at, self.stored, (*self.error, self.error_class)
-        message = clean(state.message, MESSAGE_CHARS) if state.message else ""
-        history = self.session.state_row(run.id, state.type.value, state.name, message, run.attempt, at)
-        return Fact(run.id, lambda: self._row(run, ended_at, stored, error), history)
+        return Fact(
+            run.id, lambda: self._row(run, ended_at, stored, error),
+            lambda: self.session.state_row(run.id, state, run.attempt, at),
+        )  # fmt: skip
 
     def _row(
         self, run: Run, ended_at: Micros | None, stored: Stored | None, error: tuple[str | None, ...]

@@ -51,8 +51,9 @@ def rfc3339(at: Micros) -> str:
 
 _last = 0
 _lock = threading.Lock()
-_random = bytearray()
-_random_of = 0
+_random = ""
+_taken = 0
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
 ID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
@@ -61,29 +62,29 @@ ID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 
 def new_id() -> Id:
     """Make a UUIDv7 (RFC 9562): time-ordered across processes, strictly increasing within this one."""
-    global _last
+    global _last, _random, _taken
     with _lock:
         # 48 bits of milliseconds, then 12 bits of the millisecond's fraction as the monotonic part.
         nanos = time.time_ns()
         stamp = (nanos // 1_000_000) << 12 | (nanos % 1_000_000) * 4096 // 1_000_000
         stamp = _last = max(stamp, _last + 1)
-        tail = _random_bytes()
-    value = (stamp >> 12) << 80 | 0x7 << 76 | (stamp & 0xFFF) << 64
-    value |= 0b10 << 62 | int.from_bytes(tail, "big") >> 2
+        # Random digits are taken from a stock: asking the system for each id would give up the interpreter's lock.
+        if _taken == len(_random):
+            _random, _taken = os.urandom(4096).hex(), 0
+        tail = _random[_taken : _taken + 16]
+        _taken += 16
     # Written by hand: uuid.UUID takes three times as long, and every row has an id.
-    text = f"{value:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    head = f"{stamp:015x}"
+    return f"{head[:8]}-{head[8:12]}-7{head[12:]}-{_VARIANT[tail[0]]}{tail[1:4]}-{tail[4:]}"
 
 
-def _random_bytes() -> bytes:
-    """Take 8 random bytes from a stock: asking the system for each id would give up the interpreter's lock."""
-    global _random_of
-    if not _random or _random_of != os.getpid():  # a forked child must not use what its parent will use
-        _random[:] = os.urandom(4096)
-        _random_of = os.getpid()
-    tail = bytes(_random[-8:])
-    del _random[-8:]
-    return tail
+def _forked() -> None:
+    """A child must not use the random digits that its parent will use."""
+    global _lock, _random, _taken
+    _lock, _random, _taken = threading.Lock(), "", 0
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 def derived_id(base: Id, *parts: str) -> Id:

@@ -89,7 +89,7 @@ def claimed(run: Run, signal: Claim, _now: Micros) -> Transition | Refusal:
     """PENDING -> RUNNING: exactly one child wins this."""
     if run.state.type is not S.PENDING:
         return _wrong(run, signal)
-    return _move(run, State(S.RUNNING, _running(run)), "started", attempt_move="claim", started=True)
+    return _move(run, _running(run), "started", attempt_move="claim", started=True)
 
 
 def begun(run: Run, signal: Begin, _now: Micros) -> Transition | Refusal:
@@ -98,7 +98,10 @@ def begun(run: Run, signal: Begin, _now: Micros) -> Transition | Refusal:
         return _refuse(run, "not_here", "the run is executed by a worker")
     if run.state.type not in (S.SCHEDULED, S.PENDING):
         return _wrong(run, signal)
-    return Transition(run, State(S.RUNNING, _running(run)), "started", run.attempt + 1, run.epoch, started=True)
+    return Transition(run, _running(run), "started", run.attempt + 1, run.epoch, started=True)
+
+
+_DONE = State(S.COMPLETED, "Completed")
 
 
 def completed(run: Run, signal: Complete, _now: Micros) -> Transition | Refusal:
@@ -107,9 +110,9 @@ def completed(run: Run, signal: Complete, _now: Micros) -> Transition | Refusal:
         return _being_cancelled(run) if signal.declared else _cancelled(run, "finished after the cancel was accepted")
     if run.state.type is not S.RUNNING and not (run.kind == "task" and run.state.type is S.PENDING):
         return _wrong(run, signal)
-    if signal.declared:
-        return _declared(run, State(S.COMPLETED, signal.name, signal.message), "completed")
-    return _end(run, State(S.COMPLETED, signal.name, signal.message), "completed")
+    plain = signal.name == _DONE.name and not signal.message
+    state = _DONE if plain else State(S.COMPLETED, signal.name, signal.message)
+    return _declared(run, state, "completed") if signal.declared else _end(run, state, "completed")
 
 
 def failed(run: Run, signal: Fail, now: Micros) -> Transition | Refusal:
@@ -210,7 +213,7 @@ def going_on(run: Run, signal: GoOn, _now: Micros) -> Transition | Refusal:
     """RUNNING/Waiting -> RUNNING: its process goes on."""
     if run.state.type is not S.RUNNING:
         return _wrong(run, signal)
-    return _move(run, State(S.RUNNING, _running(run), signal.message), "went_on")
+    return _move(run, replace(_running(run), message=signal.message), "went_on")
 
 
 def cancel_requested(run: Run, signal: Cancel, _now: Micros) -> Transition | Refusal:
@@ -297,8 +300,11 @@ _RULES: dict[type, Callable[[Run, Any, Micros], Transition | Refusal]] = {
 # --- shared pieces -----------------------------------------------------------------------------------------------
 
 
-def _running(run: Run) -> str:
-    return "Retrying" if run.retries_used else "Running"
+_RUNNING, _RETRYING = State(S.RUNNING, "Running"), State(S.RUNNING, "Retrying")
+
+
+def _running(run: Run) -> State:
+    return _RETRYING if run.retries_used else _RUNNING
 
 
 def _move(run: Run, state: State, event: str, **more: Any) -> Transition:
@@ -306,7 +312,10 @@ def _move(run: Run, state: State, event: str, **more: Any) -> Transition:
 
 
 def _end(run: Run, state: State, event: str, error_class: ErrorClass | None = None) -> Transition:
-    return _move(run, state, event, attempt_move="end", ended=True, error_class=error_class)
+    # By position: every task ends here.
+    return Transition(
+        run, state, event, run.attempt, run.epoch, "end", None, None, started=False, ended=True, error_class=error_class
+    )
 
 
 def _declared(run: Run, state: State, event: str, error_class: ErrorClass | None = None) -> Transition | Refusal:
@@ -333,8 +342,10 @@ def _cancelled(run: Run, message: str, *, attempt_move: str = "end") -> Transiti
 def _stale(run: Run, signal: Signal) -> Refusal | None:
     """A report of another attempt or an older doorbell says nothing about this one."""
     attempt = getattr(signal, "attempt", None)
+    if attempt is None:
+        return None
     epoch = getattr(signal, "epoch", run.epoch)
-    if attempt is None or (attempt == run.attempt and epoch == run.epoch):
+    if attempt == run.attempt and epoch == run.epoch:
         return None
     told, held = f"{attempt}.{epoch}", f"{run.attempt}.{run.epoch}"
     return _refuse(run, "stale", f"the report is about attempt {told}, the run is at {held}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from hub.engine.retry import NEVER, RetryPolicy
+from hub.engine.values import quick
 from hub.errorclasses import ErrorClass
 from hub.states import State, StateType
 from hub.types import Id, Micros
@@ -14,6 +15,7 @@ from hub.types import Id, Micros
 Home: TypeAlias = Literal["worker", "inline"]
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Run:
     """A flow run or a task run, as far as the rules care.
@@ -69,6 +71,7 @@ class Begin:
     """It starts in the process that asks (a plain call of a flow, or a task inside its flow)."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Complete:
     """User code returned. `name` is Completed, Cached or Skipped.
@@ -235,6 +238,7 @@ Signal: TypeAlias = (
 AttemptMove: TypeAlias = Literal["open", "reopen", "claim", "end", "lose", "release"]
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Transition:
     """One state change, as data. The store commits it only if the run is still what `before` says.

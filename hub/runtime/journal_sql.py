@@ -91,10 +91,10 @@ def write(
         values = [value for rows in (tasks, states, logs) for row in rows for value in row]
         text = _at_once(len(tasks), len(states), len(logs))
         return _judge(pinned.ask(text, (fence.run_id, fence.attempt, fence.epoch, *values)), fence)
-    if dialect == "sqlite" and len(tasks) == 1 and not (states or logs or more):
-        # Nearly always it is this: one statement, and no transaction around it.
-        if pinned.change(texts.alone, (*tasks[0], fence.run_id, fence.attempt, fence.epoch)):
-            return True, ALIVE[0]
+    alone = dialect == "sqlite" and len(tasks) == 1 and not (states or logs or more)
+    # Nearly always it is this: one statement, and no transaction around it.
+    if alone and pinned.change(texts.alone, (*tasks[0], fence.run_id, fence.attempt, fence.epoch)):
+        return True, ALIVE[0]
     with contextlib.suppress(_NotHeld), pinned.write() as tx:
         raw: Any = tx.conn.connection.dbapi_connection
         parts = [(texts.task, tasks), (texts.state, states), (texts.log, logs)]

@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from hub.errors import HubError, NotFoundError, UnavailableError, UsageError
 from hub.runtime.executor.results import Stored
-from hub.runtime.journal import UNDONE, AttemptLost, Fact, Known, Waiter
+from hub.runtime.journal import UNDONE, AttemptLost, Fact, Known, Waiter, Write
 from hub.runtime.journal_sql import Fence, Rows, statements, write
 from hub.states import StateType
 from hub.store import tasks, transactions
@@ -203,9 +203,10 @@ class StoreJournal:
         queue = self._queue
         while queue and queue[0].written:
             queue.popleft()
-        batch = [queue[number] for number in range(min(len(queue), _BATCH))]
-        if not batch:
+        if not queue:
             return
+        # Either way other threads may add to it meanwhile: a copy is a single C call.
+        batch = list(queue) if len(queue) < _BATCH else [queue[number] for number in range(_BATCH)]
         if self._pid != os.getpid():
             raise UsageError("a task was called in a forked process", hint="Use threads, or submit the tasks.")
         try:
@@ -215,18 +216,28 @@ class StoreJournal:
                 raise
         for fact in batch:
             fact.written = True
-        while queue and queue[0].written:
+        for _ in batch:
             queue.popleft()
         self._answer(batch, None)
 
     def _commit(self, batch: list[Fact]) -> None:
         if self._lost is not None:
             raise self._lost
-        latest = {fact.key: fact.row for fact in batch if fact.row is not None}
-        states = self._states(batch)
-        logs: Rows = [fact.log for fact in batch if fact.log is not None]
+        latest: dict[Id | None, Callable[[], tuple[Any, ...]]] = {}
+        logs: Rows = []
+        more: list[Write] = []
+        short: list[Fact] = []
+        for fact in batch:
+            if fact.row is not None:
+                latest[fact.key] = fact.row
+            if fact.log is not None:
+                logs.append(fact.log)
+            if fact.also is not None:
+                more.append(fact.also)
+            if fact.before and not fact.before[-1].written:
+                short.append(fact)
+        states = self._states(batch, short)
         rows: Rows = [make() for make in latest.values()]
-        more = [fact.also for fact in batch if fact.also is not None]
         held, state = write(self._pinned, self._store.dialect, self._texts, self._fence, rows, states, logs, more)
         if not held:
             self._lost = AttemptLost(f"attempt {self._fence.attempt} was given up; the run is {state}")
@@ -234,13 +245,15 @@ class StoreJournal:
             raise self._lost
         self.cancelling = state == StateType.CANCELLING.value
 
-    def _states(self, batch: list[Fact]) -> Rows:
-        """The history rows of facts, but for those that a row says as well; see `store.tasks.DONE`."""
-        short = [fact for fact in batch if fact.before and not fact.before[-1].written]
+    def _states(self, batch: list[Fact], short: list[Fact]) -> Rows:
+        """The history rows of facts, but for what the rows of `short` ones say as well; see `store.tasks.DONE`."""
         if short and self._listened is None:
             with self._store.read() as tx:
                 self._listened = tasks.listened(tx)
-        left_out = set() if self._listened else {id(one) for fact in short for one in (fact, *fact.before)}
+        left_out: set[int] = set()
+        for fact in () if self._listened else short:
+            left_out.add(id(fact))
+            left_out.update(map(id, fact.before))
         return [fact.state() for fact in batch if fact.state is not None and id(fact) not in left_out]
 
     def _answer(self, batch: list[Fact], error: BaseException | None) -> None:

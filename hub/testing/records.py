@@ -178,8 +178,9 @@ def _names(history: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
 
 def _task(row: Mapping[str, Any], history: Mapping[Id | None, list[dict[str, Any]]], places: Places) -> TaskRun:
     entered = history.get(row["id"], [])
+    names = _names([*entered, *left_out(row, entered)])
     return TaskRun(
-        row["id"], row["name"], row["task_name"], _state(row), row["attempt"], _names([*entered, *left_out(row, entered)]),
+        row["id"], row["name"], row["task_name"], _state(row), row["attempt"], names,
         _maybe(row["started_at"]), _maybe(row["ended_at"]), row["error_type"], row["error_message"], _stored(row),
         places,
     )  # fmt: skip

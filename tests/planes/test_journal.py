@@ -118,6 +118,23 @@ def test_a_task_run_has_one_row_however_often_it_is_written(plane: Plane) -> Non
         journal.close()
 
 
+def test_the_one_statement_that_a_task_costs_notices_a_cancel_and_another_attempt(plane: Plane) -> None:
+    run_id = begun(plane)
+    journal = StoreJournal(plane.store, SCOPE, Fence(run_id, 1, 0))
+    journal.settle(completed(run_id, new_id(), "first"))
+    assert not journal.cancelling
+    orchestrator.handle(plane.store, SCOPE, run_id, Cancel())
+    journal.settle(completed(run_id, new_id(), "second"))
+    assert journal.cancelling
+    assert len(plane.tasks()) == 2, "what it had done is kept"
+    journal.follow(Fence(run_id, 2, 0))
+    with pytest.raises(AttemptLost):
+        journal.settle(completed(run_id, new_id(), "third"))
+    assert len(plane.tasks()) == 2
+    with pytest.raises(AttemptLost):
+        journal.close()
+
+
 def test_of_two_rows_of_one_step_the_newer_one_counts(plane: Plane) -> None:
     run_id, older, newer = begun(plane), new_id(), new_id()
     journal = StoreJournal(plane.store, SCOPE, Fence(run_id, 1, 0))

@@ -23,6 +23,8 @@ from hub.errors import UsageError
 from hub.runtime.executor import serializers
 from hub.sdk.artifacts import ArtifactId
 
+_dumps = json.JSONEncoder(separators=(",", ":")).encode
+_SMALL = 1 << 62
 INLINE_BYTES = 64 * 1024
 MAX_BYTES = 512 * 1024 * 1024
 PLAIN, TAGGED, TYPED, IN_MEMORY, NOT_KEPT = "json", "json+tags", "json+type", "memory", "none"
@@ -87,10 +89,12 @@ def _written(value: Any, hint: Any, name: str) -> Stored:
 def _as_json(value: Any, hint: Any) -> Stored:
     if value is None:
         return NOTHING
+    if type(value) is int and -_SMALL < value < _SMALL:
+        return Stored(b"%d" % value, PLAIN)
     try:
         if _plain(value):
-            return _bounded(json.dumps(value, separators=(",", ":")), PLAIN)
-        return _bounded(json.dumps(_tagged(value), separators=(",", ":")), TAGGED)
+            return _bounded(_dumps(value), PLAIN)
+        return _bounded(_dumps(_tagged(value)), TAGGED)
     except (_NotTagged, RecursionError):
         pass
     return _typed(value, hint) if hint not in (None, Any) else MEMORY

@@ -22,7 +22,7 @@ from hub.runtime.executor.session import Recalled, Session
 from hub.runtime.executor.slots import hold_tags
 from hub.runtime.executor.steps import Blocking, Commit, Gather, Invoke, Life, Pause
 from hub.runtime.executor.streams import ClosedEarly, calling
-from hub.runtime.executor.taskrecord import TaskRecord, retry_policy
+from hub.runtime.executor.taskrecord import PENDING, TaskRecord, retry_policy
 from hub.runtime.executor.texts import clean, describe
 from hub.runtime.executor.transactions import Txn
 from hub.runtime.executor.triggers import SKIPPED, Fails, Skips, verdict
@@ -68,7 +68,7 @@ class Call:
         """What its hooks get to see."""
         known = session.earlier.get(key)
         self.id: Id = known.id if known is not None else new_id()
-        self.state = State(StateType.PENDING, "Pending")
+        self.state = PENDING
         self.record: TaskRecord | None = None
         self.future: Future[Any] | None = None
         self.txn: Txn | None = None

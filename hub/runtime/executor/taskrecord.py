@@ -19,7 +19,7 @@ from hub.states import State, StateType
 from hub.store.tasks import DONE
 from hub.types import Id, Micros, now_us
 
-_PENDING = State(StateType.PENDING, "Pending")
+PENDING = State(StateType.PENDING, "Pending")
 _AWAITING = State(StateType.SCHEDULED, "AwaitingRetry")
 
 
@@ -35,8 +35,8 @@ class TaskRecord:
     """One task run of a session. Every change comes from `engine.rules.decide`."""
 
     __slots__ = (
-        "_before", "created_at", "due_at", "ended_at", "error", "error_class", "key", "name", "parent", "run", "session",
-        "started_at", "stored", "task_name", "upstream",
+        "_before", "created_at", "due_at", "ended_at", "error", "error_class", "key", "name", "parent", "run",
+        "session", "started_at", "stored", "task_name", "upstream",
     )  # fmt: skip
 
     def __init__(
@@ -61,7 +61,7 @@ class TaskRecord:
         self._before: tuple[Fact, ...] = ()
         """All that was said of it so far, while that is no more than that it waits and that it has begun."""
         self.run = Run(
-            id_, session.root.scope.workspace_id, _AWAITING if waits else _PENDING, known.version if known else 0,
+            id_, session.root.scope.workspace_id, _AWAITING if waits else PENDING, known.version if known else 0,
             known.attempt if known else 0, 0, "inline", "task", again.retries_used if again else 0, retry=retry,
             started_at=again.created_at if again and again.retries_used else None,
         )  # fmt: skip

@@ -44,6 +44,9 @@ class Settings(BaseModel):
 
     web_host: str = Field("127.0.0.1", description="Address the web process listens on.")
     web_port: int = Field(4300, ge=0, le=65535, description="Port the web process listens on; 0: any free one.")
+    web_processes: int = Field(
+        1, ge=1, le=64, description="Web processes of `hub web`; several use several cores for webhooks and the API."
+    )
     web_login: Literal["auto", "always"] = Field(
         "auto", description="auto: no login on loopback while no public URL is set; always: a login everywhere."
     )

@@ -32,10 +32,13 @@ def web(
     host: Host = None,
     port: Port = None,
     door: Annotated[bool, Parameter(negative=(), help="Serve only the webhook door, for a place in the open.")] = False,
+    processes: Annotated[int | None, Parameter(help="So many of them on the same port, each on a core of its own.")] = None,
 ) -> int:
-    """Start only the web process (API, dashboard, webhook door)."""
-    settings = _prepared(web_host=host, web_port=port)
-    return _web(settings, door=door, announce=_announce)
+    """Start only the web process (API, dashboard, webhook door), or several of them."""
+    settings = _prepared(web_host=host, web_port=port, web_processes=processes)
+    if settings.web_processes == 1:
+        return _web(settings, door=door, announce=_announce)
+    return _webs(settings, door=door)
 
 
 def worker(
@@ -126,6 +129,30 @@ def _web(settings: Settings, *, announce: Callable[[str], None], door: bool = Fa
     from hub.web.serve import serve
 
     return serve(settings, door_only=door, listener=listener, ready=announce)
+
+
+def _webs(settings: Settings, *, door: bool) -> int:
+    """Several web processes, and the small one that starts again what dies. The first tells when it is up."""
+    from hub.runtime.supervisor import Child, Supervisor
+    from hub.store import open_hub
+    from hub.web.serve import bind_each, refuse_exposure
+
+    store = open_hub(settings)
+    try:
+        refuse_exposure(settings, store, door_only=door)
+    finally:
+        store.close()
+    announced = (_announce, *[_say_nothing] * (settings.web_processes - 1))
+    children = [
+        Child(f"web-{number}", partial(_web, settings, door=door, listener=listener, announce=announce), grace=15)
+        for number, (listener, announce) in enumerate(
+            zip(bind_each(settings, settings.web_processes), announced, strict=True), 1
+        )
+    ]
+    return Supervisor(children).run()
+
+
+def _say_nothing(_address: str) -> None: ...
 
 
 def _upkeep(settings: Settings) -> int:

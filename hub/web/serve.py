@@ -77,15 +77,21 @@ def refuse_exposure(settings: Settings, store: Store, *, door_only: bool = False
     )
 
 
-def bind(settings: Settings) -> socket.socket:
-    """Take the address that the settings name, port 0: any free one. Raises HubError when it cannot be had."""
-    host, port = settings.web_host, settings.web_port
+def bind(settings: Settings, *, shared: bool = False, port: int | None = None) -> socket.socket:
+    """Take the address that the settings name (or another `port` of it), port 0: any free one.
+
+    `shared` ones of a process and its children may have the same address: the system spreads connections over them.
+    Raises HubError when it cannot be had.
+    """
+    host, port = settings.web_host, settings.web_port if port is None else port
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, kind, protocol, _, place = found[0]
         sock = socket.socket(family, kind, protocol)
         try:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if shared:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             sock.bind(place)
             # Listening at once: somebody else's bind fails now, and early clients wait in the backlog.
             sock.listen(BACKLOG)
@@ -96,6 +102,24 @@ def bind(settings: Settings) -> socket.socket:
         raise _cannot_bind(host, port, error) from None
     sock.setblocking(False)
     return sock
+
+
+def bind_each(settings: Settings, count: int) -> list[socket.socket]:
+    """A socket on the same address for each of `count` processes. Raises HubError when it cannot be had.
+
+    Whoever forks them keeps all sockets open: connections that wait for a process that died wait for its successor.
+    """
+    with bind(settings) as probe:  # that somebody else listens there is seen by one that is not shared only
+        port = probe.getsockname()[1]
+    found: list[socket.socket] = []
+    try:
+        for _ in range(count):
+            found.append(bind(settings, shared=True, port=port))
+    except HubError:
+        for sock in found:
+            sock.close()
+        raise
+    return found
 
 
 def address(sock: socket.socket) -> str:

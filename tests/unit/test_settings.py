@@ -19,6 +19,7 @@ EXAMPLES: list[tuple[str, str, Any, str | None]] = [
     ("journal", "off", "off", "nonsense"),
     ("web_host", "text", "text", None),
     ("web_port", "3", 3, "many"),
+    ("web_processes", "3", 3, "0"),
     ("web_login", "always", "always", "nonsense"),
     ("web_hosts", "a, b", ("a", "b"), None),
     ("web_trusted_proxies", "3", 3, "many"),

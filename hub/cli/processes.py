@@ -32,7 +32,7 @@ def web(
     host: Host = None,
     port: Port = None,
     door: Annotated[bool, Parameter(negative=(), help="Serve only the webhook door, for a place in the open.")] = False,
-    processes: Annotated[int | None, Parameter(help="So many of them on the same port, each on a core of its own.")] = None,
+    processes: Annotated[int | None, Parameter(help="So many of them, on the same port.")] = None,
 ) -> int:
     """Start only the web process (API, dashboard, webhook door), or several of them."""
     settings = _prepared(web_host=host, web_port=port, web_processes=processes)

@@ -6,13 +6,14 @@ from hub.store import Store, cache, receipts
 from hub.store.cache import Holder
 from hub.store.tables import Worker
 from hub.types import DEFAULT_WORKSPACE, SECOND, Scope, new_id
-from starlette.testclient import TestClient
+from tests.unit.web.conftest import MakeClient
 from tests.unit.web.test_api import DEPLOYMENT, automation, get, post, stamp
 from tests.unit.web.ui.left import shown_artifacts, shown_assets
 from tests.unit.web.ui.seed import Seed
 
 
-def test_every_list_pages_to_its_end_without_gaps(client: TestClient, memory: Store) -> None:
+def test_every_list_pages_to_its_end_without_gaps(make_client: MakeClient, memory: Store) -> None:
+    client = make_client(plugins="only:storage")  # which brings kinds of connections
     client.put("/api/v1/deployments/nightly", json=DEPLOYMENT)
     seed = Seed(memory)
     with memory.write() as seed.tx:

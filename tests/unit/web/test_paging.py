@@ -13,7 +13,7 @@ from tests.unit.web.ui.seed import Seed
 
 
 def test_every_list_pages_to_its_end_without_gaps(make_client: MakeClient, memory: Store) -> None:
-    client = make_client(plugins="only:storage")  # which brings kinds of connections
+    client = make_client(plugins="only:storage,webhooks")  # which bring kinds of connections and of sources
     client.put("/api/v1/deployments/nightly", json=DEPLOYMENT)
     seed = Seed(memory)
     with memory.write() as seed.tx:

@@ -132,6 +132,13 @@ class Rule:
         return address.is_global and not odd
 
 
+def allowing(private: Iterable[str]) -> Rule:
+    """The rule for services that users of the hub name: public ones by TLS, these private networks in any way."""
+    return Rule(
+        schemes=frozenset({"https", "http"}), private=True, networks=networks(private), own=own_addresses()
+    )  # fmt: skip
+
+
 def networks(texts: Iterable[str]) -> tuple[IPNetwork, ...]:
     """Read networks such as `10.1.0.0/16`. Raises ValueError."""
     return tuple(ip_network(text) for text in texts)

@@ -18,7 +18,7 @@ from typing import Any
 from hub.errors import HubError, PermanentError, TransientError
 from hub.outbound.again import next_delay, retry_after
 from hub.outbound.call import Answer, Caller, Limits
-from hub.outbound.rule import Rule, networks, own_addresses
+from hub.outbound.rule import allowing
 from hub.plugins import Loop
 from hub.runtime import process
 from hub.runtime.commands import Command, apply_in
@@ -40,11 +40,7 @@ _DEAD_S = 5.0
 
 def caller_of(settings: Settings) -> Caller:
     """What calls endpoints: private networks that are allowed may be called by http and on any port."""
-    rule = Rule(
-        schemes=frozenset({"https", "http"}), private=True, networks=networks(settings.outbound_networks),
-        own=own_addresses(),
-    )  # fmt: skip
-    return Caller(rule, Limits(total_s=settings.endpoint_timeout))
+    return Caller(allowing(settings.outbound_networks), Limits(total_s=settings.endpoint_timeout))
 
 
 class Sender:

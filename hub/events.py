@@ -205,6 +205,9 @@ CATALOG: dict[str, dict[str, Level]] = {
     "hub.worker.lost": {"name": "metadata"},
     "hub.worker.stopped": {"name": "metadata"},
     **{f"hub.link.{verb}": {"name": "metadata", "level": "metadata"} for verb in ("connected", "policy_set")},
+    "hub.link.gap": dict.fromkeys(
+        ("name", "site", "log_epoch", "first", "last", "count", "bytes", "cause"), "metadata"
+    ),
     "hub.link.disconnected": {"name": "metadata", "reason": "metadata"},
 }
 

@@ -129,6 +129,9 @@ class Settings(BaseModel):
     sync_interval: float = Field(30.0, gt=0, description="Heartbeat of a link to a plane.")
     sync_poll: float = Field(50.0, ge=0, le=60, description="Long poll of a link for commands.")
     sync_longest_wait: float = Field(300.0, gt=0, description="Longest wait of a link between two tries.")
+    sync_log_backlog: int = Field(
+        1_000_000, ge=1000, description="Log lines that may wait for a plane; of more, the oldest are left out."
+    )
 
     results: str = Field("local", min_length=1, description="Result store for what is too large for a row.")
 

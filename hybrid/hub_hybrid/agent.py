@@ -35,6 +35,8 @@ from hub_hybrid.protocol import (
     Digest,
     Heartbeat,
     Hello,
+    LogBatch,
+    LogsAcked,
     RunOut,
     Session,
     SnapshotPart,
@@ -113,6 +115,7 @@ class Agent:
             }  # fmt: skip
             if answer.plane_epoch != now["plane_epoch"]:
                 values["command_cursor"] = 0
+            values |= _log_place(now, answer, forked=start == "fork")
             links.move(tx, self._link_id, **values)
         authority = (bool(link["primary"]), str(link["authority_id"]))
         opened = Open(
@@ -136,7 +139,7 @@ class Agent:
             lambda tx, after: export.answered_page(tx, policy.workspace_id, after, PAGE), "answered", empty, send
         )
         acked = send(empty.model_copy(update={"last": True})).acked_seq
-        self._move(opened, acked_seq=acked)
+        self.move(opened, acked_seq=acked)
         return acked
 
     def _pages(
@@ -179,7 +182,7 @@ class Agent:
     def _acked(self, session: Open, answer: Answer) -> bool:
         acked = _read(Acked, self._checked(answer)).acked_seq
         self.session = replace(session, acked=acked)
-        self._move(session, acked_seq=acked)
+        self.move(session, acked_seq=acked)
         return True
 
     def _next(self, session: Open) -> Batch | None:
@@ -267,7 +270,13 @@ class Agent:
 
     def advance(self, session: Open, cursor: int) -> None:
         """Commands up to here need not be asked for again."""
-        self._move(session, command_cursor=cursor)
+        self.move(session, command_cursor=cursor)
+
+    # --- log lines ---------------------------------------------------------------------------------------------
+
+    def send_lines(self, session: Open, batch: LogBatch) -> LogsAcked:
+        """Send lines; what decides which is `lines`."""
+        return self._ask(LogsAcked, "POST", f"/sessions/{session.fence}/logs", batch)
 
     # --- the rest ----------------------------------------------------------------------------------------------
 
@@ -278,7 +287,7 @@ class Agent:
             head = stream.read(tx).seq
         message = Heartbeat(head_seq=head, acked_seq=session.acked, site_time=now_us(), version=__version__)
         self._send_checked("POST", f"/sessions/{session.fence}/heartbeat", message.model_dump())
-        self._move(session, status="connected", last_error="", last_contact_at=now_us())
+        self.move(session, status="connected", last_error="", last_contact_at=now_us())
 
     def digest(self, since: int) -> Digest:
         """The plane's digest of our runs."""
@@ -294,7 +303,8 @@ class Agent:
             raise SessionLost("there is no session")
         return self.session
 
-    def _move(self, session: Open, **values: Any) -> None:
+    def move(self, session: Open, **values: Any) -> None:
+        """Change the link's row, as long as this session is its newest one."""
         with self._store.write() as tx:
             moved = links.move(tx, self._link_id, session.fence, **values)
         if not moved:
@@ -335,6 +345,13 @@ def _hello(link: dict[str, Any], ends: Stream, site_id: Id) -> Hello:
         command_cursor=link["command_cursor"], plane_epoch=link["plane_epoch"], authority_id=link["authority_id"],
         primary=link["primary"], version=__version__,
     )  # fmt: skip
+
+
+def _log_place(link: dict[str, Any], answer: Session, *, forked: bool) -> dict[str, Any]:
+    """Where the log lines go on: where the plane says, as long as it speaks of the same ones."""
+    if forked or not link["log_epoch"]:
+        return links.lines_from(link["log_cursor"])
+    return {"log_cursor": answer.log_acked if answer.log_epoch == link["log_epoch"] else link["log_start"]}
 
 
 def _batch(batch: Batch) -> dict[str, Any]:

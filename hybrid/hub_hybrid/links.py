@@ -13,12 +13,13 @@ from hub.runtime.commands import Command, Op
 from hub.settings import is_loopback
 from hub.store import events, leaders, stream
 from hub.store.base import Tx
-from hub.store.tables import Link
+from hub.store.tables import Link, Log
 from hub.types import ExportLevel, Id, Scope, new_id
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 LINKS = Link.__table__
+LOGS = Log.__table__
 _FRESH = {
     "plane_epoch": "", "acked_seq": None, "command_cursor": 0, "fence": 0, "status": "connecting", "last_error": "",
     "last_contact_at": None, "disconnected_at": None,
@@ -80,7 +81,7 @@ def connect(tx: Tx, command: Command, args: Connect) -> dict[str, Any]:
         **_FRESH, "url": checked_url(args.url), "site_id": args.site_id, "key_id": tx.keyring.key_id,
         "sealed_token": tx.keyring.seal(args.token, context=token_context(link_id)),
         "primary": not any(link["primary"] for link in live(tx, workspace)), "authority_id": str(uuid.uuid4()),
-        "level": args.level, "level_since": tx.now,
+        "level": args.level, "level_since": tx.now, **lines_from(newest_line(tx)),
     }  # fmt: skip
     if known:
         tx.conn.execute(update(LINKS).where(LINKS.c.id == link_id).values(**row))
@@ -98,6 +99,8 @@ def set_policy(tx: Tx, command: Command, args: SetPolicy) -> dict[str, Any]:
         values: dict[str, Any] = {"level": args.level}
         if not catalog.allows(link["level"], args.level):
             values["level_since"] = tx.now
+        if catalog.allows(args.level, "logs") and not catalog.allows(link["level"], "logs"):
+            values |= lines_from(newest_line(tx))
         tx.conn.execute(update(LINKS).where(LINKS.c.id == link["id"]).values(**values))
         named = {"name": link["name"], "level": args.level}
         events.append(tx, command.scope, "hub.link.policy_set", subject=link["id"], **named)
@@ -130,6 +133,16 @@ def promote(tx: Tx, command: Command, _args: Nothing) -> dict[str, Any]:
     values = {"primary": True, "authority_id": str(uuid.uuid4())}
     tx.conn.execute(update(LINKS).where(LINKS.c.id == link["id"]).values(**values))
     return {"id": link["id"], "name": link["name"], "primary": True}
+
+
+def lines_from(position: int) -> dict[str, Any]:
+    """That log lines begin after a position, under a new name: nothing that was said of others holds for them."""
+    return {"log_epoch": str(uuid.uuid4()), "log_start": position, "log_cursor": position, "log_gap": None}
+
+
+def newest_line(tx: Tx) -> int:
+    """The id of the last log line; 0 when there is none."""
+    return int(tx.conn.execute(select(func.max(LOGS.c.id))).scalar() or 0)
 
 
 def lock_name(link_id: Id) -> str:

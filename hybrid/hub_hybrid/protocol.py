@@ -4,6 +4,7 @@
     POST   /sync/v1/sessions                     Hello         -> Session
     PUT    /sync/v1/sessions/{fence}/snapshot    SnapshotPart  -> Acked
     POST   /sync/v1/sessions/{fence}/events      Batch         -> Acked
+    POST   /sync/v1/sessions/{fence}/logs        LogBatch      -> LogsAcked
     GET    /sync/v1/sessions/{fence}/commands    ?after=&wait= -> Commands
     POST   /sync/v1/sessions/{fence}/heartbeat   Heartbeat     -> Beat
     DELETE /sync/v1/sessions/{fence}                           -> 204
@@ -25,6 +26,7 @@ OLDEST = 1
 MAX_EVENTS = 500
 MAX_BYTES = 1_048_576
 MAX_COMMANDS = 100
+MAX_LINES = 1000
 MAX_WAIT = 60.0
 
 _Plain = StringConstraints(max_length=200, pattern=r"^[^\x00]*$")
@@ -83,6 +85,8 @@ class Session(Message):
     max_bytes: int = Field(default=MAX_BYTES, ge=1)
     server_time: int = 0
     protocol: int = 1
+    log_epoch: Short = ""
+    log_acked: Position = 0
 
 
 class Part(Message):
@@ -128,6 +132,48 @@ class Acked(Message):
     """All events up to here are kept by the plane."""
 
     acked_seq: Position
+
+
+class LineOut(Message):
+    """A log line of a run. `level` is that of Python's logging."""
+
+    id: Position
+    run_id: Annotated[str, _Plain, Field(max_length=36)]
+    task_run_id: Annotated[str, _Plain, Field(max_length=36)] | None = None
+    attempt: int = 0
+    at: int = 0
+    level: int = 20
+    logger: str = ""
+    message: str = ""
+
+
+class Gap(Message):
+    """Lines that will not come: `count` of them at most, from one position to another, and why."""
+
+    first: Position
+    last: Position
+    count: Position
+    bytes: Position = 0
+    cause: Short = ""
+
+
+class LogBatch(Message):
+    """All log lines after a position up to another that may leave, or the gap between them. Positions are the site's,
+    in one epoch, which began after `start`."""
+
+    log_epoch: Annotated[str, _Plain, Field(min_length=1, max_length=36)]
+    start: Position
+    after: Position
+    upto: Position
+    lines: list[LineOut] = Field(default_factory=list, max_length=MAX_LINES)
+    gap: Gap | None = None
+
+
+class LogsAcked(Message):
+    """All lines up to here are kept by the plane, which wants to hear of the next ones in so many seconds."""
+
+    log_acked: Position
+    pause_s: float = Field(default=0, ge=0, le=3600)
 
 
 class RunOut(Message):

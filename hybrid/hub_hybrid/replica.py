@@ -14,6 +14,7 @@ from hub.store.tables import PlaneCommand, PlaneEvent, PlaneRun, PlaneSite
 from hub.types import Id
 from sqlalchemy import select, update
 
+from hub_hybrid import loglines
 from hub_hybrid.exchange import chained
 from hub_hybrid.export import fields_of, wire
 from hub_hybrid.protocol import (
@@ -25,6 +26,8 @@ from hub_hybrid.protocol import (
     EventOut,
     Heartbeat,
     Hello,
+    LogBatch,
+    LogsAcked,
     Register,
     Registered,
     RunOut,
@@ -39,6 +42,8 @@ COMMANDS = PlaneCommand.__table__
 
 Row = Mapping[str, Any]
 
+LOG_RATE = 5_000
+"""Log lines a second of one site; who sends more is asked to wait."""
 _FORGOTTEN = 2**32
 """More sessions than can have begun since a backup."""
 
@@ -75,7 +80,7 @@ def _bound(tx: Tx, site: Row, site_id: str) -> None:
                 hint=f"Remove that site first: `hub sites rm {twin}`.",
                 code="known-site",
             )
-        _save(tx, site, site_id=site_id)
+        save(tx, site, site_id=site_id)
     elif site["site_id"] != site_id:
         raise ConflictError(
             "this token belongs to another installation",
@@ -96,7 +101,7 @@ def open_session(tx: Tx, site_row: Id, hello: Hello) -> Session:
         "authority_id": hello.authority_id if hello.primary else "",
         "plane_epoch": site["plane_epoch"] or str(uuid.uuid4()),
     }
-    _save(tx, site, **values)
+    save(tx, site, **values)
     return Session(
         fence=values["fence"],
         mode=_mode(tx, site, hello.stream_epoch),
@@ -105,6 +110,8 @@ def open_session(tx: Tx, site_row: Id, hello: Hello) -> Session:
         plane_epoch=values["plane_epoch"],
         server_time=tx.now,
         protocol=min(hello.protocol, PROTOCOL),
+        log_epoch=site["log_epoch"],
+        log_acked=site["log_acked"],
     )
 
 
@@ -179,7 +186,7 @@ def ingest(tx: Tx, site_row: Id, fence: int, batch: Batch) -> Acked:
             raise ConflictError("the events do not continue what the plane holds", code="fork", acked_seq=acked)
         _keep(tx, site, fresh)
         acked = fresh[-1].seq
-        _save(tx, site, acked_seq=acked, chain_hash=fresh[-1].hash)
+        save(tx, site, acked_seq=acked, chain_hash=fresh[-1].hash)
     return Acked(acked_seq=acked)
 
 
@@ -279,8 +286,28 @@ def snapshot(tx: Tx, site_row: Id, fence: int, part: SnapshotPart) -> Acked:
         return Acked(acked_seq=site["acked_seq"])
     gone = (RUNS.c.site_row == site["id"], RUNS.c.snapshot != fence, RUNS.c.orphaned_at.is_(None))
     tx.conn.execute(update(RUNS).where(*gone).values(orphaned_at=tx.now))
-    _save(tx, site, stream_epoch=part.stream_epoch, acked_seq=part.head_seq, chain_hash=part.head_hash)
+    save(tx, site, stream_epoch=part.stream_epoch, acked_seq=part.head_seq, chain_hash=part.head_hash)
     return Acked(acked_seq=part.head_seq)
+
+
+def take_lines(tx: Tx, site_row: Id, fence: int, batch: LogBatch) -> LogsAcked:
+    """Keep lines. One that is known is skipped; a plane that lacks what came before says so."""
+    site = fenced(tx, site_row, fence)
+    acked = site["log_acked"] if batch.log_epoch == site["log_epoch"] else batch.start
+    if batch.after > acked:
+        raise ConflictError("log lines before these are missing", code="gap", acked_seq=site["acked_seq"])
+    owner = {
+        "site_row": site_row, "workspace_id": site["workspace_id"], "epoch": batch.log_epoch, "received_at": tx.now,
+    }  # fmt: skip
+    # Nobody else writes lines of this site meanwhile: its row is locked.
+    fresh = [{**owner, **line.model_dump(), "first": None} for line in batch.lines if line.id > acked]
+    if batch.gap is not None and batch.gap.last > acked:
+        fresh.append({**owner, **loglines.mark(batch.gap, tx.now)})
+    if fresh:
+        tx.insert(loglines.LINES, fresh)
+    acked = max(acked, batch.upto)
+    save(tx, site, log_epoch=batch.log_epoch, log_acked=acked)
+    return LogsAcked(log_acked=acked, pause_s=len(batch.lines) / LOG_RATE)
 
 
 def heartbeat(tx: Tx, site_row: Id, fence: int, beat: Heartbeat) -> Beat:
@@ -288,17 +315,17 @@ def heartbeat(tx: Tx, site_row: Id, fence: int, beat: Heartbeat) -> Beat:
     site = fenced(tx, site_row, fence)
     if beat.acked_seq > site["acked_seq"]:
         raise older(site)
-    _save(tx, site, status=beat.model_dump())
+    save(tx, site, status=beat.model_dump())
     return Beat(server_time=tx.now)
 
 
 def close(tx: Tx, site_row: Id, fence: int) -> None:
     """End a session in good order: its fence is worth nothing from now on."""
     site = fenced(tx, site_row, fence)
-    _save(tx, site, fence=fence + 1)
+    save(tx, site, fence=fence + 1)
 
 
-def _save(tx: Tx, site: Row, **values: Any) -> None:
+def save(tx: Tx, site: Row, **values: Any) -> None:
     """Change the site's row; whatever it sent also shows that it is there."""
     tx.conn.execute(update(SITES).where(SITES.c.id == site["id"]).values(last_seen_at=tx.now, **values))
 

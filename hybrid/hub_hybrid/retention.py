@@ -7,8 +7,9 @@ from hub.settings import Settings
 from hub.states import TERMINAL
 from hub.store.base import Store, Tx
 from hub.types import SECOND
-from sqlalchemy import and_, delete, or_, select
+from sqlalchemy import and_, delete, or_, select, tuple_
 
+from hub_hybrid.loglines import LINES
 from hub_hybrid.replica import COMMANDS, EVENTS, RUNS
 
 BITE = 500
@@ -30,6 +31,7 @@ class Keeper:
                 removed += _events(tx, tx.now - int(self._events * SECOND))
             if self._runs:
                 removed += _runs(tx, tx.now - int(self._runs * SECOND))
+                removed += _lines(tx, tx.now - int(self._runs * SECOND))
                 removed += _commands(tx, tx.now - int(self._runs * SECOND))
         return removed > 0
 
@@ -53,6 +55,14 @@ def _runs(tx: Tx, before: int) -> int:
     rows = tx.conn.execute(old.limit(BITE)).all()
     for row in rows:
         tx.conn.execute(delete(RUNS).where(RUNS.c.site_row == row[0], RUNS.c.run_id == row[1]))
+    return len(rows)
+
+
+def _lines(tx: Tx, before: int) -> int:
+    key = (LINES.c.site_row, LINES.c.epoch, LINES.c.id)
+    rows = tx.conn.execute(select(*key).where(LINES.c.received_at < before).limit(BITE)).all()
+    if rows:
+        tx.conn.execute(delete(LINES).where(tuple_(*key).in_([tuple(row) for row in rows])))
     return len(rows)
 
 

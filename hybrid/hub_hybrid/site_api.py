@@ -12,7 +12,7 @@ from hub.web.api.fields import In, Moment, NoBody, NoQuery, Out, Page, PageQuery
 from hub.web.api.op import Api, Call
 from pydantic import Field
 
-from hub_hybrid import digests, orders, replica
+from hub_hybrid import digests, loglines, orders, replica
 
 api = Api()
 READ, WRITE = "links:read", "links:write"
@@ -87,6 +87,25 @@ class SiteRunShown(SiteRun):
     error_trace: str | None
     parameters: Any
     result: Any
+
+
+class LineQuery(PageQuery):
+    """Only lines from that level of Python's logging up."""
+
+    level: int = Field(0, ge=0, le=100)
+
+
+class SiteLine(Out):
+    """A log line of a site's run. One of the logger `hub.link.gap` says that lines from `first` to `id` are missing."""
+
+    id: int
+    at: Moment
+    level: int
+    logger: str
+    message: str
+    task_run_id: str | None
+    attempt: int
+    first: int | None
 
 
 class CommandSeen(Out):
@@ -174,6 +193,22 @@ def get_site_run(call: Call[NoBody, NoQuery]) -> SiteRunShown:
         error_trace=_text(row, "error_trace"), parameters=row["more"].get("params", {}).get("parameters"),
         result=row["more"].get("results", {}).get("result"),
     )  # fmt: skip
+
+
+@api.op(
+    "GET", "/api/v1/sites/{site}/runs/{run_id}/logs", query=LineQuery, out=Page[SiteLine], scope=READ,
+    errors=[NotFoundError],
+)  # fmt: skip
+def list_site_lines(call: Call[NoBody, LineQuery]) -> Page[SiteLine]:
+    """The log lines of a site's run that its policy let out, oldest first."""
+    query = call.query
+    with call.store.read() as tx:
+        site = orders.find_site(tx, call.scope, call.path["site"])
+        run = orders.run(tx, call.scope, site["id"], call.path["run_id"])
+        found = loglines.listing(
+            tx, call.scope, site["id"], run["run_id"], level=query.level, limit=query.limit, cursor=query.cursor
+        )
+    return Page[SiteLine](items=[SiteLine(**row) for row in found.items], next_cursor=found.next_cursor)
 
 
 @api.op(

@@ -1,4 +1,5 @@
-"""Two threads for every link: one opens sessions, pushes and beats; the other polls. They never give up."""
+"""Three threads for every link: one opens sessions, pushes and beats, one polls, one sends log lines. They never give
+up."""
 
 from __future__ import annotations
 
@@ -22,6 +23,7 @@ from hub.types import Id
 
 from hub_hybrid import exchange, links
 from hub_hybrid.agent import Agent, LinkRefused, SessionLost
+from hub_hybrid.lines import Lines
 from hub_hybrid.wire import HttpWire
 
 log = logging.getLogger("hub.hybrid")
@@ -39,15 +41,22 @@ class Pace:
     poll: float = 50.0
     longest: float = 300.0
     lease: float = 30.0
+    backlog: int = 1_000_000
 
     @classmethod
     def of(cls, settings: Settings) -> Pace:
         """As it is set."""
-        return cls(settings.sync_interval, settings.sync_poll, settings.sync_longest_wait, settings.lease)
+        return cls(
+            settings.sync_interval,
+            settings.sync_poll,
+            settings.sync_longest_wait,
+            settings.lease,
+            settings.sync_log_backlog,
+        )
 
 
 class Worker:
-    """The two threads of one link."""
+    """The threads of one link."""
 
     def __init__(self, store: Store, link: dict[str, Any], token: str, pace: Pace, transport: Any = None) -> None:
         self._store = store
@@ -61,10 +70,15 @@ class Worker:
         self._wire = HttpWire(link["url"], token, transport)
         self._stop = threading.Event()
         self.agent = Agent(store, link["id"], self._wire)
+        self._lines = Lines(store, link["id"], self.agent, pace.backlog)
         self.key = (link["url"], link["sealed_token"])
         self._threads = [
             threading.Thread(target=self._forever, args=(step, topic), name=f"link-{name}", daemon=True)
-            for name, step, topic in (("push", self._push, "events"), ("commands", self._poll, ""))
+            for name, step, topic in (
+                ("push", self._push, "events"),
+                ("commands", self._poll, ""),
+                ("logs", self._logs, "logs"),
+            )
         ]
 
     def start(self) -> None:
@@ -87,7 +101,7 @@ class Worker:
 
     @property
     def alive(self) -> bool:
-        """Whether both threads work; a link that was ended ends them."""
+        """Whether all threads work; a link that was ended ends them."""
         return all(thread.is_alive() for thread in self._threads)
 
     def _forever(self, step: Callable[[], bool], topic: str) -> None:
@@ -158,6 +172,15 @@ class Worker:
         except SessionLost:
             return False  # the other thread opens the next one
         return True
+
+    def _logs(self) -> bool:
+        try:
+            busy = self._lines.step()
+        except SessionLost:
+            return False
+        if busy and self._lines.pause:
+            self._stop.wait(self._lines.pause)
+        return busy
 
     def _lead(self) -> bool:
         """Whether this process works for the link; renewed in the lease's last two thirds."""

@@ -121,6 +121,9 @@ OTHERS = {
     "hub.limit.deleted": LIMIT,
     "hub.limit.created": LIMIT,
     "hub.link.connected": {"name": "metadata", "level": "metadata"},
+    "hub.link.gap": dict.fromkeys(
+        ("name", "site", "log_epoch", "first", "last", "count", "bytes", "cause"), "metadata"
+    ),
     "hub.link.policy_set": {"name": "metadata", "level": "metadata"},
     "hub.link.disconnected": {"name": "metadata", "reason": "metadata"},
     "hub.receipt.failed": {"receipt_id": "metadata", "source_id": "metadata", "error": "errors"},

@@ -29,7 +29,7 @@ from hub.store.tables.events import Effect, Event, Leader
 from hub.store.tables.flow_control import FlowState, RunCancel
 from hub.store.tables.identity import ApiToken, AuditEntry, Secret, SiteValue, User, Workspace
 from hub.store.tables.limits import Lane, Limit, LimitSlot
-from hub.store.tables.links import CommandOutcome, Link, PlaneCommand, PlaneEvent, PlaneRun, PlaneSite
+from hub.store.tables.links import CommandOutcome, Link, PlaneCommand, PlaneEvent, PlaneLog, PlaneRun, PlaneSite
 from hub.store.tables.plugins import PluginSetting, PluginValue
 from hub.store.tables.projects import ProjectItem
 from hub.store.tables.results import ResultGarbage, ResultUse
@@ -97,6 +97,7 @@ __all__ = [
     "OutgoingWebhook",
     "PlaneCommand",
     "PlaneEvent",
+    "PlaneLog",
     "PlaneRun",
     "PlaneSite",
     "PluginSetting",

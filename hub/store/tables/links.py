@@ -14,6 +14,7 @@ from hub.store.tables.columns import (
     id_key,
     integer,
     maybe_moment,
+    maybe_ref,
     maybe_text,
     moment,
     ref,
@@ -38,6 +39,10 @@ class Link(Row, table=True):
     authority_id: str = text()
     level: str = text("metadata")
     level_since: int = integer()
+    log_epoch: str = text()
+    log_start: int = integer()
+    log_cursor: int = integer()
+    log_gap: dict[str, Any] | None = document()  # lines that were left out, as long as the plane does not know
     acked_seq: int | None = Field(default=None, sa_type=BigInteger, nullable=True)
     command_cursor: int = integer()
     fence: int = integer()
@@ -78,6 +83,8 @@ class PlaneSite(Row, table=True):
     stream_epoch: str = text()
     acked_seq: int = integer()
     chain_hash: str = text()
+    log_epoch: str = text()
+    log_acked: int = integer()
     fence: int = integer()
     authority_id: str = text()
     command_head: int = integer()
@@ -122,6 +129,29 @@ class PlaneRun(Row, table=True):
     cancel_requested_at: int | None = maybe_moment()
     snapshot: int = integer()
     orphaned_at: int | None = maybe_moment()
+
+
+class PlaneLog(Row, table=True):
+    """Plane side: a log line of a site's run. Without a run it is a mark: lines from `first` to its id are missing."""
+
+    __tablename__: ClassVar[str] = "plane_logs"
+    __table_args__: ClassVar[Any] = (
+        Index("ix_plane_logs_run", "site_row", "run_id", "id"),
+        Index("ix_plane_logs_received", "received_at"),
+    )
+    site_row: str = id_key()
+    epoch: str = id_key()
+    id: int = Field(primary_key=True, sa_type=BigInteger().with_variant(Integer, "sqlite"))
+    workspace_id: str = ref()
+    run_id: str = text()
+    task_run_id: str | None = maybe_ref()
+    attempt: int = integer()
+    at: int = moment()
+    level: int = integer(20)
+    logger: str = text()
+    message: str = text()
+    first: int | None = Field(default=None, sa_type=BigInteger, nullable=True)
+    received_at: int = moment()
 
 
 class PlaneCommand(Row, table=True):

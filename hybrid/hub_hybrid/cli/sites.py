@@ -29,6 +29,7 @@ RUNS = (
     Column("CREATED", "created_at", "time"),
     Column("NOTICE", "notice"),
 )
+LINES = (Column("AT", "at", "time"), Column("LEVEL", "level"), Column("LOGGER", "logger"), Column("MESSAGE", "message"))
 RUN = (
     *RUNS,
     Column("STARTED", "started_at", "time"),
@@ -102,6 +103,22 @@ def run(site: SiteName, run: Annotated[str, Parameter(help="The run's id.")], *,
     if not as_json:
         for name in (name for name in MORE if found[name] is not None):
             output.say(f"\n{name.replace('_', ' ')}: {_text(found[name])}")
+
+
+@app.command
+def logs(
+    site: SiteName,
+    run: Annotated[str, Parameter(help="The run's id.")],
+    *,
+    limit: Limit = 1000,
+    as_json: AsJson = False,
+) -> None:
+    """Print the log lines of a site's run that its policy lets out; it also says where lines are missing."""
+    with connect() as client:
+        found = list(client.items(path("sites", site, "runs", run, "logs"), limit=limit))
+    output.table(
+        found, LINES, as_json=as_json, empty="No log lines: the site's policy lets none out, or there are none."
+    )
 
 
 @app.command

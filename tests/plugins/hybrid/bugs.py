@@ -11,8 +11,8 @@ import pytest
 from hub.errors import NotFoundError, RefusedError
 from hub.store import runs, stream
 
-from hub_hybrid import agent, exchange, export, links, orders, replica
-from hub_hybrid.protocol import Acked, Commands
+from hub_hybrid import agent, exchange, export, lines, links, orders, replica
+from hub_hybrid.protocol import Acked, Commands, LogsAcked
 
 commands: Any = import_module("hub.runtime.commands.apply")
 run_commands: Any = import_module("hub.runtime.commands.runs")
@@ -281,3 +281,36 @@ def refusals_are_not_kept(patch: pytest.MonkeyPatch) -> None:
         return real(store, command, **more)
 
     patch.setattr(agent, "apply", apply)
+
+
+def the_policy_is_not_looked_at_when_an_event_leaves(patch: pytest.MonkeyPatch) -> None:
+    """What was let out for one plane reaches another, and what waits is sent after all."""
+    patch.setattr(export, "lessened", lambda event, _policy: event)
+
+
+def lines_are_shed_in_silence(patch: pytest.MonkeyPatch) -> None:
+    """The plane is not told what it lacks."""
+
+    def leave_out(self: lines.Lines, session: Any, link: Any, last: int, _cause: str) -> bool:
+        self._advance(session, link, log_cursor=last)
+        return True
+
+    patch.setattr(lines.Lines, "_leave_out", leave_out)
+
+
+def lines_go_on_where_the_site_stood(patch: pytest.MonkeyPatch) -> None:
+    """A plane that was restored never gets again what it has lost."""
+    real = agent._log_place
+    patch.setattr(
+        agent, "_log_place", lambda link, answer, *, forked: real(link, answer, forked=forked) if forked else {}
+    )
+
+
+def a_plane_keeps_no_marks(patch: pytest.MonkeyPatch) -> None:
+    """It passes over what is missing as if it were not."""
+    real = replica.take_lines
+
+    def take_lines(tx: Any, site_row: str, fence: int, batch: Any) -> LogsAcked:
+        return real(tx, site_row, fence, batch.model_copy(update={"gap": None}))
+
+    patch.setattr(replica, "take_lines", take_lines)

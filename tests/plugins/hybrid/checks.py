@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant
 from sqlalchemy import func, select
 
 from hub_hybrid.agent import Agent, LinkRefused, SessionLost
+from hub_hybrid.lines import Lines
 from hub_hybrid.protocol import CommandOut
 
 from .world import CANARIES, PlaneEnd, SiteEnd, limited, memory_store
@@ -24,6 +26,8 @@ TERMINAL = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 OUTCOMES = CommandOutcome.__table__  # type: ignore[attr-defined]
 EVENTS = Event.__table__  # type: ignore[attr-defined]
 STATES = StateRow.__table__  # type: ignore[attr-defined]
+LIMIT = 12
+"""Lines that may wait for a plane."""
 TROUBLE = (SessionLost, TransientError, LinkRefused, NotFoundError)
 
 
@@ -47,6 +51,7 @@ class Watched(RuleBasedStateMachine):
         self.reported: set[tuple[str, str]] = set()
         self.before: dict[str, str] = {}
         self.laxest = "metadata"
+        self.numbers = itertools.count()
         for name in NAMES if cloud else NAMES[:1]:
             self.site.connect(self.planes[name])
             self.open_one(name)
@@ -105,6 +110,19 @@ class Watched(RuleBasedStateMachine):
         end.network.fates = [fate]
         try:
             agent.push()
+        except TROUBLE as trouble:
+            self.trouble = repr(trouble)
+        end.network.fates.clear()
+
+    def write_lines(self, run: str, count: int) -> None:
+        if run in self.site.runs():
+            self.site.log(run, *(f"{CANARIES['logs']} {next(self.numbers)}" for _ in range(count)))
+
+    def lines_one(self, end: PlaneEnd, fate: str = "ok") -> None:
+        agent = self.site.agents[end.name]
+        end.network.fates = [fate]
+        try:
+            Lines(self.site.store, self.site.link(end.name)["id"], agent, LIMIT).step()
         except TROUBLE as trouble:
             self.trouble = repr(trouble)
         end.network.fates.clear()
@@ -251,6 +269,22 @@ class Watched(RuleBasedStateMachine):
             spooled = {kind for row in tx.conn.execute(query).scalars() for kind in row}
         assert all(allows(self.laxest, kind) for kind in spooled), "I13: more in the outbox than any policy let out"
 
+    @invariant()
+    def lines_are_kept_or_told(self) -> None:
+        """Each line that a link and its plane have passed is there, or a mark says that it is not."""
+        if not hasattr(self, "planes"):
+            return
+        for name, link in self.site.links().items():
+            row, found = self.planes[name].row(), self.planes[name].lines()
+            if row["log_epoch"] != link["log_epoch"]:
+                continue
+            mine = {line["id"]: line for line in found if line["epoch"] == link["log_epoch"]}
+            marks = [(line["first"], line["id"]) for line in mine.values() if line["first"] is not None]
+            for line in self.site.lines(link["log_start"], min(link["log_cursor"], row["log_acked"])):
+                told = any(first <= line["id"] <= last for first, last in marks)
+                kept = mine.get(line["id"], {}).get("message") == line["message"]
+                assert kept or told, f"I14: line {line['id']} is neither at the plane nor told as missing"
+
     def note_ends(self) -> None:
         """Remember how runs ended at the site, whatever is restored later."""
         self.reported |= {(run, row["state_type"]) for run, row in self.site.runs().items()}
@@ -273,6 +307,7 @@ class Watched(RuleBasedStateMachine):
                 if session is not None and session.acked == self.site.ends().seq and not self.unstamped():
                     break
             assert end.row()["acked_seq"] == self.site.ends().seq, f"L1: a link did not converge: {self.trouble}"
+            self.heal_lines(end)
             assert self.replica(end) == self.own(), f"L1: {name} converged to something else"
             link = self.site.link(name)
             authority = link["authority_id"] if link["primary"] else ""
@@ -280,3 +315,17 @@ class Watched(RuleBasedStateMachine):
             for command in end.commands():
                 if command["withdrawn_at"] is None:
                     assert command["outcome"] is not None, f"L2: no outcome for {command['op']} {command['seq']}"
+
+    def heal_lines(self, end: PlaneEnd) -> None:
+        """All lines that may leave do, or are told as missing."""
+        for _ in range(200):
+            link = self.site.link(end.name)
+            if not allows(link["level"], "logs"):
+                return
+            row, newest = end.row(), self.site.newest_line()
+            passed = row["log_acked"] if row["log_epoch"] == link["log_epoch"] else link["log_start"]
+            if not self.site.lines(passed, newest):
+                self.lines_are_kept_or_told()
+                return
+            self.lines_one(end)
+        raise AssertionError(f"L1: log lines did not converge: {self.trouble}")

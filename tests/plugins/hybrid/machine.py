@@ -38,6 +38,15 @@ class Links(Watched):
             self.site.advance(run)
         self.site.stamp()
 
+    @rule(run=run_ids, count=st.integers(1, 8))
+    def runs_write_lines(self, run: str, count: int) -> None:
+        self.write_lines(run, count)
+
+    @precondition(lambda self: self.live())
+    @rule(data=st.data(), fate=st.sampled_from(["ok", "ok", "lost", "answer_lost", "dup"]))
+    def send_lines(self, data: st.DataObject, fate: str) -> None:
+        self.lines_one(self.pick(data, self.live()), fate)
+
     @precondition(lambda self: any(row["state_type"] == "PAUSED" for row in self.site.runs().values()))
     @rule()
     def somebody_resumes_here(self) -> None:

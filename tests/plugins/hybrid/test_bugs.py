@@ -33,6 +33,7 @@ class Play:
         for check in (
             "planes_hold_a_prefix", "every_change_has_one_event", "states_keep_their_promises",
             "withdrawn_commands_never_run", "needed_events_are_kept", "planes_show_what_sites_reported",
+            "lines_are_kept_or_told",
         ):  # fmt: skip
             getattr(self.machine, check)()
         return self
@@ -47,6 +48,14 @@ class Play:
 
     def poll(self, name: str = "local", crash: int | None = None) -> Play:
         return self.do("poll_one", self.machine.planes[name], crash)
+
+    def policy(self, name: str, level: str) -> Play:
+        return self.do("policy_changes", name, level)
+
+    def lines(self, fate: str = "ok", name: str = "local") -> Play:
+        if self.machine.has_session(name):
+            self.do("lines_one", self.machine.planes[name], fate)
+        return self
 
     def ask(self, op: str, run: str = A, name: str = "local") -> Play:
         return self.do("user_asks", name, f"run.{op}", run)
@@ -105,6 +114,19 @@ def private_fields(play: Play) -> None:
     play.work(A, 3).work(A, good=False).push()
 
 
+def lax_and_strict(play: Play) -> None:
+    play.policy("cloud", "results").policy("local", "metadata").work(A, 4).push().push("cloud")
+
+
+def lines_of(play: Play, count: int = 2) -> Play:
+    return play.policy("local", "logs").work().do("write_lines", A, count)
+
+
+def lines_lost_in_a_restore(play: Play) -> Play:
+    lines_of(play).do("back_up_plane", "local").lines().do("write_lines", A, 2).lines()
+    return play.do("restore", "local")
+
+
 CASES: list[tuple[bugs.Patch, History]] = [
     (bugs.cursor_moves_before_the_command, lambda p: p.ask("cancel", A).ask("cancel", B).poll(crash=0)),
     (
@@ -143,6 +165,10 @@ CASES: list[tuple[bugs.Patch, History]] = [
     (bugs.gone_runs_stay_in_the_replica, lambda p: p.do("back_up_site").work().push().do("restore_site").open()),
     (bugs.snapshots_leave_answers_out, answers_only_in_a_snapshot),
     (bugs.a_private_field_is_exported, private_fields),
+    (bugs.the_policy_is_not_looked_at_when_an_event_leaves, lax_and_strict),
+    (bugs.lines_are_shed_in_silence, lambda p: lines_of(p, 20).lines().lines()),
+    (bugs.lines_go_on_where_the_site_stood, lambda p: lines_lost_in_a_restore(p).open().lines()),
+    (bugs.a_plane_keeps_no_marks, lambda p: lines_of(p, 20).lines().lines()),
     (bugs.refusals_are_not_kept, lambda p: p.work().push().ask("cancel").work(A, 3).poll()),
 ]
 NAMES = [patch.__name__ for patch, _ in CASES]
@@ -158,7 +184,12 @@ def run_through(history: History, *, cloud: bool) -> None:
 
 
 def needs_cloud(patch: bugs.Patch) -> bool:
-    return patch in (bugs.any_plane_is_obeyed, bugs.an_old_authority_is_obeyed, bugs.a_switched_link_goes_on)
+    return patch in (
+        bugs.any_plane_is_obeyed,
+        bugs.an_old_authority_is_obeyed,
+        bugs.a_switched_link_goes_on,
+        bugs.the_policy_is_not_looked_at_when_an_event_leaves,
+    )
 
 
 @pytest.mark.parametrize(("patch", "history"), CASES, ids=NAMES)

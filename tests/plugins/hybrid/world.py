@@ -17,6 +17,7 @@ from hub.runtime.orchestrator import handle
 from hub.runtime.sequencer import Sequencer
 from hub.store import Store, open_store, runs, stream
 from hub.store.sqlite import SqliteStore
+from hub.store.tables import Log
 from hub.types import SECOND, Actor, Scope, new_id, now_us
 from hub.web.problems import HANDLERS
 from sqlalchemy import select
@@ -24,17 +25,18 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hub_hybrid import digests, links, replica, sites
+from hub_hybrid import digests, links, loglines, replica, sites
 from hub_hybrid.agent import Agent
 from hub_hybrid.plane import Plane
 from hub_hybrid.wire import HttpWire
 
 register(*links.OPS, *sites.OPS)
 
+LOGS = Log.__table__  # type: ignore[attr-defined]
 SCOPE = Scope(actor=Actor("local"))
 CANARY = "canary-7f3a9"
 """Stands in parameters, errors and results; must never be seen on the wire under the policy `metadata`."""
-CANARIES = {level: f"{CANARY}-{level}" for level in ("errors", "params", "results")}
+CANARIES = {level: f"{CANARY}-{level}" for level in ("errors", "logs", "params", "results")}
 """As it stands in each class; must never be seen on the wire under a lesser policy."""
 
 
@@ -102,6 +104,11 @@ class PlaneEnd:
             return dict(
                 tx.conn.execute(select(replica.SITES).where(replica.SITES.c.id == self.site_row)).mappings().one()
             )
+
+    def lines(self) -> list[dict[str, Any]]:
+        with self.store.read() as tx:
+            query = select(loglines.LINES).order_by(loglines.LINES.c.id)
+            return [dict(row) for row in tx.conn.execute(query).mappings()]
 
     def runs(self) -> dict[str, dict[str, Any]]:
         with self.store.read() as tx:
@@ -180,6 +187,21 @@ class SiteEnd:
         with self.store.write() as tx:
             row = {"id": run_id, "name": "a-run", "flow_name": "a", "parameters": {"said": CANARIES["params"]}}
             runs.create(tx, SCOPE, row)
+
+    def log(self, run_id: str, *texts: str) -> None:
+        with self.store.write() as tx:
+            for text in texts or (CANARIES["logs"],):
+                row = {"workspace_id": SCOPE.workspace_id, "run_id": run_id, "attempt": 1, "at": tx.now, "level": 20}
+                tx.insert(LOGS, {**row, "logger": "hub.flow", "message": text})
+
+    def lines(self, after: int, upto: int) -> list[dict[str, Any]]:
+        with self.store.read() as tx:
+            query = select(LOGS).where(LOGS.c.id > after, LOGS.c.id <= upto)
+            return [dict(row) for row in tx.conn.execute(query).mappings()]
+
+    def newest_line(self) -> int:
+        with self.store.read() as tx:
+            return links.newest_line(tx)
 
     def signal(self, run_id: str, signal: Signal, **columns: Any) -> None:
         handle(self.store, SCOPE, run_id, signal, **columns)

@@ -104,6 +104,7 @@ def test_a_plane_knows_its_sites_by_token(hub: Shell) -> None:
     assert hub.json("sites", "runs", "berlin") == []
     assert hub.json("sites", "commands", "berlin") == []
     hub("sites", "run", "berlin", NOTHING, code=3)
+    hub("sites", "logs", "berlin", NOTHING, code=3)
     assert "0 runs" in hub("sites", "digest", "berlin")
     assert "must connect first" in hub("sites", "cancel", "berlin", NOTHING, code=4)
     hub("sites", "withdraw", "berlin", NOTHING, code=3)

@@ -35,10 +35,10 @@ class Service:
 
 
 def booking_key() -> str:
-    """The same in every attempt of this task run, so that a repeated step books nothing twice."""
+    """The same in every attempt of this step, so that one that is repeated books nothing twice."""
     here = runtime_context()
     assert here is not None
-    return str(here.task_run_id)
+    return here.idempotency_key
 
 
 @task(retries=2, retry_delay_seconds=0.2)

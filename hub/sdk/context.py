@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from hub.types import Id
+from hub.types import Id, derived_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +86,12 @@ class RunContext:
     def run_id(self) -> Id:
         """Id of the flow run."""
         return self.flow.run_id
+
+    @property
+    def idempotency_key(self) -> Id:
+        """Of this call of a task: the same in every try and every attempt of the run, also after a kill before anything
+        of the task was written, when `task_run_id` becomes another."""
+        return derived_id(self.flow.run_id, "step", self.step)
 
     @property
     def run_name(self) -> str:

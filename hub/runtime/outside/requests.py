@@ -65,7 +65,7 @@ def _request(spec: Http, values: Mapping[str, Any], setting: Setting) -> _Asked:
         raise ParameterError("a parameter would make a path of '.' or '..'", hint="Such a path leads elsewhere.")
     headers = {name: _header(name, filled(value, values)) for name, value in spec.headers}
     if spec.idempotency_key:
-        headers["Idempotency-Key"] = setting.task_run_id
+        headers["Idempotency-Key"] = setting.idempotency_key
     given: dict[str, Any] = {"headers": headers}
     if spec.params:
         named = tree_of(spec.params, values)

@@ -24,6 +24,7 @@ class Setting:
     ) -> None:  # fmt: skip
         self.context = context
         self.task_run_id: Id = (context.task_run_id if context is not None else None) or new_id()
+        self.idempotency_key: Id = context.idempotency_key if context is not None else self.task_run_id
         self.attempt = context.task_attempt if context is not None else 1
         self.generation = context.attempt if context is not None else 1
         self._end = None if timeout is None else time.monotonic() + timeout

@@ -1,7 +1,7 @@
 """What a flow can do on GitHub. A task that is tried again finds what its last try has made, and makes nothing twice.
 
-What a task makes bears the id of the task run: as a comment that GitHub does not show, or in a field that is meant for
-it. Only a try after the first one looks for it.
+What a task makes bears the call's idempotency key: as a comment that GitHub does not show, or in a field that is meant
+for it. Only a try after the first one looks for it.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def set_check(
     Gives the check run's `id` and `url`. GitHub lets only Apps write checks. Raises GitHubError.
     """
     client, base = _client(connection), _base(repository)
-    given: dict[str, Any] = {"name": name, "head_sha": sha, "external_id": _OURS}
+    given: dict[str, Any] = {"name": name, "external_id": _OURS}
     given |= {"status": "in_progress"} if conclusion is None else {"status": "completed", "conclusion": conclusion}
     if title or summary:
         given["output"] = {"title": title or name, "summary": summary}
@@ -83,7 +83,7 @@ def set_check(
     found = client.request("GET", path, check_name=name, filter="latest", per_page=_PAGE)
     known = next((run for run in found["check_runs"] if run["external_id"] == _OURS), None)
     if known is None:
-        made = client.request("POST", f"{base}/check-runs", given)
+        made = client.request("POST", f"{base}/check-runs", {**given, "head_sha": sha})
     else:
         made = client.request("PATCH", f"{base}/check-runs/{known['id']}", given)
     return {"id": made["id"], "url": made["html_url"]}
@@ -146,7 +146,9 @@ def _mark() -> _Mark:
     context = runtime_context()
     if context is None:
         return _Mark(None, looks=False)
-    return _Mark(context.task_run_id, looks=context.attempt > 1 or context.task_attempt > 1)
+    return _Mark(
+        context.idempotency_key if context.task_run_id else None, looks=context.attempt > 1 or context.task_attempt > 1
+    )
 
 
 def _client(name: str) -> Client:

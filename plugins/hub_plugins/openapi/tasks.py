@@ -145,7 +145,7 @@ def _value(answer: Answer) -> JsonValue:
 
 def _key() -> str:
     context = runtime_context()
-    return (context.task_run_id or "") if context is not None else ""
+    return context.idempotency_key if context is not None else ""
 
 
 def _opened(name: str, operation: str) -> tuple[Client, Any]:

@@ -1,6 +1,6 @@
 """What a flow does in Slack. A task that is tried again finds the message of its last try, and posts none twice.
 
-Slack documents no idempotency key. A message bears the id of its task run in its metadata, which people do not see;
+Slack documents no idempotency key. A message bears the call's in its metadata, which people do not see;
 only a try after the first one looks for it, in the history of its channel or thread.
 """
 
@@ -176,7 +176,7 @@ def _mark() -> tuple[str, bool]:
     context = runtime_context()
     if context is None or context.task_run_id is None:
         return "", False
-    return context.task_run_id, context.attempt > 1 or context.task_attempt > 1
+    return context.idempotency_key, context.attempt > 1 or context.task_attempt > 1
 
 
 def _client(name: str) -> Client:

@@ -1,7 +1,7 @@
 """What a flow does with a database. What changes something does it once, however often its task is tried.
 
 A change and the note that it was made are one transaction: the table `hub_done` of the same database holds a row for
-each task run. So a try whose commit went through, but whose answer was lost, is found by the next one.
+each call. So a try whose commit went through, but whose answer was lost, is found by the next one.
 """
 
 from __future__ import annotations
@@ -142,15 +142,15 @@ def _once(conn: Connection, change: Any) -> int:
     context = runtime_context()
     if context is None or context.task_run_id is None:
         return int(change(conn))
-    done = Table(_DONE, MetaData(), Column("task_run_id", String(36), primary_key=True), Column("count", BigInteger))
+    done = Table(_DONE, MetaData(), Column("step", String(36), primary_key=True), Column("count", BigInteger))
     if not _is_there(conn):
         _make(conn, done)
     elif context.attempt > 1 or context.task_attempt > 1:
-        known = conn.execute(select(done.c.count).where(done.c.task_run_id == context.task_run_id)).scalar()
+        known = conn.execute(select(done.c.count).where(done.c.step == context.idempotency_key)).scalar()
         if known is not None:
             return int(known)
     count = int(change(conn))
-    conn.execute(insert(done).values(task_run_id=context.task_run_id, count=count))
+    conn.execute(insert(done).values(step=context.idempotency_key, count=count))
     return count
 
 

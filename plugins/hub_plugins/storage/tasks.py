@@ -1,6 +1,7 @@
 """What a flow does with objects in buckets. A task that is tried again makes no second version of an object.
 
-What a task writes bears the id of its run in the object's metadata; only a try after the first one looks for it.
+What a task writes bears the call's idempotency key in the object's metadata; only a try after the first one looks for
+it.
 """
 
 from __future__ import annotations
@@ -208,7 +209,7 @@ def _mark() -> tuple[str, bool]:
     context = runtime_context()
     if context is None or context.task_run_id is None:
         return "", False
-    return context.task_run_id, context.attempt > 1 or context.task_attempt > 1
+    return context.idempotency_key, context.attempt > 1 or context.task_attempt > 1
 
 
 def _read(bucket: Bucket, key: str, limit: int) -> bytes:

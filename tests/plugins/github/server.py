@@ -1,4 +1,7 @@
-"""A server that takes requests as GitHub's REST API of 2022-11-28 describes them, and refuses what it does not know."""
+"""A server that takes requests as GitHub's REST API of 2022-11-28 describes them, and refuses what it does not know.
+
+Paths, queries and fields were compared with GitHub's own OpenAPI description of November 2026.
+"""
 
 from __future__ import annotations
 
@@ -51,6 +54,17 @@ class Check(Document):
     conclusion: (
         Literal["success", "failure", "neutral", "cancelled", "skipped", "timed_out", "action_required"] | None
     ) = None
+    output: Output | None = None
+    details_url: str | None = None
+
+
+class CheckAnew(Document):
+    """What a check run may be changed to: its commit is not among it."""
+
+    name: str
+    external_id: str = ""
+    status: Literal["queued", "in_progress", "completed"] = "queued"
+    conclusion: str | None = None
     output: Output | None = None
     details_url: str | None = None
 
@@ -142,7 +156,7 @@ class GitHub:
             case "POST", ["check-runs"]:
                 return 201, {}, self._add(self.checks, Check.model_validate_json(body), "runs")
             case "PATCH", ["check-runs", number]:
-                given = Check.model_validate_json(body).model_dump(exclude_unset=True)
+                given = CheckAnew.model_validate_json(body).model_dump(exclude_unset=True)
                 self.checks[int(number) - 1] |= given
                 return 200, {}, self.checks[int(number) - 1]
             case "GET", ["releases"]:

@@ -16,7 +16,7 @@ from hub.errors import RefusedError, UnavailableError
 from hub.isolation import SKIPPED, Callers, Implementation, Result
 from hub.references import MAX_SECRET
 from hub.sdk.tasks import Task
-from hub.verdicts import Message, Parsed, Patch, Principal, Reject
+from hub.verdicts import Message, Parsed, Patch, Principal, Reject, Skip
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
@@ -143,6 +143,20 @@ class Hooks(Callers):
     def webhook_sign(self, source: Mapping[str, Any], request: Any, secret: Any) -> Any:
         """See hub_webhook_sign. The first answer that is not None; an error is None, which is "cannot be signed"."""
         return self._first("hub_webhook_sign", 2, source=source, request=request, secret=secret)
+
+    def trigger_match(self, event: Mapping[str, Any], automation: Mapping[str, Any]) -> Skip | None:
+        """See hub_trigger_match; only the plugin that the automation names is asked.
+
+        Raises UnavailableError where it gives no answer.
+        """
+        plugin = automation["plugin"]
+        if not any(one.plugin == plugin for one in self._implementations("hub_trigger_match")):
+            raise UnavailableError(f"the plugin {plugin} is not loaded here, or does not implement hub_trigger_match")
+        given = {"only": plugin, "event": event, "automation": automation}
+        value, failed = self._ask("hub_trigger_match", 2, fits=lambda said: isinstance(said, Skip), **given)
+        if failed:
+            raise UnavailableError(f"plugin {plugin}: {failed[0].error}")
+        return value  # type: ignore[no-any-return]
 
     @property
     def gates_runs(self) -> bool:

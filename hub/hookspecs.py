@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from hub.plugins import Context, DocsPage, Loop, Panel, PresetText
     from hub.resultstores import ResultStoreKind
     from hub.serializers import Serializer
-    from hub.verdicts import Message, Parsed, Patch, Principal, Reject
+    from hub.verdicts import Message, Parsed, Patch, Principal, Reject, Skip
     from hub.web.api.op import Api
 
 HOOKSPEC_VERSION = "1.0"
@@ -118,6 +118,11 @@ def hub_webhook_parse(ctx: Context, source: Mapping[str, Any], request: Any) -> 
 @hookspec(firstresult=True)
 def hub_webhook_sign(ctx: Context, source: Mapping[str, Any], request: Any, secret: Any) -> Any:
     """Sign a request of a `plugin:<name>` preset as its provider would, for `hub trigger`; None: not mine."""
+
+
+@hookspec(firstresult=True)
+def hub_trigger_match(ctx: Context, event: Mapping[str, Any], automation: Mapping[str, Any]) -> Skip | None:
+    """Say whether an automation whose trigger names this plugin means an event; None: it does. An error is told."""
 
 
 @hookspec

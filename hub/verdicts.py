@@ -24,6 +24,13 @@ class Reject:
 
 
 @dataclass(frozen=True, slots=True)
+class Skip:
+    """An automation passes an event over (hook `hub_trigger_match`), as when its filter says no."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Parsed:
     """One event of a request to a source (hook `hub_webhook_parse`). Its data is the request's."""
 

@@ -27,6 +27,7 @@ class Trigger:
 
     expect: tuple[str, ...] = ("*",)
     match: str = ""
+    plugin: str = ""
     after: tuple[str, ...] = ()
     for_each: tuple[str, ...] = ()
     threshold: int = 1
@@ -54,6 +55,7 @@ class Trigger:
         return cls(
             expect=tuple(stored.get("types") or ["*"]),
             match=stored.get("match") or "",
+            plugin=stored.get("plugin") or "",
             after=tuple(stored.get("after") or ()),
             for_each=tuple(stored.get("for_each") or ()),
             threshold=stored.get("threshold") or 1,

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-from hub.errors import ExpressionError
+from hub.errors import ExpressionError, UnavailableError
+from hub.runtime import contributed
 from hub.runtime.composing import KINDS, Hit, Place, Whole, ids_of
 from hub.runtime.counting import TICKED, Seen, Trigger
 from hub.runtime.expressions import VARIABLES, Expression, Prepared, compile_expression, prepare
@@ -53,6 +54,10 @@ class Rule:
     whole: Whole | None = None
     parts: tuple[Part, ...] = ()
 
+    def told(self) -> dict[str, Any]:
+        """The automation as a plugin gets it."""
+        return {"id": self.id, "name": self.name, "plugin": self.trigger.plugin}
+
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Rule:
         """From its row."""
@@ -91,6 +96,11 @@ class Facts:
             raise self._prepared
         return self._prepared
 
+    def told(self) -> dict[str, Any]:
+        """The event as a plugin gets it."""
+        found = variables_of(self._store, self.event)
+        return {**found["event"], "data": found["body"]}
+
 
 @dataclass(frozen=True, slots=True)
 class Match:
@@ -111,11 +121,13 @@ def evaluate(rule: Rule, facts: Facts) -> Match | None:
     try:
         if rule.filter is not None and not rule.filter.matches(facts.prepared()):
             return None
+        if rule.trigger.plugin and contributed.hooks().trigger_match(facts.told(), rule.told()) is not None:
+            return None
         hits = tuple(_hits(rule, facts))
         if rule.whole is not None and not hits and not rule.broken:
             return None
         key = joined([one.value(facts.prepared()) for one in rule.keys]) if rule.keys else ""
-    except ExpressionError as failure:
+    except (ExpressionError, UnavailableError) as failure:
         return _matched(rule, event, error=failure.detail)
     return _matched(rule, event, key, rule.broken, hits)
 

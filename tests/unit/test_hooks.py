@@ -18,7 +18,7 @@ from hub.hookspecs import hookimpl
 from hub.isolation import Breaker
 from hub.plugins import DocsPage, LoadedPlugin, Panel, ProcessKind, _register, list_manifests, load_plugins
 from hub.settings import Settings, load_settings
-from hub.verdicts import Message, Parsed, Principal
+from hub.verdicts import Message, Parsed, Principal, Skip
 from hub.webhooks.verify import Verdict
 from pydantic import SecretStr
 
@@ -73,6 +73,7 @@ ANSWERS: dict[str, tuple[object, object]] = {
     "hub_alert_sent": (None, None),
     "hub_auth_authenticate": (Principal("ada", "viewer"), ("one", Principal("ada", "viewer"))),
     "hub_webhook_sign": ("signature", "signature"),
+    "hub_trigger_match": (Skip("no"), Skip("no")),
     "hub_run_before": (None, "x"),
     "hub_run_state": (None, None),
     "hub_task_state": (None, None),
@@ -84,6 +85,8 @@ ANSWERS: dict[str, tuple[object, object]] = {
 }
 
 
+ASKED = {"hub_webhook_parse": {"source": {"parser": "one"}}, "hub_trigger_match": {"automation": {"plugin": "one"}}}
+"""Where only the plugin that is named is asked."""
 PROCESSES: tuple[ProcessKind, ...] = ("web", "upkeep", "worker", "cli", "inline")
 
 
@@ -135,7 +138,7 @@ def test_each_hook_gives_what_its_plugin_gave(name: str) -> None:
     manager.register(module, name="one")
     caller = getattr(Hooks(manager, frozenset()), name.removeprefix("hub_"))
     asked: dict[str, object] = dict.fromkeys(inspect.signature(caller).parameters, "x")
-    found = caller(**{**asked, **({"source": {"parser": "one"}} if name == "hub_webhook_parse" else {})})
+    found = caller(**{**asked, **ASKED.get(name, {})})
     if name == "hub_task_wrap":
         with found:
             pass

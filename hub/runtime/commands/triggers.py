@@ -25,7 +25,7 @@ Posture: TypeAlias = Annotated[
 
 class Trigger(BaseModel):
     """Which events, and how many. `types` (or `expect`) are patterns such as `github.push` or `github.*`; `match` is
-    CEL, empty: all of them.
+    CEL, empty: all of them; `plugin` names one that is asked of each that is left (hook `hub_trigger_match`).
 
     Reactive: fires when `threshold` of them came `within` so many seconds. Proactive: fires when they did not come.
     `after`: only events that follow one of these types count, and it opens the window. `for_each`: fields of the event
@@ -37,6 +37,7 @@ class Trigger(BaseModel):
     posture: Posture = "reactive"
     types: list[Pattern] = Field(default_factory=list, max_length=50, validation_alias=AliasChoices("types", "expect"))
     match: str = Field(default="", max_length=10_000)
+    plugin: str = Field(default="", pattern=r"^([a-z][a-z0-9-]{1,39})?$")
     after: list[Pattern] = Field(default_factory=list, max_length=50)
     for_each: list[Pattern] = Field(default_factory=list, max_length=5)
     threshold: int = Field(default=1, ge=1, le=100_000)
@@ -68,6 +69,8 @@ class _Whole(BaseModel):
         for number, part in enumerate(self.triggers, 1):
             if part.for_each or part.cool_down:
                 raise ValueError(f"part {number}: `for_each` and `cool_down` belong to the whole, not to a part")
+            if isinstance(part, Trigger) and part.plugin:
+                raise ValueError(f"part {number}: no plugin is asked of parts")
         if _depth(self.triggers) > DEEPEST:
             raise ValueError(f"triggers are at most {DEEPEST} deep")
         if len(list(_leaves(self.triggers))) > MOST_PARTS:

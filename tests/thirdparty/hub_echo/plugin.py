@@ -10,7 +10,7 @@ from hub.actions import Action
 from hub.channels import ChannelKind, Sent
 from hub.errors import TransientError, UsageError
 from hub.serializers import Serializer
-from hub.verdicts import Message, Parsed, Patch, Principal, Reject
+from hub.verdicts import Message, Parsed, Patch, Principal, Reject, Skip
 
 if os.environ.get("ECHO_MODE") == "import_error":
     raise ImportError("hub_echo was told to fail at its import")
@@ -35,6 +35,17 @@ def hub_run_before(run, flow):
         time.sleep(10)
     patches = {"tag": Patch(tags=["seen"]), "change": Patch({"n": 5}), "garbage": {"n": 5}}
     return patches.get(gate)
+
+
+@hookimpl
+def hub_trigger_match(event, automation):
+    """ECHO_MATCH is the name of the only worker whose events count; raise, garbage."""
+    wanted = os.environ.get("ECHO_MATCH")
+    if wanted == "raise":
+        raise ValueError("echo cannot tell")
+    if wanted == "garbage":
+        return "perhaps"
+    return None if event["data"].get("name") == wanted else Skip("another worker")
 
 
 @hookimpl

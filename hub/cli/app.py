@@ -55,6 +55,7 @@ COMMANDS: tuple[tuple[str, str, Group, str], ...] = (
     ("connections", "hub.cli.connections:app", KEEP, "Services that flows and result stores reach by name."),
     ("settings", "hub.cli.settings:settings", KEEP, "Every setting, its value and where it comes from."),
     ("migrate", "hub.cli.maintenance:migrate", KEEP, "Bring the database to this version."),
+    ("transfer", "hub.cli.transfer:transfer", KEEP, "Move this hub, with its history, into another database."),
     ("doctor", "hub.cli.doctor:doctor", KEEP, "Check this installation and say what is wrong."),
     ("openapi", "hub.cli.maintenance:openapi", KEEP, "Print the OpenAPI document of the API."),
     ("completion", "hub.cli.completion:app", KEEP, "Tab completion for your shell."),

@@ -46,10 +46,12 @@ def connect(*, strangers: bool = True) -> Iterator[Client]:
 def local_store(settings: Settings) -> Iterator[Store]:
     """The store of this machine, migrated."""
     from hub.store.opening import open_hub
+    from hub.store.transfer import refuse_moved
 
     store = open_hub(settings)
     try:
         store.migrate()
+        refuse_moved(store)
         yield store
     finally:
         store.close()

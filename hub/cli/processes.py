@@ -101,6 +101,7 @@ def _all(settings: Settings) -> int:
     from hub.runtime.broker import EmbeddedBroker
     from hub.runtime.supervisor import Child, Supervisor, remove_stale_sockets
     from hub.store import open_hub
+    from hub.store.transfer import refuse_moved
     from hub.web.serve import bind, refuse_exposure
 
     _share(settings)
@@ -108,6 +109,7 @@ def _all(settings: Settings) -> int:
     store = open_hub(settings)
     try:
         store.migrate()
+        refuse_moved(store)
         refuse_exposure(settings, store)
     finally:
         store.close()
@@ -179,6 +181,7 @@ def _prepared(**flags: Any) -> Settings:
     """The settings, with a home and a migrated database."""
     from hub.runtime.supervisor import prepare_home
     from hub.store import open_hub
+    from hub.store.transfer import refuse_moved
 
     settings = _settings(**flags)
     _set_up_logs(settings)
@@ -186,6 +189,7 @@ def _prepared(**flags: Any) -> Settings:
     store = open_hub(settings)
     try:
         store.migrate()
+        refuse_moved(store)
     finally:
         store.close()
     return settings

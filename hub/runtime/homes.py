@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from hub.settings import Settings, load_settings
 from hub.store import open_hub
 from hub.store.base import Store
+from hub.store.transfer import refuse_moved
 from hub.types import Actor, Micros, Scope
 
 LOCAL = Scope(actor=Actor("local"))
@@ -76,6 +77,7 @@ def _open() -> Home:
         return Home(settings, None)
     store = open_hub(settings)
     store.migrate()
+    refuse_moved(store)
     return Home(settings, store)
 
 

@@ -2,12 +2,12 @@
 
 Each implementation is called by itself with the arguments it takes. What it raises is kept and reported; one that
 is over the time limit is left behind; one that keeps failing is skipped for a while (a breaker per plugin and hook).
-The plugins that come with the hub are called directly, strangers' beside us: what those cost is a thread each.
+The plugins that come with the hub are called directly, strangers' beside us: what those cost is a thread each. Those
+that their manifest keeps apart are called in a process of their own (`hub.apart`).
 """
 
 from __future__ import annotations
 
-import inspect
 import logging
 import threading
 import time
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import pluggy
 
+from hub.apart import ApartError, Child, OverTimeError, materialised
 from hub.errors import HubError
 from hub.redacting import redacted
 
@@ -32,10 +33,6 @@ _TIMEOUTS = 3
 _TIMEOUT_WINDOW = 300.0
 _FIRST_PAUSE = 60.0
 _LONGEST_PAUSE = 3600.0
-
-
-class OverTimeError(Exception):
-    """A hook was left behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +114,17 @@ class Callers:
         self._off: frozenset[str] = frozenset()
         self._given: dict[str, list[tuple[str, Any]]] = {}
         self._known: dict[str, tuple[Implementation, ...]] = {}
+        self._apart: Mapping[str, Child] = {}
         self.breakers: dict[tuple[str, str], Breaker] = {}
 
     @property
     def trusted(self) -> frozenset[str]:
         """The plugins that come with the hub itself."""
         return self._trusted
+
+    def keep_apart(self, children: Mapping[str, Child]) -> None:
+        """Say which plugins are called in processes of their own."""
+        self._apart = children
 
     def bind(self, context: Context) -> None:
         """Say what every hook gets as `ctx`."""
@@ -233,9 +235,13 @@ class Callers:
         return breaker.open_until != 0 and breaker.state(self._clock()) == "open"
 
     def _one(self, implementation: Implementation, given: Mapping[str, Any], limit: float) -> Result:
-        ctx = self._own.get(implementation.plugin, self._context)
+        ctx, child = self._own.get(implementation.plugin, self._context), self._apart.get(implementation.plugin)
+        if child is not None and ctx is not None:
+            ctx = ctx.apart()
         arguments = [ctx if name == "ctx" else given[name] for name in implementation.arguments]
-        if implementation.trusted:
+        if child is not None:
+            value, failure = _asked(child, implementation, arguments, limit)
+        elif implementation.trusted:
             value, failure = _direct(implementation.function, arguments)
         else:
             value, failure = _guarded(implementation.function, arguments, limit, implementation.plugin)
@@ -259,21 +265,19 @@ class Callers:
         implementation.breaker.failed(self._clock(), error, timeout=timeout)
 
 
-def _materialised(function: Callable[..., Any], arguments: list[Any]) -> Any:
-    """Run the implementation to its end: a generator must fail inside the guard, not where it is read."""
-    value = function(*arguments)
-    if value is None:
-        return None
-    if inspect.iscoroutine(value):
-        value.close()
-        raise TypeError("a hook must be a plain function, this one is async")
-    return list(value) if isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping) else value
-
-
 def _direct(function: Callable[..., Any], arguments: list[Any]) -> tuple[Any, BaseException | None]:
     try:
-        return _materialised(function, arguments), None
+        return materialised(function, arguments), None
     except Exception as error:  # noqa: BLE001 - a hook's failure stays its own
+        return None, error
+
+
+def _asked(
+    child: Child, implementation: Implementation, arguments: list[Any], limit: float
+) -> tuple[Any, BaseException | None]:
+    try:
+        return child.call(implementation.hook, dict(zip(implementation.arguments, arguments, strict=True)), limit), None
+    except (ApartError, OverTimeError, HubError) as error:
         return None, error
 
 
@@ -285,7 +289,7 @@ def _guarded(
 
     def work() -> None:
         try:
-            outcome.append((_materialised(function, arguments), None))
+            outcome.append((materialised(function, arguments), None))
         except BaseException as error:  # noqa: BLE001 - SystemExit in a plugin must not end the hub
             outcome.append((None, error))
 
@@ -300,4 +304,6 @@ def _sentence(error: BaseException, *, private: bool) -> str:
         return str(error)
     if isinstance(error, HubError):
         return error.detail[:500]
-    return type(error).__name__ if private else f"{type(error).__name__}: {error}"[:500]
+    if private:
+        return type(error).__name__
+    return str(error)[:500] if isinstance(error, ApartError) else f"{type(error).__name__}: {error}"[:500]

@@ -30,7 +30,7 @@ class Manifest(BaseModel):
     )
     network: tuple[str, ...] = Field((), description="Hosts it talks to.")
     secrets: tuple[str, ...] = Field((), description="Names of secrets it reads.")
-    isolation: Literal["inline"] = "inline"
+    isolation: Literal["inline", "process"] = "inline"
     maturity: Literal["draft", "bronze", "silver", "gold"] = "draft"
     exemptions: dict[str, str] = Field(default_factory=dict, description="Rule of the claimed level -> why not.")
 

@@ -23,16 +23,19 @@ import pluggy
 from pydantic import BaseModel
 
 from hub import hookspecs, leaks, redacting
-from hub.errors import SettingError, UnavailableError
+from hub.apart import FITS, ApartError, Child, OverTimeError, stand_ins
+from hub.errors import UnavailableError
 from hub.hooks import Hooks
 from hub.manifest import Manifest, read_manifest
 from hub.pluginconfig import Stored, resolve
 from hub.secretfields import secrets_of
+from hub.selecting import OWN_DISTRIBUTION as OWN_DISTRIBUTION
+from hub.selecting import SWITCHED_OFF as SWITCHED_OFF
+from hub.selecting import Refused, selection
 from hub.settings import Settings
 
 log = logging.getLogger("hub.plugins")
 GROUP = "hub.plugins"
-OWN_DISTRIBUTION = "hubspoke"
 IMPORT_LIMIT = 5.0
 """Seconds a stranger's plugin may take to import before it is left behind."""
 
@@ -51,6 +54,10 @@ class Context:
     hooks: Hooks = field(repr=False)
     store: Any = field(default=None, repr=False)
     config: Any = field(default=None, repr=False)
+
+    def apart(self) -> Context:
+        """The same for a plugin in a process of its own, where there are no `hooks` and no `store`: None."""
+        return replace(self, hooks=None, store=None)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,16 +190,17 @@ def load_plugins(
     """
     manager = pluggy.PluginManager("hub")
     manager.add_hookspecs(hookspecs)
-    refused = _selection(settings, stored)
+    refused = selection(settings, stored)
     rows: list[LoadedPlugin] = []
-    trusted = set(settings.plugins_trusted)
+    trusted, apart = set(settings.plugins_trusted), dict[str, Child]()
     for point in sorted(entry_points(group=GROUP) if found is None else found, key=_own_first):
         runs = process if strangers or _distribution(point)[0] == OWN_DISTRIBUTION else "nowhere"
-        row = _load(manager, point, runs, refused, {known.name: known.distribution for known in reversed(rows)})
+        row = _load(manager, point, runs, refused, {known.name: known.distribution for known in reversed(rows)}, apart)
         rows.append(row)
         if row.distribution == OWN_DISTRIBUTION:
             trusted.add(row.name)
     hooks = Hooks(manager, frozenset(trusted))
+    hooks.keep_apart(apart)
     context = Context(process, settings, hooks, store)
     hooks.bind(context)
     plugins = Plugins(tuple(rows), hooks, context, strangers=strangers)
@@ -220,7 +228,7 @@ def config_model(row: LoadedPlugin) -> type[BaseModel]:
 
 def preload_own(settings: Settings) -> None:
     """Import the plugins that come with the hub, without using them: for a process that forks others."""
-    refused = _selection(settings)
+    refused = selection(settings)
     for point in entry_points(group=GROUP):
         if _distribution(point)[0] == OWN_DISTRIBUTION and not refused(point.name, OWN_DISTRIBUTION):
             with contextlib.suppress(Exception):  # it is reported where it is loaded
@@ -231,16 +239,19 @@ def import_all(settings: Settings) -> list[LoadedPlugin]:
     """The table with every plugin imported, wherever it runs: to see what is wrong with it."""
     manager = pluggy.PluginManager("hub")
     manager.add_hookspecs(hookspecs)
-    refused, rows = _selection(settings), list[LoadedPlugin]()
+    refused, rows = selection(settings), list[LoadedPlugin]()
     for point in sorted(entry_points(group=GROUP), key=_own_first):
         taken = {known.name: known.distribution for known in reversed(rows)}
-        rows.append(_load(manager, point, None, refused, taken))
+        apart = dict[str, Child]()
+        rows.append(_load(manager, point, None, refused, taken, apart))
+        for child in apart.values():
+            child.end()
     return rows
 
 
 def list_manifests(settings: Settings, *, name: str = "") -> list[LoadedPlugin]:
     """The table, or its rows of one name, without importing anything: for help texts and completion."""
-    refused = _selection(settings)
+    refused = selection(settings)
     found = entry_points(group=GROUP, name=name) if name else entry_points(group=GROUP)
     return [_read(point, refused) for point in sorted(found, key=_own_first)]
 
@@ -255,38 +266,6 @@ def _distribution(point: EntryPoint) -> tuple[str, str]:
     except Exception as error:  # noqa: BLE001 - a half-removed distribution has no readable metadata
         log.debug("the plugin %s counts as a stranger's: its metadata cannot be read: %s", point.name, error)
         return ("", "")
-
-
-SWITCHED_OFF = "switched off by `hub plugins disable`"
-Refused: TypeAlias = Callable[[str, str], str]
-"""(name, distribution) -> why such a plugin is not to be loaded, or nothing."""
-
-
-def _selection(settings: Settings, stored: Mapping[str, Stored] | None = None) -> Refused:
-    allowed = _named(settings.plugins)
-    off = {name for name, one in (stored or {}).items() if not one.enabled}
-
-    def refused(name: str, distribution: str) -> str:
-        if settings.safe_mode and distribution != OWN_DISTRIBUTION:
-            return "not loaded in safe mode (HUB_SAFE_MODE)"
-        if not allowed(name):
-            return "switched off by HUB_PLUGINS"
-        return SWITCHED_OFF if name in off else ""
-
-    return refused
-
-
-def _named(text: str) -> Callable[[str], bool]:
-    if text == "none":
-        return lambda _name: False
-    if text.startswith("only:"):
-        wanted = {name.strip() for name in text.removeprefix("only:").split(",")}
-        return wanted.__contains__
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    if any(not part.startswith("-") for part in parts):
-        raise SettingError(f"HUB_PLUGINS={text!r} is not understood.", hint="Write none, only:a,b or -c,-d.")
-    denied = {part.removeprefix("-") for part in parts}
-    return lambda name: name not in denied
 
 
 def _read(point: EntryPoint, refused: Refused) -> LoadedPlugin:
@@ -320,6 +299,7 @@ def _load(
     process: ProcessKind | Literal["nowhere"] | None,
     refused: Refused,
     taken: Mapping[str, str],
+    apart: dict[str, Child],
 ) -> LoadedPlugin:
     row = _read(point, refused)
     if point.name in taken:
@@ -327,6 +307,8 @@ def _load(
         return replace(row, state="failed", problem=told, clashes=True)
     if row.state != "loaded" or row.manifest is None or (process and process not in row.manifest.runs_in):
         return row
+    if row.manifest.isolation == "process":
+        return _load_apart(manager, point, row, apart)
     guarded = row.distribution != OWN_DISTRIBUTION
     before = leaks.look() if guarded else None
     started = time.perf_counter()
@@ -337,6 +319,33 @@ def _load(
     row = _register(manager, module, row)
     left = leaks.clear_up(before) if before is not None else ""
     return replace(row, state="degraded", problem=f"its import left behind: {left}") if left and row.works else row
+
+
+def _load_apart(
+    manager: pluggy.PluginManager, point: EntryPoint, row: LoadedPlugin, apart: dict[str, Child]
+) -> LoadedPlugin:
+    """Start its process, and register stand-ins for what it implements there."""
+    child, started = Child(point.name, point.module), time.perf_counter()
+    try:
+        child.start()
+    except (ApartError, OverTimeError) as error:
+        child.end()
+        return replace(row, state="failed", problem=str(error)[:300])
+    row = replace(row, import_ms=round((time.perf_counter() - started) * 1000, 1))
+    strange = sorted(child.hooks.keys() & vars(hookspecs).keys() - FITS)
+    if strange:
+        child.end()
+        told = f"in a process of its own it cannot have {', '.join(strange)}: what those give lives in the hub's"
+        return replace(row, state="failed", problem=told)
+    module = ModuleType(point.module)
+    for name, stand_in in stand_ins(child):
+        setattr(module, name, hookspecs.hookimpl(stand_in))
+    row = _register(manager, module, row)
+    if row.works:
+        apart[point.name] = child
+    else:
+        child.end()
+    return row
 
 
 def _of(distribution: str) -> str:

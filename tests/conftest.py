@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import socket
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -44,8 +45,13 @@ settings.register_profile("hub", deadline=None)
 settings.load_profile("hub")
 
 
-def pytest_configure() -> None:
-    """Processes of tests hear Ctrl-C also where a shell has started the tests in the background, which ignores it."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Processes of tests hear Ctrl-C also where a shell has started the tests in the background, which ignores it.
+
+    Fixtures that last longer than a test have a home of their own, too, not that of a developer.
+    """
+    os.environ["HUB_HOME"] = tempfile.mkdtemp(prefix="hub-tests-")
+    config.add_cleanup(lambda home=os.environ["HUB_HOME"]: shutil.rmtree(home, ignore_errors=True))
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

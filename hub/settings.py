@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
+from hub import profiles
 from hub.errors import SettingError
 from hub.version import __version__
 
@@ -37,8 +38,11 @@ class Settings(BaseModel):
     broker_url: str = Field("", description="Redis or RabbitMQ URL; empty: the embedded broker of `hub up`.")
     api_url: str = Field("", description="The hub that the command line talks to; empty: this machine's store.")
     api_key: SecretStr = Field(SecretStr(""), description="API token sent to `api_url`.")
+    api_ca: Path | None = Field(
+        None, description="Certificate (PEM) of who signed that of `api_url`, where the system does not know it."
+    )
     public_url: str = Field("", description="How the world reaches this hub; webhook addresses are built from it.")
-    profile: str = Field("", description="Name of the profile in hub.toml to use.")
+    profile: str = Field("", description="Profile to use, of hub.toml or of `hub profiles`; local: this machine.")
     journal: Literal["on", "off"] = Field("on", description="off: flows called as functions leave no record.")
     encryption_key: SecretStr = Field(SecretStr(""), description="Key for secrets at rest; empty: `key` in the home.")
 
@@ -54,6 +58,11 @@ class Settings(BaseModel):
     web_trusted_proxies: int = Field(0, ge=0, le=8, description="Reverse proxies in front whose client address counts.")
     web_proxy_networks: tuple[str, ...] = Field(
         (), description="Addresses of those proxies, 10.0.0.0/8; what others say of a client's address is ignored."
+    )
+    web_tls_cert: Path | None = Field(None, description="Certificate of the web process (PEM, with its chain).")
+    web_tls_key: Path | None = Field(None, description="Key (PEM) of `web_tls_cert`.")
+    web_plain_http: bool = Field(
+        False, description="Serve people without TLS on other addresses than loopback: whoever is between reads along."
     )
     web_max_body: int = Field(1_048_576, ge=1, description="Largest API request body.")
 
@@ -279,13 +288,17 @@ def _file(home: Path, profile: str) -> dict[str, Any]:
         data = {}
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingError(f"{path} cannot be read: {error}.") from None
-    profiles = data.pop("profiles", {})
-    profile = profile or str(data.get("profile", ""))
-    if profile and profile not in profiles:
+    declared, stored = data.pop("profiles", {}), profiles.read(home)
+    profile = profile or stored.active or str(data.get("profile", ""))
+    known = {name: {**declared.get(name, {}), **stored.known.get(name, {})} for name in (*declared, *stored.known)}
+    if profile not in ("", profiles.LOCAL, *known):
         raise SettingError(
-            f"profile {profile!r} is not in {path}.", hint=f"Known profiles: {', '.join(profiles) or 'none'}."
+            f"profile {profile!r} is neither in {path} nor made by `hub profiles create`.",
+            hint=f"Known profiles: {', '.join((profiles.LOCAL, *known))}.",
         )
-    merged = {**data, **profiles.get(profile, {})}
+    merged = {**data, **known.get(profile, {})}
+    if profile:
+        merged["profile"] = profile
     for name in merged:
         if name not in Settings.model_fields:
             raise SettingError(f"{path}: {name!r} is not a setting of the hub.{_nearest(name, '{}')}")

@@ -119,12 +119,14 @@ class Actor:
     """Who does something. `kind` is user, token, plugin, local, system, schedule, automation, link, event, link-holder.
 
     A link-holder is whoever had a signed link, to an input of a run or in a message about alerts (its `id` is the
-    channel then); an event is what code of a run waited for; a plugin vouches for somebody (`id`: plugin/name).
+    channel then); an event is what code of a run waited for; a plugin vouches for somebody (`id`: plugin/name); an
+    invitation is whoever had its link. `address` is from where it was asked, for the audit trail.
     """
 
     kind: str
     id: str = ""
     scopes: frozenset[str] = field(default_factory=frozenset)
+    address: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.id}" if self.id else self.kind

@@ -32,7 +32,7 @@ def connect(*, strangers: bool = True) -> Iterator[Client]:
 
     settings = load_settings()
     if settings.api_url:
-        with Client(settings.api_url, token=settings.api_key.get_secret_value()) as client:
+        with Client(settings.api_url, token=settings.api_key.get_secret_value(), ca=settings.api_ca) as client:
             yield client
         return
     if own.answers(settings.api_socket):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -11,16 +12,33 @@ from cyclopts import Parameter
 from hub.settings import Settings, load_settings
 
 Port = Annotated[int | None, Parameter(help="Port of the web process; 0: any free one.")]
-Host = Annotated[str | None, Parameter(help="Address to listen on; not loopback: an owner account must exist.")]
+Host = Annotated[str | None, Parameter(help="Address to listen on; another than loopback needs TLS and a login.")]
+Cert = Annotated[Path | None, Parameter(name="--tls-cert", help="Certificate (PEM); `hub tls create` makes one.")]
+Key = Annotated[Path | None, Parameter(name="--tls-key", help="Key (PEM) of the certificate.")]
 Queues = Annotated[tuple[str, ...] | None, Parameter(name=("--queue", "-q"), help="Serve this queue; repeatable.")]
 Slots = Annotated[int | None, Parameter(help="Runs executed at once.")]
 
 
-def up(*, host: Host = None, port: Port = None, slots: Slots = None, queues: Queues = None) -> int:
+def up(
+    *,
+    host: Host = None,
+    port: Port = None,
+    slots: Slots = None,
+    queues: Queues = None,
+    tls_cert: Cert = None,
+    tls_key: Key = None,
+) -> int:
     """Start everything on this machine: embedded broker, web, upkeep loops and a worker. Ctrl-C stops it."""
     from hub.runtime.supervisor import only_one, prepare_home
 
-    settings = _settings(web_host=host, web_port=port, worker_slots=slots, worker_queues=queues)
+    settings = _settings(
+        web_host=host,
+        web_port=port,
+        worker_slots=slots,
+        worker_queues=queues,
+        web_tls_cert=tls_cert,
+        web_tls_key=tls_key,
+    )
     _set_up_logs(settings)
     prepare_home(settings)
     with only_one(settings):
@@ -31,11 +49,15 @@ def web(
     *,
     host: Host = None,
     port: Port = None,
+    tls_cert: Cert = None,
+    tls_key: Key = None,
     door: Annotated[bool, Parameter(negative=(), help="Serve only the webhook door, for a place in the open.")] = False,
     processes: Annotated[int | None, Parameter(help="So many of them, on the same port.")] = None,
 ) -> int:
     """Start only the web process (API, dashboard, webhook door), or several of them."""
-    settings = _prepared(web_host=host, web_port=port, web_processes=processes)
+    settings = _prepared(
+        web_host=host, web_port=port, web_processes=processes, web_tls_cert=tls_cert, web_tls_key=tls_key
+    )
     if settings.web_processes == 1:
         return _web(settings, door=door, announce=_announce)
     return _webs(settings, door=door)
@@ -104,13 +126,13 @@ def _all(settings: Settings) -> int:
     from hub.store.transfer import refuse_moved
     from hub.web.serve import bind, refuse_exposure
 
+    refuse_exposure(settings)
     _share(settings)
     remove_stale_sockets(settings.socket_dir / "wake")
     store = open_hub(settings)
     try:
         store.migrate()
         refuse_moved(store)
-        refuse_exposure(settings, store)
     finally:
         store.close()
     if settings.broker_url:
@@ -130,20 +152,16 @@ def _all(settings: Settings) -> int:
 def _web(settings: Settings, *, announce: Callable[[str], None], door: bool = False, listener: Any = None) -> int:
     from hub.web.serve import serve
 
-    return serve(settings, door_only=door, listener=listener, ready=announce)
+    invite = None if announce is _say_nothing else _invite  # of several processes one makes the link
+    return serve(settings, door_only=door, listener=listener, ready=announce, invite=invite)
 
 
 def _webs(settings: Settings, *, door: bool) -> int:
     """Several web processes, and the small one that starts again what dies. The first tells when it is up."""
     from hub.runtime.supervisor import Child, Supervisor
-    from hub.store import open_hub
     from hub.web.serve import bind_each, refuse_exposure
 
-    store = open_hub(settings)
-    try:
-        refuse_exposure(settings, store, door_only=door)
-    finally:
-        store.close()
+    refuse_exposure(settings)
     announced = (_announce, *[_say_nothing] * (settings.web_processes - 1))
     children = [
         Child(f"web-{number}", partial(_web, settings, door=door, listener=listener, announce=announce), grace=15)
@@ -175,6 +193,13 @@ def _announce(address: str) -> None:
     output.console().print(f"[bold]Hubspoke[/] is up: [link={address}/ui]{address}/ui[/]  (Ctrl-C stops it)")
     if load_settings().safe_mode:
         output.say("Safe mode: of plugins only the hub's own are loaded (HUB_SAFE_MODE).")
+
+
+def _invite(link: str) -> None:
+    from hub.cli import output
+
+    output.console().print("This hub has no owner yet. Whoever opens this link first, within the hour, becomes it:")
+    output.console().print(f"  {link}", markup=False)
 
 
 def _prepared(**flags: Any) -> Settings:

@@ -36,6 +36,7 @@ def create(
     name: Annotated[str, Parameter(help="What the token is for.")],
     *,
     scope: Annotated[tuple[str, ...], Parameter(help="A scope such as runs:write; repeatable; none: all.")] = (),
+    service: Annotated[str | None, Parameter(name="--for", help="Service account that the token is for.")] = None,
     days: Annotated[float | None, Parameter(help="Days until it expires; none: never.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -43,6 +44,8 @@ def create(
     body: dict[str, object] = {"name": name}
     if scope:
         body["scopes"] = list(scope)
+    if service is not None:
+        body["account"] = service
     if days is not None:
         body["expires_in"] = days * 86_400
     with connect() as client:

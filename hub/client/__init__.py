@@ -13,8 +13,10 @@ safe too.
 from __future__ import annotations
 
 import random
+import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Self, cast
 from urllib.parse import quote
 
@@ -23,7 +25,7 @@ from pydantic_core import to_json
 
 from hub.client.problems import error_of
 from hub.client.stream import Message, messages
-from hub.errors import HubError, UnavailableError
+from hub.errors import HubError, UnavailableError, UsageError
 from hub.types import Json, JsonObject, new_id
 from hub.version import __version__
 
@@ -37,7 +39,10 @@ Query = Mapping[str, Any]
 
 
 class Client:
-    """Talks to one hub. `transport` replaces the network (see `hub.client.inprocess`); times in seconds."""
+    """Talks to one hub. `transport` replaces the network (see `hub.client.inprocess`); times in seconds.
+
+    `ca` is the certificate (PEM) of who signed the hub's, where the system does not know it.
+    """
 
     def __init__(
         self,
@@ -47,6 +52,7 @@ class Client:
         transport: httpx2.BaseTransport | None = None,
         timeout: httpx2.Timeout | float = TIMEOUT,
         tries: int = TRIES,
+        ca: Path | None = None,
     ) -> None:
         headers = {"user-agent": f"hub/{__version__}", "accept": "application/json"}
         if token:
@@ -54,8 +60,9 @@ class Client:
         self.url = url.rstrip("/")
         self.tries = tries
         self._http = httpx2.Client(
-            base_url=self.url, headers=headers, transport=transport, timeout=timeout, follow_redirects=False
-        )
+            base_url=self.url, headers=headers, transport=transport, timeout=timeout, follow_redirects=False,
+            verify=trusting(ca),
+        )  # fmt: skip
 
     def __enter__(self) -> Self:
         return self
@@ -170,6 +177,18 @@ class Client:
 
     def _path(self, path: str) -> str:
         return path if path.startswith(("/api/", "/sync/", "/in/")) else PREFIX + path
+
+
+def trusting(ca: Path | None) -> ssl.SSLContext | bool:
+    """Whom to trust: whom the system trusts, and who has that certificate. Raises UsageError for none."""
+    if ca is None:
+        return True
+    try:
+        context = ssl.create_default_context()
+        context.load_verify_locations(cafile=str(ca))
+    except (OSError, ssl.SSLError) as error:
+        raise UsageError(f"{ca} is no certificate that can be read: {error}", hint="See HUB_API_CA.") from None
+    return context
 
 
 def segment(name: str) -> str:

@@ -35,7 +35,8 @@ _MAKE = frozenset(
     )
 )
 _DEVELOP = _OPERATE | _MAKE | {"secrets:read", "connections:read"}
-_ADMIN = _DEVELOP | {"tokens:read", "tokens:write", "links:write", "plugins:write", "users:read", "audit:read"}
+_PEOPLE = {"users:read", "users:write", "tokens:read", "tokens:write"}
+_ADMIN = _DEVELOP | {"links:write", "plugins:write", "audit:read"} | _PEOPLE
 
 ROLES: MappingProxyType[str, frozenset[str]] = MappingProxyType(
     {"viewer": _SEE, "operator": _OPERATE, "developer": _DEVELOP, "admin": _ADMIN, "owner": ALL}

@@ -23,6 +23,7 @@ from hub.store import Store
 from hub.web import health
 from hub.web.api import (
     access,
+    accounts,
     answers,
     artifacts,
     assets,
@@ -52,6 +53,7 @@ from hub.web.api.openapi import document
 from hub.web.door.first import DoorFirst
 from hub.web.hosts import HostGuard
 from hub.web.matrix import Access, Declared
+from hub.web.oauth.routes import Routes
 from hub.web.problems import HANDLERS, LastResort
 from hub.web.services import Services, make_services
 
@@ -74,7 +76,12 @@ def build_app(
         lifespan=_lifespan,
         middleware=[
             Middleware(DoorFirst, door=LastResort(services.door)),
-            Middleware(HostGuard, public_url=settings.public_url, hosts=settings.web_hosts),
+            Middleware(
+                HostGuard,
+                public_url=settings.public_url,
+                hosts=(*settings.web_hosts, settings.web_host),
+                tls=settings.web_tls_cert is not None,
+            ),
             Middleware(LastResort),
         ],
     )
@@ -112,6 +119,7 @@ def core_api() -> Api:
         catalogs,
         plugins,
         access,
+        accounts,
     ):
         api.include(part.api)
     return api
@@ -125,6 +133,7 @@ def _routes(services: Services, api: Api, *, door_only: bool) -> Iterable[BaseRo
     yield from _of_plugins(services, api)
     described = Access(None, "the description of the API; nothing of anybody's")
     yield Declared("/api/v1/openapi.json", _described(api), described, name="openapi")
+    yield from Routes(services.settings, services.store, services.auth).all()
     yield from api.routes()
     yield Declared("/", _home, Access(None, "leads to the dashboard"))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 from starlette.requests import Request
@@ -48,7 +49,8 @@ class Auth:
         self.passwords = Passwords()
         self.guesses = Guesses()
         self.links = Guesses((("address",), 20), what="links that are not valid")
-        self.secure = settings.public_url.startswith("https://")
+        self.codes = Guesses((("address",), 20), ((), 500), what="codes that are not valid")
+        self.secure = settings.public_url.startswith("https://") or settings.web_tls_cert is not None
         self.local = local_without_login(settings)
         self.proxies = settings.web_trusted_proxies
         self.peers = networks(settings.web_proxy_networks)
@@ -61,7 +63,7 @@ class Auth:
         Raises AuthenticationError (nobody known) or PermissionError_ (known, without the scope).
         """
         if needs is None:
-            return Scope(actor=ANYBODY)
+            return Scope(actor=replace(ANYBODY, address=self.address(request)))
         scope = self.who(request)
         if scope is None:
             hint = "Sign in, or send an API token as `Authorization: Bearer hub_api_...`."
@@ -75,6 +77,10 @@ class Auth:
 
     def who(self, request: Request) -> Scope | None:
         """The asker's scope, or None when nobody is known. Raises AuthenticationError for a token that is not valid."""
+        scope = self._known(request)
+        return scope and replace(scope, actor=replace(scope.actor, address=self.address(request)))
+
+    def _known(self, request: Request) -> Scope | None:
         given = request.headers.getlist("authorization")
         if given:
             return (None if _is_own(given) else self._by_plugin(request)) or self._by_token(given)
@@ -83,12 +89,14 @@ class Auth:
             return session
         return Scope(actor=LOCAL) if self._is_local(request) else self._by_plugin(request)
 
-    def log_in(self, request: Request, name: str, password: str) -> dict[str, object]:
+    def log_in(
+        self, request: Request, name: str, password: str, workspace: Id = DEFAULT_WORKSPACE
+    ) -> dict[str, object]:
         """Check a name and a password; the user's row. Raises AuthenticationError or RateLimitedError."""
-        who = {"name": name, **self._whose(request)}
+        who = {"name": name, "address": self.address(request)}
         self.guesses.check(**who)
         with self.store.read() as tx:
-            user = identity.user_named(tx, DEFAULT_WORKSPACE, name)
+            user = identity.user_named(tx, workspace, name)
         known = user["password_hash"] if user and user["disabled_at"] is None else None
         if not self.passwords.verify(known, password) or user is None:
             self.guesses.failed(**who)
@@ -97,20 +105,35 @@ class Auth:
 
     def check_links(self, request: Request) -> None:
         """Raise RateLimitedError when somebody has tried too many links that this hub did not sign."""
-        self.links.check(**self._whose(request))
+        self.links.check(address=self.address(request))
 
     def wrong_link(self, request: Request) -> None:
         """Count a link that this hub did not sign."""
-        self.links.failed(**self._whose(request))
+        self.links.failed(address=self.address(request))
 
-    def _whose(self, request: Request) -> dict[str, str]:
+    def address(self, request: Request) -> str:
+        """From where a request comes; empty for a command of this machine, which did not come over the network."""
+        if request.scope.get(SCOPE_KEY) is True or request.scope.get("hub.inprocess") is True:
+            return ""
         forwarded = request.headers.getlist("x-forwarded-for")
-        return {"address": sender(request.scope.get("client"), forwarded, self.proxies, self.peers)}
+        return sender(request.scope.get("client"), forwarded, self.proxies, self.peers)
 
     def begin_session(self, response: Response, user: dict[str, object]) -> None:
         """Set the session cookie for a user who has just logged in."""
         session = Session(str(user["id"]), int(str(user["session_epoch"])), now_us())
         response.set_cookie(COOKIE, seal(self.keyring, session), **cookie_options(self.secure))
+
+    def change_password(self, request: Request, response: Response, scope: Scope, current: str, new: str) -> None:
+        """Give a signed-in person a new password; their session here goes on. Raises HubError."""
+        if scope.actor.kind != "user":
+            raise PermissionError_("only somebody who is signed in has a password", hint="A token has none.")
+        with self.store.read() as tx:
+            user = identity.user(tx, scope.actor.id) or {}
+        self.log_in(request, str(user.get("name", "")), current, scope.workspace_id)
+        args = {"password_hash": self.passwords.hash(new)}
+        apply(self.store, Command("user.password", scope, scope.actor.id, args))
+        with self.store.read() as tx:
+            self.begin_session(response, identity.user(tx, scope.actor.id) or {})
 
     def end_session(self, response: Response, scope: Scope) -> None:
         """End every session of the user, and forget the cookie."""

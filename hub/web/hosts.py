@@ -14,7 +14,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from hub.settings import is_loopback
+from hub.settings import Settings, is_loopback
+from hub.web.own import SCOPE_KEY
 from hub.web.problems import problem
 
 OPEN_PATHS = ("/in/", "/sync/")
@@ -37,14 +38,14 @@ SECURITY_HEADERS = {
 class HostGuard:
     """Pure ASGI middleware: refuses a wrong Host and cross-site writes, and adds the security headers."""
 
-    def __init__(self, app: ASGIApp, *, public_url: str = "", hosts: Iterable[str] = ()) -> None:
+    def __init__(self, app: ASGIApp, *, public_url: str = "", hosts: Iterable[str] = (), tls: bool = False) -> None:
         self.app = app
         public = urlsplit(public_url)
         named = {name.strip().lower().strip("[]") for name in hosts if name.strip()}
         self.hosts = named | ({public.hostname} if public.hostname else set())
         self.public_origin = _origin(public_url) if public_url else None
         self.headers = dict(SECURITY_HEADERS)
-        if public.scheme == "https":
+        if public.scheme == "https" or tls:
             self.headers["strict-transport-security"] = "max-age=31536000"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -88,6 +89,18 @@ class HostGuard:
             await send(message)
 
         return sender
+
+
+def address_of(settings: Settings, request: Request) -> str:
+    """How people reach this hub, without a slash at the end: for links that are sent to them.
+
+    The public URL; else the address that was asked for, which a command of this machine does not say.
+    """
+    if settings.public_url:
+        return settings.public_url.rstrip("/")
+    if request.scope.get("hub.inprocess") is True or request.scope.get(SCOPE_KEY) is True:
+        return f"{'https' if settings.web_tls_cert else 'http'}://{settings.web_host}:{settings.web_port}"
+    return str(request.base_url).rstrip("/")
 
 
 def is_open(path: str) -> bool:

@@ -14,7 +14,7 @@ from hub.runtime.definitions.registry import sections
 from hub.settings import load_settings
 from tests.architecture.repository import ROOT, code_blocks
 from tests.unit.cli.conftest import Shell
-from tests.unit.web.test_auth import OWN_PLUGINS
+from tests.unit.web.walking import OWN_PLUGINS
 
 PAGE = ROOT / "docs/hub-yaml.md"
 SCHEMA = ROOT / "docs/hub.schema.json"

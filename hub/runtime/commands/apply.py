@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 from pydantic import BaseModel, ValidationError
 
 from hub.errors import ContentionError, HubError, UnavailableError, UsageError
+from hub.runtime.commands import differing
 from hub.runtime.commands.registry import Op, find
 from hub.store import events, raw
 from hub.store.base import Store, Tx
@@ -88,13 +89,16 @@ def _once(store: Store, command: Command, op: Op, args: BaseModel, guard: Guard 
 
 
 def _carry_out(tx: Tx, command: Command, op: Op, args: BaseModel) -> Outcome:
+    before = differing.row_of(tx, op, command)
     result = op.handler(tx, command, args)
+    changes = differing.changes(before, differing.row_of(tx, op, command, str(result.get("id", ""))), op.secret)
     _note(tx, command, "accepted", "", {name: value for name, value in result.items() if name not in op.secret})
     detail = args.model_dump(mode="json", exclude=set(op.secret), exclude_defaults=True)
     target = command.target or str(result.get("id", ""))
     row = {
         "id": new_id(), "workspace_id": command.scope.workspace_id, "at": tx.now, "actor": str(command.scope.actor),
-        "op": command.op, "target": target, "detail": detail,
+        "op": command.op, "target": target, "detail": detail, "via": command.via,
+        "address": command.scope.actor.address, "changes": changes,
     }  # fmt: skip
     tx.insert(_AUDIT, row)
     return Outcome(command.id, "accepted", "", result)

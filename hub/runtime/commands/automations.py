@@ -177,7 +177,7 @@ def _known_deployment(tx: Tx, command: Command, target: str) -> dict[str, Any]:
 
 OPS = (
     Op("automation.create", CreateAutomation, create, "automations:write"),
-    Op("automation.set", CreateAutomation, set_, "automations:write"),
-    Op("automation.update", UpdateAutomation, update_, "automations:write"),
-    Op("automation.delete", Nothing, remove, "automations:write"),
+    Op("automation.set", CreateAutomation, set_, "automations:write", watches=automations.TABLE),
+    Op("automation.update", UpdateAutomation, update_, "automations:write", watches=automations.TABLE),
+    Op("automation.delete", Nothing, remove, "automations:write", watches=automations.TABLE),
 )

@@ -68,7 +68,7 @@ def test(tx: Tx, command: Command, _args: Nothing) -> dict[str, Any]:
 
 
 OPS = (
-    Op("connection.set", SetConnection, set_, "connections:write", frozenset({"fields"})),
-    Op("connection.delete", Nothing, remove, "connections:write"),
+    Op("connection.set", SetConnection, set_, "connections:write", frozenset({"fields"}), watches=connections.TABLE),
+    Op("connection.delete", Nothing, remove, "connections:write", watches=connections.TABLE),
     Op("connection.test", Nothing, test, "connections:write"),
 )

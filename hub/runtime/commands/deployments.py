@@ -242,8 +242,8 @@ def _event(tx: Tx, command: Command, verb: str, row: dict[str, Any]) -> None:
 
 
 OPS = (
-    Op("deployment.set", SetDeployment, set_, "deployments:write", frozenset({"parameters"})),
-    Op("deployment.delete", Nothing, remove, "deployments:write"),
-    Op("deployment.pause", Nothing, pause, "deployments:write"),
-    Op("deployment.resume", Nothing, resume, "deployments:write"),
+    Op("deployment.set", SetDeployment, set_, "deployments:write", frozenset({"parameters"}), watches=_T),
+    Op("deployment.delete", Nothing, remove, "deployments:write", watches=_T),
+    Op("deployment.pause", Nothing, pause, "deployments:write", watches=_T),
+    Op("deployment.resume", Nothing, resume, "deployments:write", watches=_T),
 )

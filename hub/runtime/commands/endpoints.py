@@ -216,9 +216,9 @@ def _event(tx: Tx, command: Command, verb: str, endpoint_id: Id, name: str) -> N
 _SECRET = frozenset({"url", "secret", "keys"})
 OPS = (
     Op("endpoint.create", CreateEndpoint, create, "endpoints:write", _SECRET),
-    Op("endpoint.update", UpdateEndpoint, update, "endpoints:write", _SECRET),
+    Op("endpoint.update", UpdateEndpoint, update, "endpoints:write", _SECRET, watches=endpoints.TABLE),
     Op("endpoint.rotate", RotateEndpoint, rotate, "endpoints:write", _SECRET),
-    Op("endpoint.delete", Nothing, remove, "endpoints:write"),
+    Op("endpoint.delete", Nothing, remove, "endpoints:write", watches=endpoints.TABLE),
     Op("endpoint.send", SendWebhook, send, "endpoints:write", frozenset({"data"})),
     Op("endpoint.resend", ResendWebhooks, resend, "endpoints:write"),
 )

@@ -86,6 +86,6 @@ def _done(tx: Tx, command: Command, verb: str, row: dict[str, Any]) -> dict[str,
 
 OPS = (
     Op("limit.create", SetLimit, create, "queues:write"),
-    Op("limit.set", SetLimit, set_, "queues:write"),
-    Op("limit.delete", Nothing, remove, "queues:write"),
+    Op("limit.set", SetLimit, set_, "queues:write", watches=limits.TABLE),
+    Op("limit.delete", Nothing, remove, "queues:write", watches=limits.TABLE),
 )

@@ -50,4 +50,4 @@ def set_queue(tx: Tx, command: Command, args: SetQueue) -> dict[str, Any]:
     return {"name": args.name, **values}
 
 
-OPS = (Op("queue.set", SetQueue, set_queue, "queues:write"),)
+OPS = (Op("queue.set", SetQueue, set_queue, "queues:write", watches=_QUEUES),)

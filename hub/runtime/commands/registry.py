@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pydantic import BaseModel
+from sqlalchemy import Table
 
 from hub.errors import UsageError
 from hub.store.base import Tx
@@ -22,13 +23,17 @@ Handler: TypeAlias = Callable[[Tx, "Command", Any], dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Op:
-    """One operation. `needs` is the scope an actor must hold; `secret` args are left out of the audit row."""
+    """One operation. `needs` is the scope an actor must hold; `secret` args are left out of the audit row.
+
+    `watches` is the table of what it changes: the audit row then says how the target's row was before and is after.
+    """
 
     name: str
     args: type[BaseModel]
     handler: Handler
     needs: str
     secret: frozenset[str] = frozenset()
+    watches: Table | None = None
 
 
 _HOMES = {
@@ -53,8 +58,10 @@ _HOMES = {
     "variable": "variables",
     "plugin": "plugins",
     "project": "projects",
-    "user": "identity",
+    "user": "accounts",
+    "invitation": "invitations",
     "token": "identity",
+    "login": "logins",
 }
 """The module that holds the operations of a noun; plugins register theirs through the hook `hub_commands`."""
 _ops: dict[str, Op] = {}

@@ -89,7 +89,7 @@ def _changed(tx: Tx, command: Command, verb: str, row: dict[str, Any]) -> dict[s
 
 OPS = (
     Op("schedule.create", CreateSchedule, create, "deployments:write", frozenset({"parameters"})),
-    Op("schedule.delete", Nothing, remove, "deployments:write"),
-    Op("schedule.pause", Nothing, pause, "deployments:write"),
-    Op("schedule.resume", Nothing, resume, "deployments:write"),
+    Op("schedule.delete", Nothing, remove, "deployments:write", watches=_T),
+    Op("schedule.pause", Nothing, pause, "deployments:write", watches=_T),
+    Op("schedule.resume", Nothing, resume, "deployments:write", watches=_T),
 )

@@ -336,11 +336,11 @@ def _event(tx: Tx, command: Command, verb: str, source: Mapping[str, Any]) -> No
 _SECRET = frozenset({"secret", "token"})
 OPS = (
     Op("source.create", CreateSource, create, "sources:write", _SECRET),
-    Op("source.update", UpdateSource, update, "sources:write"),
+    Op("source.update", UpdateSource, update, "sources:write", watches=sources.TABLE),
     Op("source.rotate", RotateSource, rotate, "sources:write", _SECRET),
-    Op("source.delete", DeleteSource, remove, "sources:write"),
-    Op("source.pause", pausing.Nothing, pausing.pause, "sources:write"),
-    Op("source.resume", pausing.Nothing, pausing.resume, "sources:write"),
+    Op("source.delete", DeleteSource, remove, "sources:write", watches=sources.TABLE),
+    Op("source.pause", pausing.Nothing, pausing.pause, "sources:write", watches=sources.TABLE),
+    Op("source.resume", pausing.Nothing, pausing.resume, "sources:write", watches=sources.TABLE),
     Op("source.schema_set", catalogs.SetSchema, catalogs.set_schema, "sources:write", catalogs.DOCUMENT),
     Op("source.schema_remove", catalogs.OfType, catalogs.remove_schema, "sources:write"),
     Op("source.sign", signing.SignRequest, signing.sign_request, "sources:write", signing.SECRET),

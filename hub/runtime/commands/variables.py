@@ -75,6 +75,6 @@ def as_json(name: str, value: Any) -> Any:
 
 
 OPS = (
-    Op("variable.set", SetVariable, set_, "variables:write", frozenset({"value"})),
-    Op("variable.unset", Nothing, unset, "variables:write"),
+    Op("variable.set", SetVariable, set_, "variables:write", frozenset({"value"}), watches=variables.TABLE),
+    Op("variable.unset", Nothing, unset, "variables:write", watches=variables.TABLE),
 )

@@ -27,7 +27,16 @@ from hub.store.tables.connections import Connection
 from hub.store.tables.endpoints import Endpoint, EndpointKey, OutgoingAttempt, OutgoingWebhook
 from hub.store.tables.events import Effect, Event, Leader
 from hub.store.tables.flow_control import FlowState, RunCancel
-from hub.store.tables.identity import ApiToken, AuditEntry, Secret, SiteValue, User, Workspace
+from hub.store.tables.identity import (
+    ApiToken,
+    AuditEntry,
+    DeviceLogin,
+    Invitation,
+    Secret,
+    SiteValue,
+    User,
+    Workspace,
+)
 from hub.store.tables.limits import Lane, Limit, LimitSlot
 from hub.store.tables.links import CommandOutcome, Link, PlaneCommand, PlaneEvent, PlaneLog, PlaneRun, PlaneSite
 from hub.store.tables.plugins import PluginSetting, PluginValue
@@ -77,12 +86,14 @@ __all__ = [
     "Connection",
     "Delivery",
     "Deployment",
+    "DeviceLogin",
     "Effect",
     "Endpoint",
     "EndpointKey",
     "Event",
     "Firing",
     "FlowState",
+    "Invitation",
     "Lane",
     "Leader",
     "Limit",

@@ -1,8 +1,6 @@
-"""Who may ask: sessions, the owner, API tokens, the audit trail."""
+"""Who may ask: sessions, the owner, API tokens."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from pydantic import Field, SecretStr
 from starlette.responses import Response
@@ -24,6 +22,13 @@ class LoginIn(In):
     password: SecretStr = Field(max_length=1000)
 
 
+class PasswordIn(In):
+    """The password as it is, and as it shall be."""
+
+    current: SecretStr = Field(max_length=1000)
+    new: SecretStr = Field(max_length=1000)
+
+
 class OwnerOut(Out):
     """The owner's account; `created` false: it was there and has a new password now."""
 
@@ -33,20 +38,25 @@ class OwnerOut(Out):
 
 
 class MeOut(Out):
-    """Who asks and what they may do."""
+    """Who asks and what they may do. `name` is that of the account, also of one that a token belongs to."""
 
     kind: str
     id: str
+    name: str
     workspace_id: str
     scopes: list[str]
 
 
 class TokenIn(In):
-    """A token to be. Without `scopes` it may do everything; without `expires_in` (seconds) it lasts."""
+    """A token to be. Without `scopes` it may do everything; without `expires_in` (seconds) it lasts.
+
+    `account` names a service that it is for: it can then never do more than the service's role allows.
+    """
 
     name: str = Field(min_length=1, max_length=100, pattern=NO_NUL)
     scopes: list[str] = Field(default_factory=lambda: ["*"], min_length=1, max_length=50)
     expires_in: float | None = Field(default=None, gt=0, le=315_360_000, allow_inf_nan=False)
+    account: str | None = Field(default=None, min_length=1, max_length=100, pattern=NO_NUL)
 
 
 class TokenOut(Out):
@@ -55,6 +65,7 @@ class TokenOut(Out):
     id: str
     name: str
     kind: str
+    user_id: str | None
     prefix: str
     scopes: list[str]
     created_at: Moment
@@ -69,22 +80,15 @@ class TokenMade(TokenOut):
     token: str | None = None
 
 
-class AuditOut(Out):
-    """One thing that somebody did."""
-
-    id: str
-    at: Moment
-    actor: str
-    op: str
-    target: str
-    detail: dict[str, Any]
-
-
 @api.op("GET", "/api/v1/me", out=MeOut, scope=SIGNED_IN)
 def get_me(call: Call[NoBody, NoQuery]) -> MeOut:
     """Say who asks and what they may do."""
     actor = call.scope.actor
-    return MeOut(kind=actor.kind, id=actor.id, workspace_id=call.scope.workspace_id, scopes=sorted(actor.scopes))
+    with call.store.read() as tx:
+        name = identity.name_of(tx, actor)
+    return MeOut(
+        kind=actor.kind, id=actor.id, name=name, workspace_id=call.scope.workspace_id, scopes=sorted(actor.scopes)
+    )
 
 
 @api.op(
@@ -97,6 +101,18 @@ def log_in(call: Call[LoginIn, NoQuery]) -> Response:
     user = auth.log_in(call.request, call.body.name, call.body.password.get_secret_value())
     response = Response(status_code=204)
     auth.begin_session(response, user)
+    return response
+
+
+@api.op(
+    "PUT", "/api/v1/me/password", body=PasswordIn, scope=SIGNED_IN, errors=[AuthenticationError, RateLimitedError],
+    max_body=65_536,
+)  # fmt: skip
+def change_password(call: Call[PasswordIn, NoQuery]) -> Response:
+    """Give oneself a new password. Every session ends but this one."""
+    response = Response(status_code=204)
+    current, new = call.body.current.get_secret_value(), call.body.new.get_secret_value()
+    call.services.auth.change_password(call.request, response, call.scope, current, new)
     return response
 
 
@@ -139,11 +155,3 @@ def create_token(call: Call[TokenIn, NoQuery]) -> TokenMade:
 def revoke_token(call: Call[NoBody, NoQuery]) -> None:
     """Revoke an API token: it is worthless at once."""
     apply(call.store, Command("token.revoke", call.scope, call.path["token_id"], id=call.command_id))
-
-
-@api.op("GET", "/api/v1/audit", query=PageQuery, out=Page[AuditOut], scope="audit:read")
-def list_audit(call: Call[NoBody, PageQuery]) -> Page[AuditOut]:
-    """List who did what, newest first."""
-    with call.store.read() as tx:
-        found = identity.audit(tx, call.scope, limit=call.query.limit, cursor=call.query.cursor)
-    return Page[AuditOut].of(found)

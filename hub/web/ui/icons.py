@@ -23,6 +23,9 @@ PATHS: MappingProxyType[str, str] = MappingProxyType(
         "CRASHED": "M9 1.75L3.25 9H7.5L6.75 14.25L12.75 6.75H8.25z",
         "CANCELLED": f"{_RING}M3.75 12.25l8.5-8.5",
         # Pages.
+        "users": "M8 2.25a2.75 2.75 0 1 1 0 5.5a2.75 2.75 0 1 1 0-5.5z"
+        "M2.75 13.75c0-2.75 2.25-4 5.25-4s5.25 1.25 5.25 4",
+        "audit": f"{_SHIELD}M5.5 8l1.75 1.75L10.5 6.25",
         "home": "M2 7.25L8 2l6 5.25M3.75 6v7.75h8.5V6M6.5 13.75v-4h3v4",
         "runs": f"{_RING}M6.5 5.25v5.5L10.75 8z",
         "artifacts": "M3.25 1.75h6.5l3 3v9.5h-9.5zM9.5 1.75v3.25h3.25M5.75 8h4.5M5.75 11h4.5",

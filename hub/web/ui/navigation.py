@@ -65,6 +65,13 @@ NAVIGATION: tuple[tuple[str, tuple[Section, ...]], ...] = (
             Section("/ui/channels", "Channels", "channels", "channels:read", ALERTS),
         ),
     ),
+    (
+        "People",
+        (
+            Section("/ui/users", "Accounts", "users", "users:read"),
+            Section("/ui/audit", "Audit trail", "audit", "audit:read"),
+        ),
+    ),
 )
 
 NOTES: MappingProxyType[str, str] = MappingProxyType(
@@ -126,6 +133,11 @@ NOTES: MappingProxyType[str, str] = MappingProxyType(
         "plugin-disabled": "The plugin is switched off: its hooks are not called any more.",
         "plugin-reset": "Its failures are forgotten: its hooks are called again within seconds.",
         "variable-removed": "The variable was removed.",
+        "account-changed": "The account was changed; it holds from the next request on.",
+        "account-off": "The account is switched off: its sessions and tokens are worthless.",
+        "account-on": "The account is switched on.",
+        "uninvited": "The invitation was taken back.",
+        "welcome": "Welcome. You are signed in.",
         "signed-out": "You are signed out.",
     }
 )

@@ -16,6 +16,7 @@ from hub.web.ui.pages import (
     bookmarks,
     dead_letters,
     deployments,
+    device,
     endpoints,
     events,
     home,
@@ -28,6 +29,7 @@ from hub.web.ui.pages import (
     source_catalog,
     source_limits,
     sources,
+    users,
     variables,
     wizard,
     workers,
@@ -36,7 +38,8 @@ from hub.web.ui.table import Pages
 
 MODULES = (
     home, runs, answers, artifacts, assets, deployments, variables, workers, plugins, wizard, sources, source_limits,
-    source_catalog, receipts, dead_letters, replays, bookmarks, events, automations, endpoints, outgoing, session,
+    source_catalog, receipts, dead_letters, replays, bookmarks, events, automations, endpoints, outgoing, users,
+    device, session,
 )  # fmt: skip
 
 

@@ -71,13 +71,21 @@ def test_every_mutation_asks_for_the_scope_that_its_command_needs() -> None:
         "put_connection": "connection.set", "delete_connection": "connection.delete",
         "test_connection": "connection.test", "clear_cache": "cache.clear", "collect_results": "result.collect",
         "create_limit": "limit.create", "put_limit": "limit.set", "delete_limit": "limit.delete",
-        "put_owner": "user.owner", "delete_artifact": "artifact.delete",
+        "put_owner": "user.owner", "create_user": "user.create", "update_user": "user.update",
+        "set_password": "user.password", "create_invitation": "invitation.create",
+        "revoke_invitation": "invitation.revoke", "delete_artifact": "artifact.delete",
         "configure_plugin": "plugin.configure", "enable_plugin": "plugin.enable", "disable_plugin": "plugin.disable",
         "reset_plugin": "plugin.reset",
         "put_variable": "variable.set", "delete_variable": "variable.unset", "log_out": "user.end_sessions",
     }  # fmt: skip
     by_name = {op.name: op for op in core_api().ops}
-    elsewhere = {"log_in", "plan_project", "put_project_item", "delete_project_item"}  # by the section: test_projects
+    elsewhere = {
+        "log_in",
+        "change_password",
+        "plan_project",
+        "put_project_item",
+        "delete_project_item",
+    }  # by the section: test_projects
     assert {op.name for op in by_name.values() if op.method != "GET"} - elsewhere == set(pairs)
     for name, command in pairs.items():
         assert by_name[name].scope == find(command).needs
@@ -141,13 +149,14 @@ THINGS: dict[str, Any] = {
     "inhibition": tables.AlertInhibition, "link": tables.Link, "receipt_id": tables.Receipt,
     "route_id": tables.AlertRoute, "route": tables.AlertRoute, "run_id": tables.RunRow,
     "schedule_id": tables.Schedule, "silence_id": tables.AlertSilence, "site": tables.PlaneSite, "sla": tables.SlaRow,
-    "source_id": tables.Source, "token_id": tables.ApiToken, "webhook_id": tables.OutgoingWebhook,
+    "source_id": tables.Source, "token_id": tables.ApiToken, "user_id": tables.User,
+    "invitation_id": tables.Invitation, "webhook_id": tables.OutgoingWebhook,
 }  # fmt: skip
 """Of which table the names in paths that are ids are."""
 NAMED: dict[str, Any] = {
     "automations": tables.Automation, "bookmarks": tables.Bookmark, "connections": tables.Connection,
     "deployments": tables.Deployment, "endpoints": tables.Endpoint, "limits": tables.Limit, "secrets": tables.Secret,
-    "sources": tables.Source, "variables": tables.Variable, "queues": tables.WorkQueue,
+    "sources": tables.Source, "users": tables.User, "variables": tables.Variable, "queues": tables.WorkQueue,
 }  # fmt: skip
 """Of which table `{name}` is, by the noun before it."""
 VALID: dict[str, Any] = {

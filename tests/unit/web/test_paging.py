@@ -30,6 +30,8 @@ def test_every_list_pages_to_its_end_without_gaps(make_client: MakeClient, memor
         client.put(f"/api/v1/secrets/S{number}", json={"value": "v"})
         client.put(f"/api/v1/connections/c{number}", json={"kind": "files", "fields": {"path": "/tmp"}})
         post(client, "/tokens", {"name": f"t{number}"})
+        post(client, "/users", {"name": f"u{number}", "kind": "service"})
+        post(client, "/invitations", {"name": f"i{number}"})
         source = post(client, "/sources", {"name": f"w{number}", "preset": "github"}).json()
         with memory.write() as tx:
             row = {"id": new_id(), "workspace_id": DEFAULT_WORKSPACE, "name": "w", "host": "h", "boot_id": "b",
@@ -46,7 +48,8 @@ def test_every_list_pages_to_its_end_without_gaps(make_client: MakeClient, memor
     stamp(memory)
     lists = ["/runs", "/deployments", "/schedules", "/queues", "/workers", "/events", "/automations", "/secrets",
              "/connections", "/cache", "/tokens", "/audit", "/sources", "/receipts", "/limits", "/artifacts", "/assets",
-             "/variables", "/bookmarks", "/endpoints", "/outgoing"]  # fmt: skip
+             "/variables", "/bookmarks", "/endpoints", "/outgoing", "/users",
+             "/invitations"]  # fmt: skip
     document = get(client, "/openapi.json")
     paged = {
         path.removeprefix("/api/v1") for path, item in document["paths"].items()

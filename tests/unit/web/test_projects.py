@@ -16,7 +16,8 @@ from hub.web.app import build_app
 from hub.web.auth import LOCAL
 from starlette.testclient import TestClient
 from tests.unit.web.conftest import MakeClient
-from tests.unit.web.test_auth import OWN_PLUGINS, bearer, token
+from tests.unit.web.test_tokens import bearer, token
+from tests.unit.web.walking import OWN_PLUGINS
 
 REGION = {"variables": {"region": {"value": "eu"}}}
 

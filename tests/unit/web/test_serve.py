@@ -8,12 +8,10 @@ from pathlib import Path
 
 import pytest
 from hub.errors import HubError, RefusedError
-from hub.runtime.commands import Command, apply
+from hub.runtime.certificates import make
 from hub.settings import Settings
 from hub.store import Store, open_hub
-from hub.types import Scope
-from hub.web.auth import LOCAL
-from hub.web.serve import bind, refuse_exposure, serve
+from hub.web.serve import bind, first_owner_link, refuse_exposure, serve
 
 
 def test_a_taken_port_is_a_plain_error() -> None:
@@ -32,19 +30,30 @@ def test_an_address_that_is_not_ours_is_a_plain_error(host: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "hub.lan"])
-def test_it_does_not_listen_for_others_without_an_owner(host: str, memory: Store) -> None:
-    settings = Settings(web_host=host)
-    with pytest.raises(RefusedError, match="no owner account"):
-        serve(settings, store=memory)
-    refuse_exposure(settings, memory, door_only=True)
-    owner = {"name": "ann", "password_hash": "$argon2id$v=19$m=64,t=1,p=1$abc$def"}
-    apply(memory, Command("user.owner", Scope(actor=LOCAL), args=owner))
-    refuse_exposure(settings, memory)
+@pytest.mark.parametrize("door", [False, True])
+def test_it_serves_nobody_else_without_tls_unless_told_in_so_many_words(host: str, door: bool, memory: Store) -> None:
+    with pytest.raises(RefusedError, match="without TLS") as caught:
+        serve(Settings(web_host=host), store=memory, door_only=door)
+    assert "hub tls create" in caught.value.hint
+    refuse_exposure(Settings(web_host=host, web_plain_http=True))
+    refuse_exposure(Settings(web_host=host, public_url="https://hub.example.org"))
+    with pytest.raises(RefusedError, match="without TLS"):
+        refuse_exposure(Settings(web_host=host, public_url="http://hub.example.org"))
+
+
+def test_a_certificate_that_cannot_be_used_is_told_before_anything_starts(tmp_path: Path) -> None:
+    made, other = make(tmp_path / "a").files, make(tmp_path / "b").files
+    refuse_exposure(Settings(web_host="0.0.0.0", web_tls_cert=made["cert"], web_tls_key=made["key"]))
+    for cert, key in ((made["cert"], None), (made["cert"], other["key"]), (tmp_path / "none.pem", made["key"])):
+        with pytest.raises(RefusedError, match="cannot be used") as caught:
+            refuse_exposure(Settings(web_tls_cert=cert, web_tls_key=key))
+        assert caught.value.code == "bad-certificate"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.8.8.8"])
-def test_loopback_needs_no_owner(host: str, memory: Store) -> None:
-    refuse_exposure(Settings(web_host=host), memory)
+def test_loopback_needs_neither(host: str, memory: Store) -> None:
+    refuse_exposure(Settings(web_host=host))
+    assert first_owner_link(Settings(web_host=host), memory, "") is None
 
 
 def test_a_home_that_is_not_writable_is_a_plain_error(tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def filled(path: str) -> str:
 
 def met(answer: Any) -> str:
     """How the manual calls this answer."""
-    if "the name or the password is wrong" in answer.text:
+    if "the name or the password is wrong" in answer.text or "invalid_client" in answer.text:
         return YES  # that is what was sent, not who sent it
     if answer.status_code == 303 and URL(answer.headers["location"]).path == "/ui/login":
         return YES if "done=" in answer.headers["location"] else LOGIN
@@ -122,6 +122,9 @@ def more(seed: Seed) -> None:
     files = {"name": "theirs", "kind": "files", "fields": {"path": "/tmp"}}
     apply(seed.store, Command("connection.set", scope, "theirs", files))
     apply(seed.store, Command("token.create", scope, args={"name": "theirs"}))
+    hashed = {"name": "theirs", "role": "viewer", "password_hash": "not the hash of any password"}
+    apply(seed.store, Command("user.create", scope, "theirs", hashed))
+    apply(seed.store, Command("invitation.create", scope, args={"name": "somebody"}))
     seed.add(tables.SlaRow, name="theirs", spec={})
     seed.add(tables.Link, name="theirs", url="https://plane.example.org", site_id=new_id())
     site = seed.add(tables.PlaneSite, name="theirs", site_id=new_id(), token_id=new_id())

@@ -35,9 +35,11 @@ _log = logging.getLogger("hub.export")
 
 def policies(tx: Tx) -> dict[Id, str]:
     """By workspace that has links the most that one of them lets out."""
-    query = "SELECT workspace_id, level FROM links WHERE disconnected_at IS NULL"
+    # A plane of the first protocol could not check what it is not shown: for it alone nothing is added.
+    query = "SELECT workspace_id, level, protocol FROM links WHERE disconnected_at IS NULL"
     found: dict[Id, str] = {}
-    for workspace_id, level in raw.fetch(tx, query):
+    for workspace_id, set_level, protocol in raw.fetch(tx, query):
+        level = set_level if protocol > 1 else "metadata"
         known = found.get(workspace_id, "metadata")
         found[workspace_id] = level if catalog.allows(level, known) else known
     return found

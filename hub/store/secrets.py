@@ -23,6 +23,7 @@ ELSEWHERE: tuple[tuple[Table, str, str], ...] = (
     (Endpoint.__table__, "sealed", "endpoints:{}"),
     (EndpointKey.__table__, "sealed", "endpoint_keys:{}"),
     (Link.__table__, "sealed_token", "links:{}:token"),
+    (Link.__table__, "sealed_keys", "links:{}:keys"),
     (PluginSetting.__table__, "sealed", "plugin_settings:{}"),
 )
 """Every other column that holds sealed bytes, and its context, in which the row's id stands."""

@@ -30,6 +30,7 @@ from hub_hybrid.protocol import (
     Acked,
     Answered,
     Batch,
+    Beat,
     CommandOut,
     Commands,
     Digest,
@@ -59,6 +60,13 @@ class LinkRefused(HubError):
 
     code = "link-refused"
     status = 403
+
+
+class LinkOutdated(HubError):
+    """The plane gives no commands to a site that is so old; what it reports is still taken."""
+
+    code = "link-outdated"
+    status = 426
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +119,8 @@ class Agent:
                 ends = stream.renew_epoch(tx)
             values: dict[str, Any] = {
                 "fence": answer.fence, "plane_epoch": answer.plane_epoch, "status": "connected", "last_error": "",
-                "last_contact_at": tx.now, "acked_seq": answer.acked_seq if start == "push" else None,
+                "last_contact_at": tx.now, "protocol": min(answer.protocol, PROTOCOL),
+                "acked_seq": answer.acked_seq if start == "push" else None,
             }  # fmt: skip
             if answer.plane_epoch != now["plane_epoch"]:
                 values["command_cursor"] = 0
@@ -280,14 +289,18 @@ class Agent:
 
     # --- the rest ----------------------------------------------------------------------------------------------
 
-    def beat(self) -> None:
-        """Tell the plane that this site is there, and note here that the plane is."""
+    def beat(self) -> Beat:
+        """Tell the plane that this site is there, and note here that the plane is, and how far its clock is ahead."""
         session = self._current()
         with self._store.read() as tx:
             head = stream.read(tx).seq
         message = Heartbeat(head_seq=head, acked_seq=session.acked, site_time=now_us(), version=__version__)
-        self._send_checked("POST", f"/sessions/{session.fence}/heartbeat", message.model_dump())
-        self.move(session, status="connected", last_error="", last_contact_at=now_us())
+        sent = now_us()
+        beat = self._ask(Beat, "POST", f"/sessions/{session.fence}/heartbeat", message)
+        now = now_us()
+        offset = beat.server_time - (sent + now) // 2 if beat.server_time else 0
+        self.move(session, status="connected", last_error="", last_contact_at=now, clock_offset=offset)
+        return beat
 
     def digest(self, since: int) -> Digest:
         """The plane's digest of our runs."""
@@ -336,6 +349,8 @@ class Agent:
             self._lose(self.session, detail)
         if what in ("refused", "removed"):
             raise LinkRefused(detail, code=answer.code or what)
+        if what == "outdated":
+            raise LinkOutdated(detail, code=answer.code or what)
         raise TransientError(f"the plane answered {answer.status}: {detail}", retry_after=answer.retry_after)
 
 

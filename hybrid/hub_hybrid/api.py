@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+import re
+import socket
 from typing import Annotated, Any
 
 from hub.errors import ConflictError, HubError, NotFoundError, TransientError, UnavailableError, UsageError
 from hub.runtime.commands import Command, apply
 from hub.store import stream
 from hub.store.base import Tx
-from hub.types import ExportLevel, Scope
-from hub.version import __version__
+from hub.types import SECOND, ExportLevel, Scope
 from hub.web.api.fields import In, Moment, NoBody, NoQuery, Out, Page
 from hub.web.api.op import Api, Call
 from pydantic import Field, SecretStr
 
-from hub_hybrid import digests, export, links
+from hub_hybrid import credentials, digests, export, links
 from hub_hybrid.agent import Agent
 from hub_hybrid.exchange import meaning
 from hub_hybrid.export import Policy
-from hub_hybrid.protocol import Register, Registered
 from hub_hybrid.wire import HttpWire
 
 api = Api()
@@ -33,6 +33,13 @@ class LinkIn(In):
     url: str = Field(max_length=2000)
     token: SecretStr = Field(min_length=8, max_length=200)
     level: ExportLevel = Field("metadata", description="the most that leaves")
+    site_name: SiteName | None = Field(None, description="what a plane calls a site that joins with a token for any")
+
+
+class RejoinIn(In):
+    """A new join token for a link that is there."""
+
+    token: SecretStr = Field(min_length=8, max_length=200)
 
 
 class PolicyIn(In):
@@ -55,6 +62,8 @@ class LinkOut(Out):
     lag: int
     last_contact_at: Moment | None
     last_error: str
+    key_until: Moment | None = Field(description="until when the site's key is good; null: it has none yet")
+    clock_offset_s: float = Field(description="how far the plane's clock is ahead of this one")
     created_at: Moment
 
 
@@ -103,8 +112,9 @@ def list_links(call: Call[NoBody, NoQuery]) -> Page[LinkOut]:
 def connect_link(call: Call[LinkIn, NoQuery]) -> LinkOut:
     """Report to a plane from now on. The plane is asked first whether it knows the token."""
     token, url = call.body.token.get_secret_value(), links.checked_url(call.body.url)
-    site = _registered(call, url, token)
-    args = {"name": call.body.name, "url": url, "token": token, "site_id": site.site, "level": call.body.level}
+    name = call.body.site_name or re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname()).lstrip("._-")[:100] or "site"
+    args = {"name": call.body.name, "url": url, "token": token, "level": call.body.level}
+    args |= _joined(call, url, token, name)
     made = apply(call.store, Command("link.connect", call.scope, call.body.name, args, call.command_id))
     with call.store.read() as tx:
         return _link(links.find(tx, call.scope, str(made.result["id"])), stream.read(tx).seq)
@@ -120,6 +130,20 @@ def disconnect_link(call: Call[NoBody, NoQuery]) -> None:
 def promote_link(call: Call[NoBody, NoQuery]) -> None:
     """Let this plane command, and no other one."""
     apply(call.store, Command("link.promote", call.scope, call.path["link"], {}, call.command_id))
+
+
+@api.op(
+    "POST", "/api/v1/links/{link}/rejoin", body=RejoinIn, scope=WRITE,
+    errors=[NotFoundError, ConflictError, UnavailableError],
+)  # fmt: skip
+def rejoin_link(call: Call[RejoinIn, NoQuery]) -> None:
+    """Join the plane of a link anew, where the key is no longer good; nothing that waits is lost."""
+    with call.store.read() as tx:
+        link = links.find(tx, call.scope, call.path["link"])
+    joined = _joined(call, link["url"], call.body.token.get_secret_value(), link["name"])
+    if "keys" not in joined:
+        raise ConflictError("this plane knows no keys yet", hint="End the link and connect again.", code="old-plane")
+    apply(call.store, Command("link.rejoin", call.scope, link["id"], joined, call.command_id))
 
 
 @api.op("PUT", "/api/v1/links/{link}/policy", body=PolicyIn, scope=WRITE, errors=[NotFoundError])
@@ -144,9 +168,9 @@ def digest_link(call: Call[NoBody, NoQuery]) -> Digests:
         link = links.find(tx, call.scope, call.path["link"])
         since = digests.kept_since(tx.now, call.services.settings.retention_runs)
         here = digests.of_site(tx, call.scope.workspace_id, since)
-        token = links.token_of(tx, link)
+        found = credentials.credentials_of(tx, link)
     ours = DigestOut(**here.model_dump())
-    wire = HttpWire(link["url"], token)
+    wire = HttpWire(link["url"], found)
     try:
         there = Agent(call.store, link["id"], wire).digest(since)
     except (HubError, TransientError) as error:
@@ -167,23 +191,22 @@ def _policy(tx: Tx, scope: Scope, name: str) -> Policy:
     return Policy.of(found[0]) if found else Policy(scope.workspace_id)
 
 
-def _registered(call: Call[Any, Any], url: str, token: str) -> Registered:
-    with call.store.write() as tx:
-        site_id = stream.site_id(tx)
+def _joined(call: Call[Any, Any], url: str, token: str, name: str) -> dict[str, Any]:
+    """Show the plane the token and the keys that this hub has made for it; gives who this hub is to the plane."""
     wire = HttpWire(url, token)
     try:
-        message = Register(site_id=site_id, version=__version__)
-        answer = wire.send("POST", "/register", message.model_dump(), limit=10.0)
+        answer, who = credentials.join(call.store, wire, token, name)
     except TransientError as error:
         raise UnavailableError(str(error), hint=f"Is a hub running at {url}?", code="plane-away") from None
     finally:
         wire.close()
     if meaning(answer) == "ok":
-        return Registered.model_validate(answer.body)
+        return who
     detail = str(answer.body.get("detail", f"the plane answered {answer.status}"))[:300]
     hint = str(answer.body.get("hint", ""))[:300]
     raise ConflictError(f"the plane refuses: {detail}", hint=hint, code=answer.code[:60] or "plane-refused")
 
 
 def _link(row: dict[str, Any], head: int) -> LinkOut:
-    return LinkOut(**row, head_seq=head, lag=max(0, head - (row["acked_seq"] or 0)))
+    told = {"key_until": row["key_until"] or None, "clock_offset_s": round(row["clock_offset"] / SECOND, 3)}
+    return LinkOut(**{**row, **told}, head_seq=head, lag=max(0, head - (row["acked_seq"] or 0)))

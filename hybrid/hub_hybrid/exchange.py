@@ -12,7 +12,7 @@ from hub.store.stream import Stream
 
 from hub_hybrid.protocol import EventOut, Part, Session
 
-Meaning: TypeAlias = Literal["ok", "reopen", "halve", "wait", "refused", "removed"]
+Meaning: TypeAlias = Literal["ok", "reopen", "halve", "wait", "refused", "removed", "outdated"]
 Start: TypeAlias = Literal["push", "snapshot", "fork"]
 
 LONGEST_WAIT = 300.0
@@ -47,8 +47,8 @@ def meaning(answer: Answer) -> Meaning:
         return "reopen"
     if status == 413:
         return "halve"
-    if status == 410:
-        return "removed"
+    if status in (410, 426):
+        return "removed" if status == 410 else "outdated"
     return "refused" if status in (401, 403) else "wait"
 
 

@@ -22,7 +22,7 @@ LINKS = Link.__table__
 LOGS = Log.__table__
 _FRESH = {
     "plane_epoch": "", "acked_seq": None, "command_cursor": 0, "fence": 0, "status": "connecting", "last_error": "",
-    "last_contact_at": None, "disconnected_at": None,
+    "last_contact_at": None, "disconnected_at": None, "protocol": 2,
 }  # fmt: skip
 
 
@@ -35,6 +35,19 @@ class Connect(BaseModel):
     token: str = Field(min_length=8, max_length=200, pattern=r"^[\x21-\x7e]+$", repr=False)
     site_id: str = Field("", max_length=200)
     level: ExportLevel = "metadata"
+    keys: str = Field("", max_length=1000, repr=False)
+    audience: str = Field("", max_length=200)
+    key_until: int = 0
+
+
+class Rejoin(BaseModel):
+    """What the plane calls us, and the keys with which we joined anew."""
+
+    model_config = ConfigDict(extra="forbid")
+    site_id: str = Field(max_length=200)
+    keys: str = Field(max_length=1000, repr=False)
+    audience: str = Field(max_length=200)
+    key_until: int
 
 
 class SetPolicy(BaseModel):
@@ -78,8 +91,8 @@ def connect(tx: Tx, command: Command, args: Connect) -> dict[str, Any]:
         )
     link_id = known["id"] if known else new_id()
     row = {
-        **_FRESH, "url": checked_url(args.url), "site_id": args.site_id, "key_id": tx.keyring.key_id,
-        "sealed_token": tx.keyring.seal(args.token, context=token_context(link_id)),
+        **_FRESH, "url": checked_url(args.url), **_identity(tx, link_id, args),
+        "sealed_token": None if args.keys else tx.keyring.seal(args.token, context=token_context(link_id)),
         "primary": not any(link["primary"] for link in live(tx, workspace)), "authority_id": str(uuid.uuid4()),
         "level": args.level, "level_since": tx.now, **lines_from(newest_line(tx)),
     }  # fmt: skip
@@ -90,6 +103,31 @@ def connect(tx: Tx, command: Command, args: Connect) -> dict[str, Any]:
         tx.insert(LINKS, {**row, **owner})
     events.append(tx, command.scope, "hub.link.connected", subject=link_id, name=args.name, level=args.level)
     return {"id": link_id, "name": args.name, "url": row["url"], "primary": row["primary"]}
+
+
+def _identity(tx: Tx, link_id: Id, args: Connect | Rejoin) -> dict[str, Any]:
+    """Who this hub is to the plane from now on."""
+    sealed = sealed_keys(tx, link_id, args.keys) if args.keys else {"sealed_keys": None, "key_id": tx.keyring.key_id}
+    named = {"site_id": args.site_id, "audience": args.audience}
+    return {**sealed, **named, "key_made_at": tx.now, "key_until": args.key_until}
+
+
+def sealed_keys(tx: Tx, link_id: Id, text: str) -> dict[str, Any]:
+    """The columns of a link in which its keys are."""
+    return {"sealed_keys": tx.keyring.seal(text, context=keys_context(link_id)), "key_id": tx.keyring.key_id}
+
+
+def keys_context(link_id: Id) -> str:
+    """Where the sealed keys belong."""
+    return f"links:{link_id}:keys"
+
+
+def rejoin(tx: Tx, command: Command, args: Rejoin) -> dict[str, Any]:
+    """Go on over a link as the one that the plane has let in anew; all that was not sent yet still will be."""
+    link = find(tx, command.scope, command.target)
+    values = {**_identity(tx, link["id"], args), "sealed_token": None, "status": "connecting", "last_error": ""}
+    tx.conn.execute(update(LINKS).where(LINKS.c.id == link["id"]).values(**values))
+    return {"id": link["id"], "name": link["name"]}
 
 
 def set_policy(tx: Tx, command: Command, args: SetPolicy) -> dict[str, Any]:
@@ -111,8 +149,8 @@ def disconnect(tx: Tx, command: Command, _args: Nothing) -> dict[str, Any]:
     """End a link: its token is forgotten, its plane is obeyed no more. All history stays here."""
     link = find(tx, command.scope, command.target)
     values = {
-        "disconnected_at": tx.now, "sealed_token": None, "primary": False, "authority_id": "", "status": "disconnected",
-        "acked_seq": None,
+        "disconnected_at": tx.now, "sealed_token": None, "sealed_keys": None, "primary": False, "authority_id": "",
+        "status": "disconnected", "acked_seq": None,
     }  # fmt: skip
     tx.conn.execute(update(LINKS).where(LINKS.c.id == link["id"]).values(**values))
     leaders.forget(tx, lock_name(link["id"]))
@@ -202,7 +240,8 @@ def move(tx: Tx, link_id: Id, during: int | None = None, **values: Any) -> bool:
 
 
 OPS = (
-    Op("link.connect", Connect, connect, "links:write", frozenset({"token"})),
+    Op("link.connect", Connect, connect, "links:write", frozenset({"token", "keys"})),
+    Op("link.rejoin", Rejoin, rejoin, "links:write", frozenset({"keys"})),
     Op("link.disconnect", Nothing, disconnect, "links:write"),
     Op("link.promote", Nothing, promote, "links:write"),
     Op("link.policy", SetPolicy, set_policy, "links:write"),

@@ -5,20 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hub.errors import ConflictError, NotFoundError
+from hub.errors import ConflictError, HubError, NotFoundError
 from hub.states import TERMINAL
 from hub.store.base import Tx
 from hub.store.pages import Page, page
 from hub.types import SECOND, Id, Scope
 from sqlalchemy import select, update
 
-from hub_hybrid.protocol import MAX_COMMANDS, CommandOut, Commands
+from hub_hybrid.protocol import MAX_COMMANDS, OLDEST, CommandOut, Commands
 from hub_hybrid.replica import COMMANDS, RUNS, SITES, fenced, locked, older
 
 OPS = frozenset({"run.cancel", "run.pause", "run.resume"})
 """What a plane may ask for, and all that a site obeys."""
 LIFE_S = 7 * 86_400
 """A command nobody fetched for so long is refused by the site; outcomes are kept for longer than that."""
+
+
+_UPDATE = "Update the hub at the site. What it reports is still taken."
+
+
+class Outdated(HubError):
+    """The site is too old for commands."""
+
+    code = "upgrade-required"
+    status = 426
 
 
 def find_site(tx: Tx, scope: Scope, name: str, *, removed: bool = False) -> dict[str, Any]:
@@ -112,6 +122,8 @@ def deliver(tx: Tx, site_row: Id, fence: int, after: int) -> Commands:
     Answered ones too: a site that was restored from a backup may have lost what it did, and asks from further back.
     """
     site = fenced(tx, site_row, fence)
+    if site["protocol"] < OLDEST:
+        raise Outdated(f"this site speaks protocol {site['protocol']}, and commands need {OLDEST}", hint=_UPDATE)
     if after > site["command_delivered"]:
         raise older(site)  # else new commands would take positions that the site has passed
     query = select(COMMANDS).where(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Callable
@@ -21,17 +20,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from hub_hybrid import digests, orders, replica
+from hub_hybrid import digests, joining, orders, replica
 from hub_hybrid.bell import Bell
 from hub_hybrid.protocol import (
     MAX_BYTES,
     MAX_WAIT,
     Batch,
+    Grant,
     Heartbeat,
     Hello,
+    KeyAdded,
     LogBatch,
+    NewKey,
     Register,
-    Registered,
     Session,
     SnapshotPart,
 )
@@ -40,6 +41,7 @@ TOKENS = ApiToken.__table__
 SITES_ONLY = Access(SITE)
 MAX_BODY = MAX_BYTES + 65_536
 """A batch of the largest size with its envelope."""
+MAX_ASSERTION = 16_384
 MAX_SNAPSHOT = 4 * MAX_BYTES
 READ_S = 20.0
 M = TypeVar("M", bound=BaseModel)
@@ -56,7 +58,9 @@ class Plane:
         """All of them."""
         session = "/sync/v1/sessions/{fence:int}"
         return [
-            Declared("/sync/v1/register", self._posted(Register, _register), SITES_ONLY, methods=["POST"]),
+            Declared("/sync/v1/register", self._register, Access(None, "its join token"), methods=["POST"]),
+            Declared("/sync/v1/token", self._token, Access(None, "what its key signs"), methods=["POST"]),
+            Declared("/sync/v1/keys", self._posted(NewKey, _add_key), SITES_ONLY, methods=["POST"]),
             Declared("/sync/v1/sessions", self._posted(Hello, _open), SITES_ONLY, methods=["POST"]),
             Declared(f"{session}/events", self._posted(Batch, replica.ingest), SITES_ONLY, methods=["POST"]),
             Declared(
@@ -89,6 +93,30 @@ class Plane:
         with self.store.write() as tx:
             answer = handle(tx, site_row, int(request.path_params.get("fence", 0)), message)
         return _json(answer)
+
+    async def _register(self, request: Request) -> Response:
+        raw = await read_body(request, MAX_BODY, READ_S)
+        return await run_in_threadpool(self._registered, request, raw)
+
+    def _registered(self, request: Request, raw: bytes) -> Response:
+        message, token = _parsed(Register, raw), _bearer(request)
+        if token.startswith(joining.PREFIX):
+            with self.store.write() as tx:
+                return _json(joining.register(tx, token, message))
+        site_row = self._site(request)
+        with self.store.write() as tx:
+            # A site of the time before keys; a newer one brings keys with it.
+            answer = replica.register(tx, site_row, message)
+            return _json(joining.enrol(tx, site_row, token, message) if message.sign_key else answer)
+
+    async def _token(self, request: Request) -> Response:
+        raw = await read_body(request, MAX_ASSERTION, READ_S)
+        return await run_in_threadpool(self._access, raw)
+
+    def _access(self, raw: bytes) -> Response:
+        asked = _parsed(Grant, raw)
+        with self.store.write() as tx:
+            return _json(joining.access(tx, asked.client_assertion))
 
     async def _commands(self, request: Request) -> Response:
         """Long poll: answers at once when there is something, else when there is or the wait is over."""
@@ -123,27 +151,36 @@ class Plane:
 
     def _site(self, request: Request) -> Id:
         """Whose token it is. Raises AuthenticationError for one that is not a site's, or no longer good."""
-        kind, _, text = request.headers.get("authorization", "").partition(" ")
-        digest = hashlib.sha256(text.strip().encode()).hexdigest()
-        query = select(TOKENS.c.revoked_at, TOKENS.c.expires_at, replica.SITES.c.id, replica.SITES.c.removed_at)
-        query = query.join_from(TOKENS, replica.SITES, replica.SITES.c.token_id == TOKENS.c.id)
-        query = query.where(TOKENS.c.digest == digest, TOKENS.c.kind == "site")
+        text = _bearer(request)
         with self.store.read() as tx:
-            row = tx.conn.execute(query).first()
-            now = tx.now
-        if row is not None and row.removed_at is not None:
-            raise replica.SiteRemoved("this site was removed from the plane", hint="Connect again with a new token.")
-        if kind.lower() != "bearer" or row is None or row.revoked_at is not None or (row.expires_at or now + 1) <= now:
+            found = joining.holder(tx, text) or _old_site(tx, text)
+        if found is None:
             raise AuthenticationError(
                 "this is not the token of a site, or it is no longer good",
-                hint="`hub sites create NAME` on the plane makes a new one.",
+                hint="`hub sites token NAME` on the plane makes a join token.",
                 code="invalid-token",
             )
-        return str(row.id)
+        return found
 
 
-def _register(tx: Tx, site_row: Id, _fence: int, message: Register) -> Registered:
-    return replica.register(tx, site_row, message)
+def _bearer(request: Request) -> str:
+    kind, _, text = request.headers.get("authorization", "").partition(" ")
+    return text.strip() if kind.lower() == "bearer" else ""
+
+
+def _old_site(tx: Tx, text: str) -> Id | None:
+    """Whose token of the time before keys it is. None where it is not good."""
+    query = select(TOKENS.c.revoked_at, TOKENS.c.expires_at, replica.SITES.c.id, replica.SITES.c.removed_at)
+    query = query.join_from(TOKENS, replica.SITES, replica.SITES.c.token_id == TOKENS.c.id)
+    row = tx.conn.execute(query.where(TOKENS.c.digest == joining.digest(text), TOKENS.c.kind == "site")).first()
+    if row is not None and row.removed_at is not None:
+        raise replica.SiteRemoved("this site was removed from the plane", hint="Connect again with a new token.")
+    good = row is not None and row.revoked_at is None and (row.expires_at or tx.now + 1) > tx.now
+    return str(row.id) if row is not None and good else None
+
+
+def _add_key(tx: Tx, site_row: Id, _fence: int, message: NewKey) -> KeyAdded:
+    return joining.add_key(tx, site_row, message)
 
 
 def _open(tx: Tx, site_row: Id, _fence: int, message: Hello) -> Session:

@@ -1,6 +1,8 @@
 """The messages of hub-sync/1. All calls go from the site to the plane; the site's token says which site it is.
 
-    POST   /sync/v1/register                     Register      -> Registered
+    POST   /sync/v1/register                     Register      -> Registered, for a join token
+    POST   /sync/v1/token                        RFC 7523      -> Token, for a signed assertion
+    POST   /sync/v1/keys                         NewKey        -> KeyAdded
     POST   /sync/v1/sessions                     Hello         -> Session
     PUT    /sync/v1/sessions/{fence}/snapshot    SnapshotPart  -> Acked
     POST   /sync/v1/sessions/{fence}/events      Batch         -> Acked
@@ -47,14 +49,55 @@ class Register(Message):
     site_id: Annotated[str, _Plain, Field(min_length=1)]
     version: Short = ""
     protocol: int = PROTOCOL
+    name: Short = ""
+    sign_key: dict[str, Any] = Field(default_factory=dict)
+    seal_key: Short = ""
+    proof: str = Field("", max_length=4096)
 
 
 class Registered(Message):
-    """What the plane calls itself and the site."""
+    """What the plane calls the site (its client id) and itself (`audience`), and until when the site's key is good.
+
+    Without an audience: a plane of protocol 1, to which the token itself is shown.
+    """
 
     site: Short
     name: Short
-    protocol: int = PROTOCOL
+    protocol: int = 1
+    audience: Short = ""
+    key_until: Position = 0
+    server_time: int = 0
+
+
+class Grant(Message):
+    """Asks for an access token as RFC 7523 has it."""
+
+    grant_type: Literal["client_credentials"]
+    client_assertion_type: Literal["urn:ietf:params:oauth:client-assertion-type:jwt-bearer"]
+    client_assertion: str = Field(max_length=4096)
+
+
+class Token(Message):
+    """An access token, good for so many seconds."""
+
+    access_token: str = Field(min_length=8, max_length=1000)
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - a kind of token, not one
+    expires_in: int = Field(ge=1)
+    scope: str = ""
+    server_time: int = 0
+
+
+class NewKey(Message):
+    """The successor of a site's key, with the proof that the site has it."""
+
+    sign_key: dict[str, Any]
+    proof: str = Field(max_length=4096)
+
+
+class KeyAdded(Message):
+    """Until when the new key is good."""
+
+    key_until: Position
 
 
 class Hello(Message):
@@ -236,9 +279,10 @@ class Heartbeat(Message):
 
 
 class Beat(Message):
-    """The plane's clock."""
+    """The plane's clock, and whether it wants the site to have another key."""
 
     server_time: int = 0
+    rotate_key: bool = False
 
 
 class Digest(Message):

@@ -100,6 +100,7 @@ def open_session(tx: Tx, site_row: Id, hello: Hello) -> Session:
         "fence": max(site["fence"], hello.fence) + 1,
         "authority_id": hello.authority_id if hello.primary else "",
         "plane_epoch": site["plane_epoch"] or str(uuid.uuid4()),
+        "protocol": hello.protocol,
     }
     save(tx, site, **values)
     return Session(
@@ -316,7 +317,7 @@ def heartbeat(tx: Tx, site_row: Id, fence: int, beat: Heartbeat) -> Beat:
     if beat.acked_seq > site["acked_seq"]:
         raise older(site)
     save(tx, site, status=beat.model_dump())
-    return Beat(server_time=tx.now)
+    return Beat(server_time=tx.now, rotate_key=site["rotate_key"])
 
 
 def close(tx: Tx, site_row: Id, fence: int) -> None:

@@ -9,6 +9,7 @@ from hub.store.base import Store, Tx
 from hub.types import SECOND
 from sqlalchemy import and_, delete, or_, select, tuple_
 
+from hub_hybrid import joining
 from hub_hybrid.loglines import LINES
 from hub_hybrid.replica import COMMANDS, EVENTS, RUNS
 
@@ -25,8 +26,8 @@ class Keeper:
 
     def step(self) -> bool:
         """Remove one bite of each. True when there was something."""
-        removed = 0
         with self._store.write() as tx:
+            removed = joining.forget(tx, BITE)
             if self._events:
                 removed += _events(tx, tx.now - int(self._events * SECOND))
             if self._runs:

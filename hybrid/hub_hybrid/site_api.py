@@ -20,9 +20,18 @@ SiteName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 
 
 class SiteIn(In):
-    """A name for a hub that will report here."""
+    """A name for a hub that will report here, and for how many seconds it may join."""
 
     name: SiteName
+    life_s: float = Field(3600, ge=60, le=30 * 86_400)
+
+
+class TokenIn(In):
+    """For how many seconds somebody may join with a token; without a site also for how many hubs it is."""
+
+    site: str | None = Field(None, max_length=100)
+    uses: int = Field(1, ge=1, le=1000)
+    life_s: float = Field(3600, ge=60, le=30 * 86_400)
 
 
 class SiteOut(Out):
@@ -39,11 +48,20 @@ class SiteOut(Out):
 
 
 class SiteMade(Out):
-    """A new site. The token is shown once."""
+    """A new site. The join token is shown once, and good for one hub."""
 
     id: str
     name: str
     token: str
+    expires_at: Moment | None
+
+
+class TokenMade(Out):
+    """A join token, shown once."""
+
+    token: str
+    uses: int
+    expires_at: Moment | None
 
 
 class RunQuery(PageQuery):
@@ -154,8 +172,28 @@ def list_sites(call: Call[NoBody, PageQuery]) -> Page[SiteOut]:
 @api.op("POST", "/api/v1/sites", body=SiteIn, out=SiteMade, status=201, scope=WRITE, errors=[ConflictError])
 def create_site(call: Call[SiteIn, NoQuery]) -> dict[str, Any]:
     """Make a site; the answer holds its token, once."""
-    command = Command("site.create", call.scope, call.body.name, {"name": call.body.name}, call.command_id)
-    return {"token": "", **apply(call.store, command).result}
+    command = Command("site.create", call.scope, call.body.name, call.body.model_dump(), call.command_id)
+    return {"token": "", "expires_at": None, **apply(call.store, command).result}
+
+
+@api.op("POST", "/api/v1/sites/tokens", body=TokenIn, out=TokenMade, status=201, scope=WRITE, errors=[NotFoundError])
+def create_join_token(call: Call[TokenIn, NoQuery]) -> dict[str, Any]:
+    """Make a join token: for a site that is there, whose hub then joins anew, or for new ones."""
+    args = {"uses": call.body.uses, "life_s": call.body.life_s}
+    command = Command("site.token", call.scope, call.body.site or "", args, call.command_id)
+    return {"token": "", "expires_at": None, **apply(call.store, command).result}
+
+
+@api.op("POST", "/api/v1/sites/{site}/revoke", scope=WRITE, errors=[NotFoundError])
+def revoke_site_key(call: Call[NoBody, NoQuery]) -> None:
+    """Make a site's keys worthless; it stays, and its hub may join anew."""
+    apply(call.store, Command("site.revoke", call.scope, call.path["site"], {}, call.command_id))
+
+
+@api.op("POST", "/api/v1/sites/{site}/rotate", scope=WRITE, errors=[NotFoundError])
+def rotate_site_key(call: Call[NoBody, NoQuery]) -> None:
+    """Ask a site for another key; it makes one with its next heartbeat."""
+    apply(call.store, Command("site.rotate", call.scope, call.path["site"], {}, call.command_id))
 
 
 @api.op("DELETE", "/api/v1/sites/{site}", scope=WRITE, errors=[NotFoundError])

@@ -22,8 +22,10 @@ from hub.store.base import Listener, Store
 from hub.types import Id
 
 from hub_hybrid import exchange, links
-from hub_hybrid.agent import Agent, LinkRefused, SessionLost
+from hub_hybrid.agent import Agent, LinkOutdated, LinkRefused, SessionLost
+from hub_hybrid.credentials import ByKey, Credentials, credentials_of, due, enrol, rotate
 from hub_hybrid.lines import Lines
+from hub_hybrid.protocol import Beat
 from hub_hybrid.wire import HttpWire
 
 log = logging.getLogger("hub.hybrid")
@@ -58,8 +60,12 @@ class Pace:
 class Worker:
     """The threads of one link."""
 
-    def __init__(self, store: Store, link: dict[str, Any], token: str, pace: Pace, transport: Any = None) -> None:
+    def __init__(
+        self, store: Store, link: dict[str, Any], credentials: Credentials, pace: Pace, transport: Any = None
+    ) -> None:
         self._store = store
+        self._link_id: Id = link["id"]
+        self._credentials = credentials
         self._pace = pace
         self._lock_name = links.lock_name(link["id"])
         # Names the process, so that the sweeper gives the lock back when it dies.
@@ -67,11 +73,11 @@ class Worker:
         self._leads_until = 0.0
         self._next_beat = 0.0
         self._rng = Random()  # noqa: S311 - spreads load
-        self._wire = HttpWire(link["url"], token, transport)
+        self._wire = HttpWire(link["url"], credentials, transport)
         self._stop = threading.Event()
         self.agent = Agent(store, link["id"], self._wire)
         self._lines = Lines(store, link["id"], self.agent, pace.backlog)
-        self.key = (link["url"], link["sealed_token"])
+        self.key = key_of(link)
         self._threads = [
             threading.Thread(target=self._forever, args=(step, topic), name=f"link-{name}", daemon=True)
             for name, step, topic in (
@@ -134,6 +140,9 @@ class Worker:
         """Note what is wrong and say how long to wait."""
         if isinstance(error, SessionLost):
             return 0.0 if failures == 1 else exchange.backoff(failures, self._rng, longest=self._pace.longest)
+        if isinstance(error, LinkOutdated):
+            self._note("outdated", error.detail)
+            return exchange.backoff(0, self._rng, min(REFUSED_S, self._pace.longest))
         if isinstance(error, LinkRefused):
             self._note("refused", f"{error.code}: {error.detail}")
             return exchange.backoff(0, self._rng, min(REFUSED_S, self._pace.longest))
@@ -160,9 +169,21 @@ class Worker:
             self.agent.open()
             self._next_beat = 0.0
         if time.monotonic() >= self._next_beat:
-            self.agent.beat()
+            self._keep_key(self.agent.beat())
             self._next_beat = time.monotonic() + self._pace.beat * random.uniform(0.8, 1.2)  # noqa: S311 - spreads load
         return self.agent.push()
+
+    def _keep_key(self, beat: Beat) -> None:
+        """See to it that the link has a key that is good for long enough."""
+        session = self.agent.session
+        if session is None or session.protocol < 2:
+            return
+        with self._store.read() as tx:
+            link, now = links.current(tx, self._link_id), tx.now
+        if not isinstance(self._credentials, ByKey):
+            enrol(self._store, self._link_id, session.fence, self._wire.ask)
+        elif beat.rotate_key or due(link, now):
+            rotate(self._store, self._link_id, session.fence, self._credentials, self._wire.ask)
 
     def _poll(self) -> bool:
         if not self.agent.ready:
@@ -192,6 +213,11 @@ class Worker:
         return mine
 
 
+def key_of(link: dict[str, Any]) -> tuple[Any, ...]:
+    """What a worker is for: with another one of these it is another worker. A key's successor changes none of them."""
+    return link["url"], link["site_id"], link["sealed_token"], link["audience"]
+
+
 class Supervisor:
     """Keeps a worker for every live link of this database."""
 
@@ -207,7 +233,7 @@ class Supervisor:
             wanted = {link["id"]: link for link in links.live(tx)}
         for link_id, worker in list(self._workers.items()):
             link = wanted.get(link_id)
-            if link is None or not worker.alive or worker.key != (link["url"], link["sealed_token"]):
+            if link is None or not worker.alive or worker.key != key_of(link):
                 del self._workers[link_id]
                 worker.stop()
         for link_id, link in wanted.items():
@@ -218,11 +244,11 @@ class Supervisor:
     def _start(self, link: dict[str, Any]) -> None:
         try:
             with self._store.read() as tx:
-                token = links.token_of(tx, link)
+                found = credentials_of(tx, link)
         except HubError as error:  # one link's lost key must not stop the others
             log.error("link %s cannot be used: %s", link["name"], error)
             return
-        self._workers[link["id"]] = Worker(self._store, link, token, self._pace, self._transport)
+        self._workers[link["id"]] = Worker(self._store, link, found, self._pace, self._transport)
         self._workers[link["id"]].start()
 
     def stop(self) -> None:

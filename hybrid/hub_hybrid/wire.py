@@ -9,7 +9,9 @@ import httpx2
 from hub.errors import TransientError
 from hub.version import __version__
 
+from hub_hybrid.credentials import Credentials, Fixed
 from hub_hybrid.exchange import Answer
+from hub_hybrid.protocol import PROTOCOL
 
 MAX_ANSWER = 4 * 1_048_576
 CONNECT_S = 10.0
@@ -32,19 +34,39 @@ class Wire(Protocol):
 class HttpWire:
     """The network. `transport` stands in for it in tests."""
 
-    def __init__(self, url: str, token: str, transport: httpx2.BaseTransport | None = None) -> None:
+    def __init__(self, url: str, credentials: Credentials | str, transport: httpx2.BaseTransport | None = None) -> None:
+        self._credentials = Fixed(credentials) if isinstance(credentials, str) else credentials
         self._http = httpx2.Client(
             base_url=url,
-            headers={"authorization": f"Bearer {token}", "user-agent": f"hub/{__version__}", "hub-sync": "1"},
+            headers={"user-agent": f"hub/{__version__}", "hub-sync": str(PROTOCOL)},
             timeout=httpx2.Timeout(ANSWER_S, connect=CONNECT_S),
             follow_redirects=False,
             transport=transport,
         )
 
     def send(self, method: str, path: str, body: Any = None, *, wait: float = 0, limit: float = ANSWER_S) -> Answer:
-        """See Wire.send."""
+        """See Wire.send. A token that is no longer good is replaced by another one, once."""
+        token = self._credentials.bearer(self._asked)
+        if isinstance(token, Answer):
+            return token
+        answer = self._send(method, path, body, token, wait, limit)
+        if answer.status != 401 or not self._credentials.refused():
+            return answer
+        token = self._credentials.bearer(self._asked)
+        return token if isinstance(token, Answer) else self._send(method, path, body, token, wait, limit)
+
+    def ask(self, path: str, body: dict[str, Any]) -> Answer:
+        """Post something with the token, as `rotate` does."""
+        return self.send("POST", path, body)
+
+    def _asked(self, path: str, body: dict[str, Any]) -> Answer:
+        return self._send("POST", path, body, "", 0, ANSWER_S)
+
+    def _send(self, method: str, path: str, body: Any, token: str, wait: float, limit: float) -> Answer:
         content = None if body is None else json.dumps(body, separators=(",", ":")).encode()
-        headers = {} if content is None else {"content-type": "application/json"}
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        if content is not None:
+            headers["content-type"] = "application/json"
         timeout = httpx2.Timeout(limit, connect=min(CONNECT_S, limit), read=limit + wait)
         try:
             with self._http.stream(

@@ -43,6 +43,7 @@ from hub.store.tables.plugins import PluginSetting, PluginValue
 from hub.store.tables.projects import ProjectItem
 from hub.store.tables.results import ResultGarbage, ResultUse
 from hub.store.tables.runs import Attempt, Log, RunRow, StateRow, TaskRunRow
+from hub.store.tables.site_keys import PlaneAccess, PlaneAssertion, PlaneJoin, PlaneKey
 from hub.store.tables.transactions import Compensation, TransactionKey, TransactionRow
 from hub.store.tables.variables import Variable
 from hub.store.tables.waits import Message, WaitPoint
@@ -106,8 +107,12 @@ __all__ = [
     "NotificationAlert",
     "OutgoingAttempt",
     "OutgoingWebhook",
+    "PlaneAccess",
+    "PlaneAssertion",
     "PlaneCommand",
     "PlaneEvent",
+    "PlaneJoin",
+    "PlaneKey",
     "PlaneLog",
     "PlaneRun",
     "PlaneSite",

@@ -45,10 +45,11 @@ def connect(
     *,
     name: Annotated[str, Parameter(help="What to call the link.")] = "cloud",
     policy: Annotated[ExportLevel, Parameter(help="The most that leaves; each holds those before it.")] = "metadata",
+    site_name: Annotated[str, Parameter(help="What the plane calls this hub, if the token is for any.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Report to a plane from now on. Only metadata leaves unless --policy says more; `hub cloud preview` shows it."""
-    body = {"url": url, "token": _token(token), "name": name, "level": policy}
+    body = {"url": url, "token": _token(token), "name": name, "level": policy, "site_name": site_name or None}
     with open_client() as client:
         made = client.post("/links", body)
     if as_json:
@@ -64,6 +65,19 @@ def status(*, as_json: AsJson = False) -> None:
     with open_client() as client:
         found, _ = client.page("/links")
     output.table(found, COLUMNS, as_json=as_json, empty="No plane. Connect one: hub cloud connect URL TOKEN")
+
+
+@app.command
+def rejoin(
+    token: Annotated[str, Parameter(help="What `hub sites token NAME` printed at the plane; - reads it from input.")],
+    *,
+    link: LinkName = "",
+) -> None:
+    """Join the plane of a link anew, where this hub's key is no longer good. Nothing that waits is lost."""
+    with open_client() as client:
+        name = _only(client, link)["name"]
+        client.post(path("links", name, "rejoin"), {"token": _token(token)})
+    output.say(f"Link {name!r} goes on with a new key.")
 
 
 @app.command

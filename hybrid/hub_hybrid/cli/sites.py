@@ -58,10 +58,15 @@ def ls(*, limit: Limit = 200, as_json: AsJson = False) -> None:
 
 
 @app.command
-def create(name: Annotated[str, Parameter(help="What to call the site.")], *, as_json: AsJson = False) -> None:
-    """Make a site and print its token, once."""
+def create(
+    name: Annotated[str, Parameter(help="What to call the site.")],
+    *,
+    life: Annotated[float, Parameter(help="For how many seconds its hub may join.")] = 3600,
+    as_json: AsJson = False,
+) -> None:
+    """Make a site and print its join token, once. One hub may join with it."""
     with connect() as client:
-        made = client.post("/sites", {"name": name})
+        made = client.post("/sites", {"name": name, "life_s": life})
     if as_json:
         output.print_json(made)
         return
@@ -69,6 +74,42 @@ def create(name: Annotated[str, Parameter(help="What to call the site.")], *, as
     output.error_console().print(
         "Keep it: it is not shown again. At the site: hub cloud connect URL TOKEN", style="dim", markup=False
     )
+
+
+@app.command
+def token(
+    site: Annotated[str, Parameter(help="A site that is there, whose hub is to join anew; without it: new ones.")] = "",
+    *,
+    uses: Annotated[int, Parameter(help="How many new hubs may join with it.")] = 1,
+    life: Annotated[float, Parameter(help="For how many seconds.")] = 3600,
+    as_json: AsJson = False,
+) -> None:
+    """Make a join token: for new hubs, or for one that cannot get in any more."""
+    with connect() as client:
+        made = client.post("/sites/tokens", {"site": site or None, "uses": uses, "life_s": life})
+    if as_json:
+        output.print_json(made)
+        return
+    print(made["token"])
+    then = "hub cloud rejoin TOKEN" if site else "hub cloud connect URL TOKEN --site-name NAME"
+    output.error_console().print(f"It is not shown again. At the site: {then}", style="dim", markup=False)
+
+
+@app.command
+def revoke(site: SiteName, *, yes: Yes = False) -> None:
+    """Make a site's keys worthless; it stays on the list, and its hub may join anew."""
+    output.confirm(f"Revoke the keys of site {site}?", yes=yes)
+    with connect() as client:
+        client.post(path("sites", site, "revoke"))
+    output.say(f"The keys of site {site} are revoked. Let its hub in again: hub sites token {site}")
+
+
+@app.command
+def rotate(site: SiteName) -> None:
+    """Ask a site for another key; it makes one with its next heartbeat."""
+    with connect() as client:
+        client.post(path("sites", site, "rotate"))
+    output.say(f"Site {site} is asked for another key.")
 
 
 @app.command

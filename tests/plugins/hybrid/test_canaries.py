@@ -26,6 +26,7 @@ from tests.planes.conftest import Plane
 from tests.planes.conftest import plane as site_plane  # noqa: F401 - a fixture
 
 from hub_hybrid import api, links, wire
+from hub_hybrid.credentials import join
 from hub_hybrid.supervisor import Pace, Supervisor
 
 from .test_links_over_http import LOCAL, End, Shared, stamp, until
@@ -100,7 +101,9 @@ class World:
         stamp(self.site)  # type: ignore[arg-type]
 
     def connect(self, level: str) -> None:
-        args = {"name": "cloud", "url": LOCAL, "token": self.token, "level": level}
+        answer, who = join(self.site.store, wire.HttpWire(LOCAL, self.token, self.recorder), self.token, "berlin")
+        assert answer.status == 200, answer
+        args = {"name": "cloud", "url": LOCAL, "token": self.token, "level": level, **who}
         apply(self.site.store, Command("link.connect", SCOPE, "cloud", args))
         self.supervisor.step()
 

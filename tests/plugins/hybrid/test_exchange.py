@@ -49,7 +49,7 @@ def row_of(count: int) -> list[EventOut]:
         (401, "invalid-token", "refused"),
         (403, "", "refused"),
         (410, "site-removed", "removed"),
-        (426, "", "wait"),
+        (426, "", "outdated"),
         (429, "", "wait"),
         (503, "", "wait"),
         (302, "", "wait"),

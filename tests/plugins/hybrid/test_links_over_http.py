@@ -5,22 +5,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import httpx2
 import pytest
 from hub.client import Client
 from hub.client.inprocess import InProcess
-from hub.errors import ConflictError, NotFoundError, UsageError
+from hub.errors import ConflictError, HubError, NotFoundError, UsageError
 from hub.plugins import load_plugins
+from hub.runtime.commands import registry
 from hub.runtime.sequencer import Sequencer
 from hub.settings import Settings, load_settings
 from hub.store import Store, open_store, runs
-from hub.store.tables import ApiToken
 from hub.types import Scope, new_id
 from hub.web.app import build_app
 
 from hub_hybrid import api, links, wire
+from hub_hybrid.credentials import credentials_of, keys_of
 from hub_hybrid.supervisor import Pace, Supervisor
 
 LOCAL = "http://127.0.0.1"
@@ -153,7 +155,7 @@ def test_the_token_is_checked_before_a_link_is_made(ends: tuple[End, End]) -> No
     assert site.client.page("/links")[0] == []
     token = plane.client.post("/sites", {"name": "berlin"})["token"]
     plane.client.delete("/sites/berlin")
-    with pytest.raises(ConflictError, match="removed"):
+    with pytest.raises(ConflictError, match="no join token"):
         site.client.post("/links", {"url": LOCAL, "token": token})
 
 
@@ -172,37 +174,56 @@ def test_https_anywhere_and_http_to_this_machine_are_fine(url: str) -> None:
     assert links.checked_url(url) == url.rstrip("/")
 
 
-def test_a_token_belongs_to_the_installation_that_used_it_first(
+def test_a_join_token_is_good_for_one_hub_and_the_same_hub_may_try_again(
     ends: tuple[End, End], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site, plane = ends
     token = plane.client.post("/sites", {"name": "berlin"})["token"]
+    real = links.connect
+
+    def killed(*_: Any) -> Any:
+        raise RuntimeError("killed after the plane has answered")
+
+    monkeypatch.setitem(registry._ops, "link.connect", replace(registry.find("link.connect"), handler=killed))
+    with pytest.raises(HubError):
+        site.client.post("/links", {"url": LOCAL, "token": token})
+    monkeypatch.setitem(registry._ops, "link.connect", replace(registry.find("link.connect"), handler=real))
     site.client.post("/links", {"url": LOCAL, "token": token})
     with ExitStack() as stack:
         other = End(stack)
-        with pytest.raises(ConflictError, match="another installation"):
+        with pytest.raises(ConflictError, match="has been used"):
             other.client.post("/links", {"url": LOCAL, "token": token})
     again = plane.client.post("/sites", {"name": "berlin-2"})["token"]
     with pytest.raises(ConflictError, match="reports here already"):
         site.client.post("/links", {"url": LOCAL, "token": again, "name": "second"})
 
 
-def test_tokens_are_kept_sealed_at_the_site_and_hashed_at_the_plane(ends: tuple[End, End]) -> None:
+def test_keys_are_kept_sealed_at_the_site_and_tokens_hashed_at_the_plane(ends: tuple[End, End]) -> None:
     site, plane = ends
     token = plane.client.post("/sites", {"name": "berlin"})["token"]
     site.client.post("/links", {"url": LOCAL, "token": token})
     with site.store.read() as tx:
         (link,) = links.live(tx)
-        assert links.token_of(tx, link) == token
-        dump = "".join(
-            str(row) for table in ("links", "audit", "command_outcomes", "events") for row in _all(tx, table)
-        )
-    assert token not in dump
+        keys = keys_of(tx, link)
+        assert keys is not None
+        tables = ("links", "audit", "command_outcomes", "events")
+        dump = "".join(str(row) for table in tables for row in _all(tx, table))
+    for secret in (token, keys.sign.hex(), keys.seal.hex()):
+        assert secret not in dump
     with plane.store.read() as tx:
-        assert token not in "".join(str(row) for table in ("audit", "command_outcomes") for row in _all(tx, table))
-        row = tx.conn.execute(ApiToken.__table__.select()).mappings().one()  # type: ignore[attr-defined]
-        assert token not in str(row)
-        assert row["kind"] == "site"
+        tables = ("audit", "command_outcomes", "plane_joins", "plane_keys", "plane_access", "plane_sites")
+        assert token not in "".join(str(row) for table in tables for row in _all(tx, table))
+
+
+def access_token(site: End, plane: End) -> str:
+    """What the site shows the plane now."""
+    with site.store.read() as tx:
+        (link,) = links.live(tx)
+        known = credentials_of(tx, link)
+    network = wire.HttpWire(LOCAL, known, Shared(plane))
+    token = known.bearer(network._asked)
+    assert isinstance(token, str)
+    return token
 
 
 def _all(tx: Any, table: str) -> list[Any]:
@@ -223,13 +244,17 @@ def test_a_disconnected_link_forgets_its_token_and_can_come_back(ends: tuple[End
 
 
 def test_a_sites_token_opens_nothing_but_the_sync_endpoints(ends: tuple[End, End]) -> None:
-    _, plane = ends
-    token = plane.client.post("/sites", {"name": "berlin"})["token"]
+    site, plane = ends
+    made = plane.client.post("/sites", {"name": "berlin"})
+    site.client.post("/links", {"url": LOCAL, "token": made["token"]})
+    token = access_token(site, plane)
     with httpx2.Client(base_url=LOCAL, transport=Shared(plane)) as http:
         headers = {"authorization": f"Bearer {token}"}
         assert http.get("/api/v1/runs", headers=headers).status_code in (401, 403)
         assert http.get("/sync/v1/digest", headers=headers).status_code == 200
         assert http.get("/sync/v1/digest").status_code == 401
+        joined = {"authorization": f"Bearer {made['token']}"}
+        assert http.get("/sync/v1/digest", headers=joined).status_code == 401
         assert http.get("/sync/v1/digest", headers={"authorization": "Bearer hub_api_x"}).status_code == 401
         assert http.get("/sync/v1/digest?since=-1", headers=headers).status_code == 422
         assert http.post("/sync/v1/sessions", headers=headers, content=b"[]").status_code == 422

@@ -18,6 +18,7 @@ from sqlalchemy import select
 from hub_hybrid import export, links, replica
 from hub_hybrid.agent import Agent, SessionLost
 from hub_hybrid.cli import cloud
+from hub_hybrid.credentials import credentials_of
 from hub_hybrid.export import Policy
 from hub_hybrid.wire import HttpWire
 
@@ -196,7 +197,9 @@ def test_the_preview_prints_the_very_bytes_that_are_sent(
             sent.append(request.read())
             return super().handle_request(request)
 
-    agent = Agent(site.store, link["id"], HttpWire(LOCAL, token, Kept(far)))
+    with site.store.read() as tx:
+        known = credentials_of(tx, link)
+    agent = Agent(site.store, link["id"], HttpWire(LOCAL, known, Kept(far)))
     with site.store.write() as tx:
         tx.conn.execute(links.LINKS.update().values(acked_seq=0))
     agent.open()

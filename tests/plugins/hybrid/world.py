@@ -17,7 +17,7 @@ from hub.runtime.orchestrator import handle
 from hub.runtime.sequencer import Sequencer
 from hub.store import Store, open_store, runs, stream
 from hub.store.sqlite import SqliteStore
-from hub.store.tables import Log
+from hub.store.tables import ApiToken, Log
 from hub.types import SECOND, Actor, Scope, new_id, now_us
 from hub.web.problems import HANDLERS
 from sqlalchemy import select
@@ -25,13 +25,14 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hub_hybrid import digests, links, loglines, replica, sites
+from hub_hybrid import digests, joining, links, loglines, replica, sites
 from hub_hybrid.agent import Agent
 from hub_hybrid.plane import Plane
 from hub_hybrid.wire import HttpWire
 
 register(*links.OPS, *sites.OPS)
 
+TOKENS = ApiToken.__table__  # type: ignore[attr-defined]
 LOGS = Log.__table__  # type: ignore[attr-defined]
 SCOPE = Scope(actor=Actor("local"))
 CANARY = "canary-7f3a9"
@@ -91,7 +92,7 @@ class PlaneEnd:
         self.store, self.name = store, name
         self.defects: list[Exception] = []
         made = apply(store, Command("site.create", SCOPE, name, {"name": name})).result
-        self.site_row, self.token = made["id"], made["token"]
+        self.site_row, self.token = made["id"], old_token(store, made["id"])
         app = Starlette(routes=Plane(store).routes(), exception_handlers={**HANDLERS, Exception: self._defect})
         self.network = Network(app)
 
@@ -134,6 +135,16 @@ class PlaneEnd:
     def deliverable(self) -> list[str]:
         delivered = self.row()["command_delivered"]
         return [c["id"] for c in self.commands() if c["seq"] > delivered and c["withdrawn_at"] is None]
+
+
+def old_token(store: Store, site_row: str) -> str:
+    """A token of the time before keys, as planes of that time made it: it is shown with every request."""
+    token = f"hub_site_{new_id()}"
+    with store.write() as tx:
+        row = {"id": new_id(), "workspace_id": SCOPE.workspace_id, "name": "old", "kind": "site", "prefix": "hub_site_"}
+        tx.insert(TOKENS, {**row, "digest": joining.digest(token), "scopes": ["sync"], "created_at": tx.now})
+        tx.conn.execute(replica.SITES.update().where(replica.SITES.c.id == site_row).values(token_id=row["id"]))
+    return token
 
 
 class SiteEnd:

@@ -99,7 +99,11 @@ def test_a_channel_from_adding_it_to_removing_it(hub: Shell) -> None:
 
 
 def test_a_plane_knows_its_sites_by_token(hub: Shell) -> None:
-    assert hub.json("sites", "create", "berlin")["token"]
+    assert hub.json("sites", "create", "berlin", "--life", "600")["token"].startswith("hub_join_")
+    assert hub.json("sites", "token", "--uses", "3")["uses"] == 3
+    assert "hub_join_" in hub("sites", "token", "berlin")
+    assert "is asked for another key" in hub("sites", "rotate", "berlin")
+    assert "are revoked" in hub("sites", "revoke", "berlin", "--yes")
     assert hub.json("sites", "ls")[0]["name"] == "berlin"
     assert hub.json("sites", "runs", "berlin") == []
     assert hub.json("sites", "commands", "berlin") == []
@@ -114,7 +118,8 @@ def test_a_plane_knows_its_sites_by_token(hub: Shell) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["cloud", "disconnect"], ["cloud", "promote"], ["cloud", "digest"], ["cloud", "policy"]]
+    "words",
+    [["cloud", "disconnect"], ["cloud", "promote"], ["cloud", "digest"], ["cloud", "policy"], ["cloud", "rejoin", "x"]],
 )
 def test_without_a_link_there_is_nothing_to_do_at_the_plane(hub: Shell, words: list[str]) -> None:
     assert "no plane" in hub(*words, code=3)
@@ -123,7 +128,7 @@ def test_without_a_link_there_is_nothing_to_do_at_the_plane(hub: Shell, words: l
 def test_a_plane_that_does_not_answer_is_a_sentence(hub: Shell) -> None:
     assert hub.json("cloud", "status") == []
     assert hub("cloud", "preview") == ""
-    given = hub("cloud", "connect", "http://127.0.0.1:9", "hub_site_nonsense", code=75)
+    given = hub("cloud", "connect", "http://127.0.0.1:9", "hub_join_nonsense", "--site-name", "x", code=75)
     assert "Traceback" not in given
 
 

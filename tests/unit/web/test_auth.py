@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -20,6 +22,10 @@ from starlette.testclient import TestClient
 from tests.unit.web.conftest import HERE
 from tests.unit.web.ui.workspace import fill
 from tests.unit.web.walking import MANUAL, OWN_PLUGINS, ROWS, SITES_TOKEN, World, met, more
+
+from hub_hybrid.credentials import GRANT
+from hub_hybrid.joining import plane_id
+from hub_hybrid.keys import Keys
 
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -170,6 +176,7 @@ VALID: dict[str, Any] = {
     "PUT /api/v1/deployments/{name}": {"flow_name": "f", "entrypoint": "f.py:f"},
     "PUT /api/v1/limits/{name}": {"slots": 1},
     "PUT /api/v1/secrets/{name}": {"value": "other"},
+    "POST /api/v1/links/{link}/rejoin": {"token": "hub_join_of-nobody"},
     "PUT /api/v1/sources/{name}/schema": {"document": {}},
     "PUT /api/v1/variables/{name}": {"value": 1},
 }
@@ -254,22 +261,36 @@ def test_somebody_of_another_workspace_sees_and_changes_nothing_of_the_first(
 # --- sites -------------------------------------------------------------------------------------------------------
 
 
+def joining_audience(world: World) -> str:
+    """Who the plane is in what sites sign."""
+    with world.store.read() as tx:
+        return plane_id(tx)
+
+
+def grant(assertion: str) -> dict[str, str]:
+    """A request for an access token."""
+    return {**GRANT, "client_assertion": assertion}
+
+
 def test_a_site_speaks_for_itself_only(world: World) -> None:
     """What one site says with its own token, naming another's ids and session, is never about the other."""
 
     def made(name: str) -> Any:
-        return apply(world.store, Command("site.create", Scope(actor=LOCAL), name, {"name": name})).result
+        made = apply(world.store, Command("site.create", Scope(actor=LOCAL), name, {"name": name})).result
+        keys, site_id, join = Keys.new(), new_id(), made["token"]
+        proof = keys.proof(site_id, sha256(join.encode()).hexdigest(), time.time())
+        message = {"site_id": site_id, "sign_key": keys.public, "seal_key": keys.seal_public, "proof": proof}
+        joined = call(made, "POST", "/register", message).json()
+        assertion = keys.assertion(joined["site"], joined["audience"], time.time())
+        return {"id": made["id"], "site_id": site_id, **call(made, "POST", "/token", grant(assertion)).json()}
 
     def call(site: Any, method: str, path: str, body: Any = None) -> Any:
-        headers = {"authorization": f"Bearer {site['token']}"}
+        headers = {"authorization": f"Bearer {site.get('access_token') or site['token']}"}
         return world.client.request(method, f"/sync/v1{path}", headers=headers, json=body)
 
     mine, foreign = made("mine"), made("foreign")
-    site_id = new_id()
-    assert call(mine, "POST", "/register", {"site_id": site_id}).is_success
-    fence = call(mine, "POST", "/sessions", {"site_id": site_id, "stream_epoch": new_id(), "head_seq": 0}).json()[
-        "fence"
-    ]
+    hello = {"site_id": mine["site_id"], "stream_epoch": new_id(), "head_seq": 0}
+    fence = call(mine, "POST", "/sessions", hello).json()["fence"]
     before = _snapshot(world)
     with world.store.read() as tx:
         sites = tables.PlaneSite.__table__  # type: ignore[attr-defined]
@@ -282,12 +303,17 @@ def test_a_site_speaks_for_itself_only(world: World) -> None:
         ("POST", "events", batch),
         ("PUT", "snapshot", part),
         ("POST", "heartbeat", {"head_seq": 7}),
+        ("POST", "logs", {"log_epoch": new_id(), "start": 0, "after": 0, "upto": 9}),
         ("GET", "commands?after=0&wait=0", None),
     ):
         answer = call(foreign, method, f"/sessions/{fence}/{path}", body)
         assert answer.status_code in (403, 409, 410), answer.text
     call(foreign, "DELETE", f"/sessions/{fence}")
-    assert call(foreign, "POST", "/register", {"site_id": mine_row["site_id"], "version": "1"}).status_code < 500
+    theirs = Keys.new()
+    proof = theirs.proof(mine["site_id"], "", time.time())
+    assert call(foreign, "POST", "/keys", {"sign_key": theirs.public, "proof": proof}).is_success
+    said = theirs.assertion(mine["id"], joining_audience(world), time.time())
+    assert call(foreign, "POST", "/token", grant(said)).json()["code"] == "invalid-client"
     after = _snapshot(world)
     assert [row for row in after["plane_sites"] if mine["id"] in row] == [
         row for row in before["plane_sites"] if mine["id"] in row

@@ -28,6 +28,7 @@ MODULES = {
     "automations": "one event against 1,000 automations",
     "door": "durable webhooks a second on 32 connections",
     "burst": "20,000 webhooks on 64 connections until the last of their runs has ended",
+    "link": "a site reports to a plane: backlog, lag, cost",
     "history": "the run list of a long history",
     "hooks": "asking 20 plugins that do nothing",
     "plugins": "listing 100 installed plugins",

@@ -69,7 +69,7 @@ def soak(
         site.start()
         source = _prepare(site, folder)
         threads = [
-            threading.Thread(target=_send, args=(site, source, tally, stop, f"s{number}-"), daemon=True)
+            threading.Thread(target=send_all, args=(site, source, tally, stop, f"s{number}-"), daemon=True)
             for number in range(senders)
         ]
         for sender in threads:
@@ -92,7 +92,8 @@ def _prepare(site: Site, folder: str) -> dict[str, Any]:
     return source
 
 
-def _send(site: Site, source: dict[str, Any], tally: Tally, stop: threading.Event, prefix: str) -> None:
+def send_all(site: Site, source: dict[str, Any], tally: Tally, stop: threading.Event, prefix: str) -> None:
+    """Send one webhook after the other, each again until it is accepted, until `stop` is set."""
     url, number = f"{site.url}/in/" + str(source["url"]).rpartition("/in/")[2], 0
     while not stop.is_set():
         name = f"{prefix}{number}"

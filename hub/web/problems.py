@@ -45,6 +45,16 @@ class BodyTimeout(HubError):
         super().__init__(f"the body did not arrive within {seconds:g} seconds", hint="send it again, faster")
 
 
+class BodyCut(HubError):
+    """The sender went away before its body was whole: nobody reads this, and it is no error of ours."""
+
+    code = "body-cut"
+    status = 400
+
+    def __init__(self) -> None:
+        super().__init__("the sender went away before the whole body had come", hint="send it again")
+
+
 class BodyTooLarge(HubError):
     """The request's body is over the limit of its operation."""
 

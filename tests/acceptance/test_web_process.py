@@ -118,6 +118,19 @@ def test_a_body_that_does_not_come_or_never_ends_is_refused(start: Start) -> Non
     assert b" 408 " in talk(url, head + b"Transfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n").split(b"\r\n")[0]
 
 
+def test_a_sender_that_goes_away_in_the_middle_is_no_error_of_ours(start: Start) -> None:
+    url, process = start()
+    parts = urlsplit(url)
+    for path in ("PUT /api/v1/queues/q", "POST /sync/v1/sessions", "POST /in/nobody-knows-this-token"):
+        with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:  # type: ignore[arg-type]
+            connection.sendall(f"{path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nabc".encode())
+    assert httpx2.get(f"{url}/healthz").status_code == 200
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+    assert process.stderr is not None
+    assert "Traceback" not in process.stderr.read()
+
+
 NONSENSE = (
     b"\x00\x01\x02\x03\r\n\r\n",
     b"GET /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n",

@@ -26,11 +26,19 @@ _START_S = 30.0
 class Site:
     """Starts `hub up` (or another `command`) in a temporary home and ends it.
 
-    `settings` are HUB_ variables without the prefix, in small letters.
+    `settings` are HUB_ variables without the prefix, in small letters. `within` are words that the command begins
+    with, for one on a host of its own.
     """
 
-    def __init__(self, settings: Mapping[str, str] | None = None, *, command: tuple[str, ...] = ("up",)) -> None:
+    def __init__(
+        self,
+        settings: Mapping[str, str] | None = None,
+        *,
+        command: tuple[str, ...] = ("up",),
+        within: tuple[str, ...] = (),
+    ) -> None:
         self._command = command
+        self._within = within
         self._folder = tempfile.TemporaryDirectory(prefix="hub-demo-", ignore_cleanup_errors=True)
         self.home = Path(self._folder.name) / "home"
         self.port = free_port()
@@ -56,11 +64,15 @@ class Site:
         self.home.parent.mkdir(exist_ok=True)
         with (self.home.parent / "up.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "hub.cli", *self._command],
+                [*self._within, sys.executable, "-m", "hub.cli", *self._command],
                 env=self._environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         until("the hub to answer", self._ready, seconds=_START_S)
         return time.monotonic() - began
+
+    def set(self, **settings: str) -> None:
+        """Change settings, for what is started from now on."""
+        self._settings |= {f"HUB_{name.upper()}": value for name, value in settings.items()}
 
     @property
     def pid(self) -> int:

@@ -20,7 +20,7 @@ from urllib.parse import parse_qsl
 import anyio
 from pydantic import BaseModel, TypeAdapter
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
@@ -28,7 +28,7 @@ from hub.errors import HubError, NotFoundError, UsageError
 from hub.types import ID_PATTERN, Id, Scope, derived_id, new_id
 from hub.web.api.fields import MAX_NAME, NoBody, NoQuery
 from hub.web.matrix import Access, Declared
-from hub.web.problems import BodyTimeout, BodyTooLarge
+from hub.web.problems import BodyCut, BodyTimeout, BodyTooLarge
 
 B = TypeVar("B")
 Q = TypeVar("Q")
@@ -195,6 +195,8 @@ async def read_body(request: Request, limit: int, seconds: float) -> bytes:
                 chunks.append(chunk)
     except TimeoutError:
         raise BodyTimeout(seconds) from None
+    except ClientDisconnect:
+        raise BodyCut from None
     return b"".join(chunks)
 
 

@@ -91,6 +91,8 @@ class Agent:
         self._link_id = link_id
         self._wire = wire
         self._shrink = 1
+        self.behind = False
+        """Whether there were more events than the last batch took."""
         self._tries: dict[Id, int] = {}
         self.session: Open | None = None
 
@@ -207,6 +209,7 @@ class Agent:
             events = export.events_after(tx, Policy.of(link, session.protocol), session.acked, limit)
             previous = stream.hash_at(tx, session.acked)
         taken = exchange.cut(export.redacted(events), limit, max(1, session.max_bytes // self._shrink))
+        self.behind = session.acked + len(taken) < ends.seq
         return Batch(stream_epoch=session.epoch, first_seq=session.acked + 1, prev_hash=previous or "", events=taken)
 
     def _halve(self, session: Open, batch: Batch) -> bool:

@@ -31,6 +31,8 @@ from hub_hybrid.wire import HttpWire
 log = logging.getLogger("hub.hybrid")
 
 IDLE_S = 1.0
+COMPANY_S = 0.1
+"""Seconds that events wait for company, once the plane has had all others."""
 REFUSED_S = 60.0
 JOIN_S = 5.0
 
@@ -171,7 +173,11 @@ class Worker:
         if time.monotonic() >= self._next_beat:
             self._keep_key(self.agent.beat())
             self._next_beat = time.monotonic() + self._pace.beat * random.uniform(0.8, 1.2)  # noqa: S311 - spreads load
-        return self.agent.push()
+        pushed = self.agent.push()
+        if pushed and not self.agent.behind:
+            # A request for each event costs the site more than the run that made it.
+            self._stop.wait(COMPANY_S)
+        return pushed
 
     def _keep_key(self, beat: Beat) -> None:
         """See to it that the link has a key that is good for long enough."""

@@ -21,6 +21,7 @@ from hub.client import Client
 from hub.errors import HubError
 from hub.settings import load_settings
 from hub.testing.demo.site import Site, until
+from hub.web import own
 
 from benchmarks.forward import Forward, forward
 from benchmarks.namespaces import PROXY_PORT, Host, host, missing
@@ -65,9 +66,8 @@ class Apart(Site):
         super().__init__(settings, command=command, within=place.within)
         self._more = environment
         self.client.close()
-        transport = httpx2.HTTPTransport(
-            uds=str(load_settings({"home": self.home}, environ={}).api_socket), verify=False
-        )
+        self._socket = load_settings({"home": self.home}, environ={}).api_socket
+        transport = httpx2.HTTPTransport(uds=str(self._socket), verify=False)
         self.client = Client(LOCAL_URL, transport=transport)
 
     def run(self, *words: str, stdin: str = "") -> str:
@@ -78,11 +78,8 @@ class Apart(Site):
         return super()._environment() | self._more
 
     def _ready(self) -> bool:
-        try:
-            self.client.get("/runs")
-        except HubError:
-            return False
-        return True
+        # Asked before: httpx leaves a socket open that it could not connect.
+        return own.answers(self._socket)
 
 
 def restricted(seconds: float) -> Told:
@@ -119,7 +116,7 @@ def _suffer(plane: Site, site: Site, network: Forward, seconds: float, told: Tol
     try:
         until("some load", lambda: load.accepted > 5)
         network.troubles.delay, network.troubles.loss = 0.15, 0.05
-        time.sleep(FAULTY_S)
+        time.sleep(min(FAULTY_S, seconds))
         network.troubles.cuts = CUTS
         until("uploads to be cut", lambda: network.seen.cut >= CUTS, seconds=120)
         network.away(True)

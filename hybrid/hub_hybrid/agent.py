@@ -108,6 +108,8 @@ class Agent:
         if start != "push":
             opened = replace(opened, acked=self._snapshot(opened))
         self.session = opened
+        if link["status"] == "refused":
+            links.tell(self._store, link)
 
     def _begin(self, link: dict[str, Any], answer: Session) -> tuple[exchange.Start, Open]:
         """Note the new session. From here on the plane's position counts, not what this site remembers."""
@@ -310,9 +312,12 @@ class Agent:
         return self._ask(Digest, "GET", f"/digest?since={since}")
 
     def note_trouble(self, status: str, error: str) -> None:
-        """Show people what is wrong with the link."""
+        """Show people what is wrong with the link; that the plane refuses it is an alert, once."""
         with self._store.write(durable=False) as tx:
+            before = links.current(tx, self._link_id)
             links.move(tx, self._link_id, status=status, last_error=error[:500])
+        if status == "refused" and before["status"] != status:
+            links.tell(self._store, before, f"The plane of {before['name']} refuses this hub", error)
 
     def _current(self) -> Open:
         if self.session is None:

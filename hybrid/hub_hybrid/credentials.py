@@ -109,6 +109,10 @@ class ByKey:
             had, self._token = bool(self._token), ""
         return had
 
+    def shows(self, keys: Keys | None) -> bool:
+        """Whether these are its keys."""
+        return self._keys == keys
+
     def succeeded(self, keys: Keys) -> None:
         """Go on with another key."""
         with self._lock:

@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 
 from hub import events as catalog
 from hub.errors import ConflictError, NotFoundError, RefusedError, UsageError
-from hub.runtime.commands import Command, Op
+from hub.runtime.commands import Command, Op, apply
 from hub.settings import is_loopback
 from hub.store import events, leaders, stream
-from hub.store.base import Tx
+from hub.store.base import Store, Tx
 from hub.store.tables import Link, Log
-from hub.types import ExportLevel, Id, Scope, new_id
+from hub.types import Actor, ExportLevel, Id, Scope, new_id
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import func, select, update
 
@@ -125,7 +125,7 @@ def keys_context(link_id: Id) -> str:
 def rejoin(tx: Tx, command: Command, args: Rejoin) -> dict[str, Any]:
     """Go on over a link as the one that the plane has let in anew; all that was not sent yet still will be."""
     link = find(tx, command.scope, command.target)
-    values = {**_identity(tx, link["id"], args), "sealed_token": None, "status": "connecting", "last_error": ""}
+    values = {**_identity(tx, link["id"], args), "sealed_token": None}
     tx.conn.execute(update(LINKS).where(LINKS.c.id == link["id"]).values(**values))
     return {"id": link["id"], "name": link["name"]}
 
@@ -181,6 +181,13 @@ def lines_from(position: int) -> dict[str, Any]:
 def newest_line(tx: Tx) -> int:
     """The id of the last log line; 0 when there is none."""
     return int(tx.conn.execute(select(func.max(LOGS.c.id))).scalar() or 0)
+
+
+def tell(store: Store, link: Mapping[str, Any], title: str = "", body: str = "") -> None:
+    """Raise the alert of a link, or end it where there is nothing to say."""
+    scope = Scope(link["workspace_id"], Actor("system"))
+    args = {"about": f"link:{link['id']}", "title": title, "body": body[:1000], "resolve": not title}
+    apply(store, Command("alert.ask", scope, "", args, via="system"))
 
 
 def lock_name(link_id: Id) -> str:

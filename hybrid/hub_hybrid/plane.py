@@ -128,13 +128,14 @@ class Plane:
             if left <= 0 or _stopping(request) or await request.is_disconnected():
                 break
             await self.bell.wait(left)
-        return await run_in_threadpool(self._deliver, site_row, fence, after)
+        return await run_in_threadpool(self._deliver, request, fence, after)
 
     def _pending(self, site_row: Id, fence: int, after: int) -> bool:
         with self.store.read() as tx:
             return orders.pending(tx, site_row, fence, after)
 
-    def _deliver(self, site_row: Id, fence: int, after: int) -> Response:
+    def _deliver(self, request: Request, fence: int, after: int) -> Response:
+        site_row = self._site(request)  # the key may have been revoked while it waited
         with self.store.write() as tx:
             return _json(orders.deliver(tx, site_row, fence, after))
 

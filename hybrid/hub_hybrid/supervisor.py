@@ -18,12 +18,12 @@ from hub.plugins import Loop
 from hub.runtime import process
 from hub.settings import Settings
 from hub.store import leaders
-from hub.store.base import Listener, Store
+from hub.store.base import Listener, Store, Tx
 from hub.types import Id
 
 from hub_hybrid import exchange, links
 from hub_hybrid.agent import Agent, LinkOutdated, LinkRefused, SessionLost
-from hub_hybrid.credentials import ByKey, Credentials, credentials_of, due, enrol, rotate
+from hub_hybrid.credentials import ByKey, Credentials, credentials_of, due, enrol, keys_of, rotate
 from hub_hybrid.lines import Lines
 from hub_hybrid.protocol import Beat
 from hub_hybrid.wire import HttpWire
@@ -111,6 +111,17 @@ class Worker:
     def alive(self) -> bool:
         """Whether all threads work; a link that was ended ends them."""
         return all(thread.is_alive() for thread in self._threads)
+
+    def fits(self, tx: Tx, link: dict[str, Any]) -> bool:
+        """Whether it works for the link as it is now. One that was refused may have joined anew, with other keys."""
+        if self.key != key_of(link):
+            return False
+        if link["status"] != "refused" or not isinstance(self._credentials, ByKey):
+            return True
+        try:
+            return self._credentials.shows(keys_of(tx, link))
+        except HubError:  # one link's lost key must not stop the others
+            return True
 
     def _forever(self, step: Callable[[], bool], topic: str) -> None:
         listener = self._store.listen(topic) if topic else None
@@ -237,9 +248,9 @@ class Supervisor:
         """Start what is missing, stop what is gone."""
         with self._store.read() as tx:
             wanted = {link["id"]: link for link in links.live(tx)}
+            fit = {key for key, worker in self._workers.items() if key in wanted and worker.fits(tx, wanted[key])}
         for link_id, worker in list(self._workers.items()):
-            link = wanted.get(link_id)
-            if link is None or not worker.alive or worker.key != key_of(link):
+            if link_id not in fit or not worker.alive:
                 del self._workers[link_id]
                 worker.stop()
         for link_id, link in wanted.items():

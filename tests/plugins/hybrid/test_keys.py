@@ -9,6 +9,7 @@ import httpx2
 import pytest
 from hub.errors import ConflictError, TransientError
 from hub.runtime.commands import Command, apply
+from hub.store.tables import Effect
 from hub.types import SECOND, Scope, now_us
 from sqlalchemy import update
 
@@ -21,6 +22,7 @@ from hub_hybrid.supervisor import Pace, Supervisor
 from .test_links_over_http import LOCAL, End, Shared, ends, make_run, reported, until  # noqa: F401 - fixtures
 from .world import old_token
 
+EFFECTS = Effect.__table__  # type: ignore[attr-defined]
 SCOPE = Scope()
 DAY = 86_400 * SECOND
 PACE = Pace(beat=0.05, poll=1.0, longest=0.2)
@@ -58,6 +60,11 @@ class Site:
         with self.plane.store.read() as tx:
             query = joining.KEYS.select().order_by(joining.KEYS.c.created_at)
             return [dict(row) for row in tx.conn.execute(query).mappings()]
+
+    def asked_alerts(self) -> list[dict[str, Any]]:
+        with self.end.store.read() as tx:
+            query = EFFECTS.select().where(EFFECTS.c.kind == "alert").order_by(EFFECTS.c.id)
+            return [dict(row["payload"]) for row in tx.conn.execute(query).mappings()]
 
     def change(self, table: Any, **values: Any) -> None:
         with self.plane.store.write() as tx:
@@ -304,6 +311,24 @@ def test_a_plane_of_the_protocol_before_gets_all_that_it_knows_of(old: Site) -> 
         until(lambda: run in reported(old.plane))
         assert not [path for path in network.asked if path.endswith(("/token", "/keys", "/logs"))]
         assert old.link()["last_error"] == ""
+    finally:
+        supervisor.stop()
+
+
+def test_that_a_plane_refuses_the_site_is_an_alert_until_it_is_let_in_again(site: Site) -> None:
+    supervisor = Supervisor(site.end.store, PACE, Shared(site.plane))
+    supervisor.step()
+    try:
+        until(lambda: site.link()["status"] == "connected")
+        site.plane.client.post("/sites/berlin/revoke")
+        until(lambda: site.link()["status"] == "refused")
+        said = until(lambda: site.asked_alerts())
+        assert [(alert["about"], alert["resolve"]) for alert in said] == [(f"link:{site.link()['id']}", False)]
+        assert "key-revoked" in said[0]["body"]
+        token = site.plane.client.post("/sites/tokens", {"site": "berlin"})["token"]
+        site.end.client.post("/links/cloud/rejoin", {"token": token})
+        until(lambda: supervisor.step() or len(site.asked_alerts()) == 2)
+        assert site.asked_alerts()[1]["resolve"]
     finally:
         supervisor.stop()
 

@@ -6,11 +6,13 @@ import importlib
 from importlib.metadata import entry_points
 
 import pytest
+from hub.manifest import read_manifest
 from hub.plugins import GROUP, OWN_DISTRIBUTION
 from hub.testing.conformance import RULES
 from hub.testing.conformance.rules import asked_of, judge
 from hub.testing.conformance.subject import Subject
 
+EXAMPLES = {"github", "slack", "openapi", "sql", "storage", "secrets"}
 OWN = sorted(
     point.name for point in entry_points(group=GROUP) if point.dist is not None and point.dist.name == OWN_DISTRIBUTION
 )
@@ -26,5 +28,9 @@ def test_our_own_plugins_keep_the_rules_of_their_level(name: str) -> None:
     assert [f"{one.rule}: {one.detail}" for one in found if not one.ok] == []
 
 
-def test_there_are_plugins_of_our_own_to_judge() -> None:
-    assert len(OWN) >= 6
+def test_the_integrations_that_others_learn_from_are_gold() -> None:
+    found = {name: read_manifest(next(iter(entry_points(group=GROUP, name=name))).module) for name in EXAMPLES}
+    assert {name: (one.maturity, one.exemptions) for name, one in found.items()} == dict.fromkeys(
+        EXAMPLES, ("gold", {})
+    )
+    assert set(OWN) >= EXAMPLES

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from importlib import import_module
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from hub.errors import PermanentError, TransientError
 from hub.secretfields import scrubbed
@@ -19,6 +21,7 @@ from hub.secretfields import scrubbed
 from hub_plugins.storage.settings import S3, AzureBlob, Gcs
 
 ObjectSettings: TypeAlias = S3 | AzureBlob | Gcs
+T = TypeVar("T")
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _STATUS = re.compile(r"\b(4\d\d|5\d\d)\b")
 _REFUSED = frozenset(
@@ -53,7 +56,7 @@ class Bucket:
 
     def __init__(self, settings: ObjectSettings, *, retries: int = 2) -> None:
         self.settings = settings
-        self.obstore = _library()
+        self.obstore = _Interruptible(_library())
         with self.told():
             self.store = _open(self.obstore, settings, retries)
 
@@ -101,7 +104,8 @@ class Bucket:
         # Only whole parts of a path can be asked for.
         folder = prefix.rpartition("/")[0] or None
         with self.told():
-            for chunk in self.obstore.list(self.store, prefix=folder, offset=offset, chunk_size=at_once):
+            stream = iter(self.obstore.list(self.store, prefix=folder, offset=offset, chunk_size=at_once))
+            while (chunk := interruptibly(lambda: next(stream, None))) is not None:
                 yield from (meta for meta in chunk if meta["path"].startswith(prefix))
 
     def delete(self, keys: Iterable[str]) -> None:
@@ -129,6 +133,45 @@ def check(settings: ObjectSettings) -> str:
     prefix = settings.prefix.strip("/")
     found = next(Bucket(settings).listed(f"{prefix}/" if prefix else "", at_once=1), None)
     return f"{settings.where} can be read" + ("" if found else "; nothing is kept there yet")
+
+
+def interruptibly(call: Callable[[], T]) -> T:
+    """Call beside the main thread, which can then be told to stop: what waits outside of Python hears nothing.
+
+    What is left behind so ends by its time limit.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return call()
+    outcome: list[T] = []
+    failure: list[BaseException] = []
+    done = threading.Event()
+
+    def work() -> None:
+        try:
+            outcome.append(call())
+        except BaseException as error:  # noqa: BLE001 - raised below
+            failure.append(error)
+        finally:
+            done.set()
+
+    threading.Thread(target=work, name="object storage", daemon=True).start()
+    done.wait()
+    if failure:
+        raise failure[0]
+    return outcome[0]
+
+
+class _Interruptible:
+    """The functions of obstore, each called so that its caller can be interrupted."""
+
+    def __init__(self, obstore: Any) -> None:
+        self._obstore = obstore
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._obstore, name)
+        if name in ("exceptions", "store"):
+            return found
+        return lambda *args, **kwargs: interruptibly(partial(found, *args, **kwargs))
 
 
 def _library() -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 from hub.resultstores import Kept, ResultMissing
 from hub.types import SECOND
 
-from hub_plugins.storage.objects import Bucket, MissingError, ObjectSettings, StandsError
+from hub_plugins.storage.objects import Bucket, MissingError, ObjectSettings, StandsError, interruptibly
 
 
 class ObjectResults:
@@ -35,7 +35,8 @@ class ObjectResults:
         """See ResultStore.get."""
         try:
             with self._bucket.told(key):
-                return bytes(self._bucket.obstore.get(self._bucket.store, self._prefix + key).bytes())
+                found = self._bucket.obstore.get(self._bucket.store, self._prefix + key)
+                return interruptibly(lambda: bytes(found.bytes()))
         except MissingError:
             raise ResultMissing(key) from None
 

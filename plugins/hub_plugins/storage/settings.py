@@ -58,9 +58,13 @@ class S3(Settings):
     )
     prefix: str = Field("hub", pattern=_PREFIX, description="What the keys of results that are kept there begin with.")
     access_key_id: str = Field(
-        "", max_length=200, pattern=r"^[!-~]*$", description="Access key; empty: the machine's own identity."
+        "",
+        max_length=200,
+        pattern=r"^[!-~]*$",
+        examples=["AKIAEXAMPLE"],
+        description="Access key; empty: the machine's own identity.",
     )
-    secret_access_key: SecretStr | None = Field(None, description="The access key's secret.")
+    secret_access_key: SecretStr | None = Field(None, examples=["a secret"], description="The access key's secret.")
     session_token: SecretStr | None = Field(None, description="Token of a temporary access key.")
     timeout: float = Field(30.0, gt=0, le=600, description="Seconds a request may take.")
 
@@ -81,7 +85,9 @@ class AzureBlob(Settings):
     account: str = Field(pattern=r"^[a-z0-9]{3,24}$", examples=["acme"], description="Name of the storage account.")
     container: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$", description="Name of the container.")
     account_key: SecretStr | None = Field(
-        None, description="A key of the account; without it and a token: the machine's managed identity."
+        None,
+        examples=["YSBrZXk="],
+        description="A key of the account; without it and a token: the machine's managed identity.",
     )
     sas_token: SecretStr | None = Field(None, description="A shared access signature instead of the key.")
     endpoint: str = Field(

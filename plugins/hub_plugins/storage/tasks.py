@@ -24,7 +24,7 @@ from pydantic import JsonValue
 from typing_extensions import TypedDict
 
 from hub_plugins.storage import frames
-from hub_plugins.storage.objects import Bucket, MissingError, ObjectSettings, StandsError
+from hub_plugins.storage.objects import Bucket, MissingError, ObjectSettings, StandsError, interruptibly
 from hub_plugins.storage.settings import S3, AzureBlob, Gcs
 
 MARK = "hubspoketask"
@@ -101,7 +101,8 @@ def download(key: str, path: str, *, connection: str = "storage") -> Stored:
     try:
         with os.fdopen(handle, "wb") as file, _told(bucket, key):
             found = bucket.obstore.get(bucket.store, _key(key))
-            for part in found:
+            parts = iter(found)
+            while (part := interruptibly(lambda: next(parts, None))) is not None:
                 file.write(part)
         os.replace(beside, target)
     except BaseException:
@@ -218,7 +219,7 @@ def _read(bucket: Bucket, key: str, limit: int) -> bytes:
         size = int(found.meta["size"])
         if size > limit:
             raise UsageError(f"{key} has {size} bytes, at most {limit} are read", hint="Use `download`, or a `limit`.")
-        return bytes(found.bytes())
+        return interruptibly(lambda: bytes(found.bytes()))
 
 
 @contextmanager

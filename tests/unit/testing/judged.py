@@ -178,6 +178,12 @@ _AROUND = (
     " one thing of it after the other."
 )
 _CATCH = 'except OSError as error:\n        raise TransientError(f"it cannot be reached: {error}") from None\n'
+_DEAF = """\
+    while True:
+        try:
+            threading.Event().wait(1)
+        except BaseException:
+            pass"""
 _COUNTS = """    from hub.store.tables import SiteValue
     from hub.types import new_id
     with ctx.store.write() as tx:
@@ -223,6 +229,7 @@ BAD: list[tuple[str, str, str, str, str]] = [
     ("C07", PLUGIN, "def measure(text: str,", "def measure(text,", "has no type hint for text"),
     ("C07", PLUGIN, ") -> list[int]:", "):", "does not say what it gives"),
     ("C07", PLUGIN, ") -> list[int]:", ") -> socket.socket:", "is no JSON"),
+    ("C09", PLUGIN, '    return "it answers"', _DEAF, "the check of judged goes on for over 5 s"),
     ("C10", PLUGIN, "urlopen(url, timeout=5)", "urlopen(url)", ": urllib.request.urlopen waits for ever"),
     ("C10", PLUGIN, "(settings.host, settings.port), timeout=5)", "(settings.host, settings.port), timeout=None)",
      "socket.create_connection waits for ever"),
@@ -241,6 +248,8 @@ BAD: list[tuple[str, str, str, str, str]] = [
      "a second time: AssertionError"),
     ("MAINTAINER", PYPROJECT, 'authors = [{name = "Ada"}]\n', "", "nobody is named"),
     ("CHANGELOG", "CHANGELOG.md", "# 1.0\n\nThe first.\n", "", "nowhere is said what changed"),
+    ("C16", PLUGIN, "    seen.add(event[\"id\"])", "    seen.add(event[\"id\"])\n    event[\"type\"] = \"mine\"",
+     "hub_run_state changes event"),
     ("C17", PLUGIN, "    stop.set()", "    pass", "the thread 'of judged'"),
     ("C17", PLUGIN, "    stop.set()", "    stop.set()\n    logging.getLogger('x').addHandler(logging.NullHandler())",
      "a handler of the logger x"),

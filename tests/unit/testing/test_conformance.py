@@ -33,7 +33,7 @@ def load(files: dict[str, str], folder: Path, monkeypatch: pytest.MonkeyPatch) -
     return importlib.import_module("hub_judged.plugin")
 
 
-SLOW = {"C01", "C15", "C17"}
+SLOW = {"C01", "C09", "C15", "C16", "C17"}
 """These start a process or a hub each; they are judged where they are what is broken, and of the good plugin."""
 
 

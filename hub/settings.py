@@ -64,6 +64,20 @@ class Settings(BaseModel):
     web_plain_http: bool = Field(
         False, description="Serve people without TLS on other addresses than loopback: whoever is between reads along."
     )
+    oidc_issuer: str = Field("", description="Identity provider (OpenID Connect) people sign in at; empty: none.")
+    oidc_name: str = Field("your organization", description="What the login page calls the identity provider.")
+    oidc_client_id: str = Field("", description="What the identity provider calls this hub.")
+    oidc_client_secret: SecretStr = Field(SecretStr(""), description="This hub's secret at the identity provider.")
+    oidc_client_auth: Literal["secret", "key", "none"] = Field(
+        "secret", description="How this hub proves itself there; key: it signs, see /.well-known/jwks.json."
+    )
+    oidc_scopes: tuple[str, ...] = Field(("openid", "profile", "email"), description="What it asks to be told.")
+    oidc_groups_claim: str = Field("groups", description="The claim that names somebody's groups.")
+    oidc_roles: tuple[str, ...] = Field((), description="Roles of groups, `hub-admins=admin`; the highest counts.")
+    oidc_default_role: Literal["", "viewer", "operator", "developer", "admin"] = Field(
+        "", description="Role of those whose groups have none; empty: they may not come in."
+    )
+
     web_max_body: int = Field(1_048_576, ge=1, description="Largest API request body.")
 
     door_max_body: int = Field(26_214_400, ge=1, description="Largest webhook body any source may allow.")
@@ -174,6 +188,23 @@ class Settings(BaseModel):
     def _are_networks(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
         for text in texts:
             ip_network(text)
+        return texts
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _is_an_issuer(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if url and (parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname or ""))):
+            raise ValueError("an identity provider is reached by https")
+        return url
+
+    @field_validator("oidc_roles")
+    @classmethod
+    def _are_roles(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+        for text in texts:
+            group, _, role = text.rpartition("=")
+            if not group or role not in ("viewer", "operator", "developer", "admin", "owner"):
+                raise ValueError("write it as GROUP=ROLE; roles are viewer, operator, developer, admin, owner")
         return texts
 
     @property

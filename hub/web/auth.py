@@ -10,13 +10,14 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import replace
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from hub.crypto import Keyring
-from hub.errors import AuthenticationError, PermissionError_
+from hub.errors import AuthenticationError, PermissionError_, UsageError
 from hub.hooks import Hooks
 from hub.runtime.commands import Command, apply
 from hub.runtime.commands.identity import digest, note_use
@@ -31,6 +32,9 @@ from hub.web.own import SCOPE_KEY
 from hub.webhooks.allowing import networks
 from hub.webhooks.keeping import sender
 
+if TYPE_CHECKING:
+    from hub.web.oidc import Provider
+
 ANYBODY = Actor("anonymous")
 LOCAL = Actor("local", scopes=ALL)
 SIGNED_IN = ""
@@ -44,6 +48,7 @@ class Auth:
     """Answers who asks, for one application on one store."""
 
     def __init__(self, settings: Settings, store: Store, hooks: Hooks) -> None:
+        self.settings = settings
         self.store = store
         self.hooks = hooks
         self.passwords = Passwords()
@@ -56,6 +61,15 @@ class Auth:
         self.peers = networks(settings.web_proxy_networks)
         self._noted: dict[Id, float] = {}
         self._lock = threading.Lock()
+
+    @cached_property
+    def provider(self) -> Provider | None:
+        """The identity provider, if the settings name one; Authlib is imported only then."""
+        if not self.settings.oidc_issuer:
+            return None
+        from hub.web.oidc import Provider  # noqa: PLC0415 - see above
+
+        return Provider(self.settings, self.keyring)
 
     def authorize(self, request: Request, needs: str | None) -> Scope:
         """The scope of the request's asker. `needs` None: anybody; "" : somebody who is known.
@@ -129,6 +143,8 @@ class Auth:
             raise PermissionError_("only somebody who is signed in has a password", hint="A token has none.")
         with self.store.read() as tx:
             user = identity.user(tx, scope.actor.id) or {}
+        if not user.get("password_hash"):
+            raise UsageError("this account has no password here", hint="Sign in as you do, elsewhere.")
         self.log_in(request, str(user.get("name", "")), current, scope.workspace_id)
         args = {"password_hash": self.passwords.hash(new)}
         apply(self.store, Command("user.password", scope, scope.actor.id, args))

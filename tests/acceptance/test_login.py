@@ -73,16 +73,17 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
     """Start a web process that needs a login; its address."""
     started = []
 
-    def begin(*words: str, **environment: str) -> str:
+    def begin(*words: str, owner: bool = True, until: str = r"is up: (https?://\S+)/ui", **environment: str) -> str:
         given = {**os.environ, "HUB_HOME": str(tmp_path / "server"), "HUB_WEB_LOGIN": "always", **environment}
         run = [sys.executable, "-m", "hub.cli"]
-        subprocess.run([*run, "owner", "create", "ann"], input=PASSWORD, env=given, text=True, check=True)
+        if owner:
+            subprocess.run([*run, "owner", "create", "ann"], input=PASSWORD, env=given, text=True, check=True)
         command = [*run, "web", "--port", "0", *words]
         process = subprocess.Popen(command, env=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         started.append(process)
         assert process.stdout is not None
         for line in process.stdout:
-            found = re.search(r"is up: (https?://\S+)/ui", line)
+            found = re.search(until, line)
             if found:
                 return found[1]
         raise AssertionError("it did not start")
@@ -167,7 +168,23 @@ def test_a_token_is_not_sent_without_tls_to_another_machine(tmp_path: Path) -> N
     assert "no address of a hub" in typed(tmp_path, "login", "ftp://hub.example.org", code=2)
 
 
+@pytest.mark.long
 def test_a_hub_that_needs_no_login_makes_a_profile_without_a_token(serve: Serve, tmp_path: Path) -> None:
     url = serve(HUB_WEB_LOGIN="auto")
     assert "needs no login" in typed(tmp_path / "client", "login", url, "--profile", "near")
     assert "ann" in typed(tmp_path / "client", "users", "ls")
+
+
+def test_a_hub_that_others_reach_and_that_nobody_owns_prints_a_link_for_its_first_owner(serve: Serve) -> None:
+    open_to_all = {"HUB_WEB_HOST": "0.0.0.0", "HUB_WEB_LOGIN": "auto"}
+    with pytest.raises(AssertionError, match="did not start"):
+        serve(owner=False, **open_to_all)
+    link = serve(owner=False, until=r"(http://\S+/ui/invitations/\S+)", HUB_WEB_PLAIN_HTTP="true", **open_to_all)
+    url = link.partition("/ui/")[0]
+    with httpx2.Client(headers={"origin": url}, follow_redirects=True) as browser:
+        assert browser.get(f"{url}/api/v1/me").status_code == 401
+        form = {"csrf": _hidden(browser.get(link).text, "csrf"), "name": "ann", "password": PASSWORD}
+        assert browser.post(link, data={**form, "again": PASSWORD}).status_code == 200
+        assert browser.get(f"{url}/api/v1/me").json()["scopes"] == ["*"]
+    with httpx2.Client() as other:
+        assert other.get(link).status_code == 404

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy import select, update
 
-from hub.errors import ConflictError, NotFoundError, PermissionError_, UsageError
+from hub.errors import ConflictError, ContentionError, NotFoundError, PermissionError_, UsageError
 from hub.runtime.commands.apply import Command
 from hub.runtime.commands.registry import Op
 from hub.runtime.scopes import ROLES, may_grant
 from hub.store.base import Tx
 from hub.store.identity import USERS, user_named
-from hub.types import Actor, Id, Scope, new_id
+from hub.types import Actor, Id, Scope, derived_id, new_id
 
 Role = Literal["viewer", "operator", "developer", "admin", "owner"]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f/]*$")]
@@ -56,6 +56,15 @@ class SetPassword(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     password_hash: Hash
+
+
+class SignOn(BaseModel):
+    """Who the identity provider says it is, and the role of their groups."""
+
+    model_config = ConfigDict(extra="forbid")
+    subject: str = Field(min_length=3, max_length=600)
+    name: Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f/]*$")]
+    role: Role
 
 
 class Nothing(BaseModel):
@@ -123,6 +132,33 @@ def set_password(tx: Tx, command: Command, args: SetPassword) -> dict[str, Any]:
     return {"id": user["id"], "name": user["name"]}
 
 
+def sign_on(tx: Tx, command: Command, args: SignOn) -> dict[str, Any]:
+    """Somebody has signed in at the identity provider: their account is made, or has the role of their groups."""
+    scope = command.scope
+    if scope.actor.kind != "oidc":
+        raise PermissionError_("only the identity provider says who has signed in there")
+    query = select(USERS).where(USERS.c.workspace_id == scope.workspace_id, USERS.c.subject == args.subject)
+    user = tx.conn.execute(query).mappings().first()
+    if user is None:
+        # An account of that name that somebody else made is another one: a provider's name proves nothing here.
+        names = (args.name, *(f"{args.name} {number}" for number in range(2, 100)))
+        free = next((name for name in names if user_named(tx, scope.workspace_id, name) is None), "")
+        if not free:
+            raise ConflictError(f"there are too many accounts called {args.name!r}")
+        # One person may come by two ways at once: their account has one id, so the second finds the first one's.
+        made = derived_id(scope.workspace_id, "oidc", args.subject)
+        try:
+            add(tx, scope.workspace_id, free, args.role, id=made, subject=args.subject)
+        except ConflictError as error:
+            raise ContentionError(error.detail) from None
+        return {"id": made, "name": free}
+    if user["disabled_at"] is not None:
+        raise PermissionError_(f"the account of {user['name']} is switched off", code="disabled")
+    if user["role"] != args.role and not _is_last_owner(tx, dict(user)):
+        _set(tx, user["id"], role=args.role)
+    return {"id": user["id"], "name": user["name"]}
+
+
 def end_sessions(tx: Tx, command: Command, _args: Nothing) -> dict[str, Any]:
     """End every session of the user who asks."""
     if command.scope.actor.kind != "user":
@@ -146,13 +182,12 @@ def add(
     tx: Tx, workspace: Id, name: str, role: str, kind: str = "person", password_hash: str | None = None, **more: Any
 ) -> Id:
     """Write an account's row; its id. Raises ConflictError when there is one of that name."""
-    if user_named(tx, workspace, name) is not None:
-        raise ConflictError(f"there is an account {name!r} already", hint="Choose another name.")
     row = {
         "id": new_id(), "workspace_id": workspace, "name": name, "kind": kind, "role": role,
         "password_hash": password_hash, "session_epoch": 0, "created_at": tx.now, **more,
     }  # fmt: skip
-    tx.insert(USERS, row)
+    if not tx.insert_ignore(USERS, row):
+        raise ConflictError(f"there is an account {name!r} already", hint="Choose another name.")
     return str(row["id"])
 
 
@@ -175,14 +210,19 @@ def _set(tx: Tx, user_id: Id, **values: Any) -> None:
 
 
 def _refuse_to_lose_the_last_owner(tx: Tx, user: dict[str, Any]) -> None:
-    if user["role"] != "owner" or user["kind"] != "person" or user["disabled_at"] is not None:
-        return
-    others = select(USERS.c.id).where(
-        USERS.c.workspace_id == user["workspace_id"], USERS.c.role == "owner", USERS.c.kind == "person",
-        USERS.c.disabled_at.is_(None), USERS.c.id != user["id"],
-    )  # fmt: skip
-    if tx.conn.execute(others.limit(1)).first() is None:
+    if _is_last_owner(tx, user):
         raise ConflictError("this is the last owner", hint="Make another one first.", code="last-owner")
+
+
+def _is_last_owner(tx: Tx, user: dict[str, Any]) -> bool:
+    if user["role"] != "owner" or user["kind"] != "person" or user["disabled_at"] is not None:
+        return False
+    owners = select(USERS.c.id).where(
+        USERS.c.workspace_id == user["workspace_id"], USERS.c.role == "owner", USERS.c.kind == "person",
+        USERS.c.disabled_at.is_(None),
+    )  # fmt: skip
+    # Locked, all of them: of two owners that stop being one at the same moment, the second is then seen to be the last.
+    return {row.id for row in tx.conn.execute(owners.order_by(USERS.c.id).with_for_update())} <= {user["id"]}
 
 
 OPS = (
@@ -190,5 +230,6 @@ OPS = (
     Op("user.create", CreateUser, create, "users:write", frozenset({"password_hash"})),
     Op("user.update", UpdateUser, update_, "users:write", watches=USERS),
     Op("user.password", SetPassword, set_password, "users:write", frozenset({"password_hash"}), watches=USERS),
+    Op("user.sign_on", SignOn, sign_on, "", watches=USERS),
     Op("user.end_sessions", Nothing, end_sessions, ""),
 )

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from hub.runtime.commands.registry import Op
 from hub.store.base import Tx
-from hub.types import ID_PATTERN, Scope
+from hub.types import ID_PATTERN, Scope, rfc3339
 
 MAX_VALUE = 4096
 """A value of more characters is only said to be otherwise."""
@@ -49,9 +49,11 @@ def changes(
         now = after[name] if after is not None else None
         if was != now and name not in UNTOLD and not (after is None and name in ("id", "workspace_id")):
             hidden = name in secret or HIDDEN.search(name) or isinstance(was, bytes) or isinstance(now, bytes)
-            found[name] = ["(not told)", "(not told)"] if hidden else [_short(was), _short(now)]
+            found[name] = ["(not told)", "(not told)"] if hidden else [_shown(name, was), _shown(name, now)]
     return found
 
 
-def _short(value: Any) -> Any:
+def _shown(name: str, value: Any) -> Any:
+    if name.endswith("_at") and isinstance(value, int):
+        return rfc3339(value)
     return value if len(json.dumps(value, default=str)) <= MAX_VALUE else "(too long to be kept here)"

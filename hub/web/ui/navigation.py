@@ -137,6 +137,7 @@ NOTES: MappingProxyType[str, str] = MappingProxyType(
         "account-off": "The account is switched off: its sessions and tokens are worthless.",
         "account-on": "The account is switched on.",
         "uninvited": "The invitation was taken back.",
+        "password-changed": "You have another password, and are signed in here only.",
         "welcome": "Welcome. You are signed in.",
         "signed-out": "You are signed out.",
     }

@@ -22,6 +22,7 @@ from hub.web.ui.pages import (
     home,
     outgoing,
     plugins,
+    provider,
     receipts,
     replays,
     runs,
@@ -39,7 +40,7 @@ from hub.web.ui.table import Pages
 MODULES = (
     home, runs, answers, artifacts, assets, deployments, variables, workers, plugins, wizard, sources, source_limits,
     source_catalog, receipts, dead_letters, replays, bookmarks, events, automations, endpoints, outgoing, users,
-    device, session,
+    device, provider, session,
 )  # fmt: skip
 
 

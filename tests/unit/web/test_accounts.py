@@ -130,6 +130,14 @@ def test_people_change_their_own_password_and_stay_signed_in_here_only(ann: Test
     assert sign_in(browser(ann), "ben", "another password").status_code == 204
 
 
+def test_people_change_their_password_on_their_own_page(ann: TestClient) -> None:
+    typed = {"current": PASSWORD, "password": "another password", "again": "another password"}
+    assert press(ann, "/ui/me", **{**typed, "again": "not the same"}).status_code == 422
+    assert press(ann, "/ui/me", **{**typed, "current": "wrong password"}).status_code == 401
+    assert "You have another password" in press(ann, "/ui/me", **typed).text
+    assert sign_in(browser(ann), "ann", "another password").status_code == 204
+
+
 # --- invitations -------------------------------------------------------------------------------------------------
 
 

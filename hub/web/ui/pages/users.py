@@ -6,13 +6,14 @@ from typing import Any
 
 from starlette.responses import Response
 
-from hub.errors import ConflictError, HubError, PermissionError_, UsageError
+from hub.errors import AuthenticationError, ConflictError, HubError, PermissionError_, RateLimitedError, UsageError
 from hub.runtime.commands import Command, apply
 from hub.runtime.commands import invitations as inviting
 from hub.runtime.scopes import ROLES
 from hub.store import identity
 from hub.store.tables import User
 from hub.types import Actor, Scope, derived_id
+from hub.web.auth import SIGNED_IN
 from hub.web.hosts import address_of
 from hub.web.ui.queries import one
 from hub.web.ui.table import Pages
@@ -102,6 +103,37 @@ def audit(view: View) -> Response:
     )  # fmt: skip
 
 
+@pages.get("/ui/me", needs=SIGNED_IN)
+def me(view: View) -> Response:
+    """Who one is here, and the form for another password."""
+    return _me(view)
+
+
+@pages.post("/ui/me", needs=SIGNED_IN)
+def change_password(view: View) -> Response:
+    """Give oneself another password; every other session of one's own ends."""
+    current, new, again = (view.form.raw(name) or "" for name in ("current", "password", "again"))
+    answer = view.go(link("/ui/me", done="password-changed"))
+    try:
+        if new != again:
+            raise UsageError("the two new passwords are not the same", hint="Type both again.")
+        view.services.auth.change_password(view.request, answer, view.scope, current[:MAX_PASSWORD], new[:MAX_PASSWORD])
+    except (UsageError, AuthenticationError, RateLimitedError, PermissionError_) as error:
+        return _me(view, error)
+    return answer
+
+
+def _me(view: View, error: HubError | None = None) -> Response:
+    actor = view.scope.actor
+    with view.store.read() as tx:
+        user = identity.user(tx, actor.id) if actor.kind == "user" else None
+    name = user["name"] if user else "The owner of this machine" if actor.kind == "local" else str(actor)
+    return view.page(
+        "password.html", status=error.status if error else 200, error=error, name=name, scopes=sorted(actor.scopes),
+        changes=bool(user and user["password_hash"]),
+    )  # fmt: skip
+
+
 # --- the page behind an invitation -------------------------------------------------------------------------------
 
 
@@ -186,9 +218,9 @@ def _roles(view: View) -> list[tuple[str, str]]:
 def _may(role: str) -> str:
     return {
         "viewer": "may look at everything but secrets, accounts and the audit trail",
-        "operator": "may also start and stop runs, and acknowledge alerts",
-        "developer": "may also change what runs, when and with what",
-        "admin": "may also manage accounts, tokens, links and plugins",
+        "operator": "may look, start and stop runs, and acknowledge alerts",
+        "developer": "may do what an operator may, and change what runs, when and with what",
+        "admin": "may do what a developer may, and manage accounts, tokens, links and plugins",
         "owner": "may do everything",
     }.get(role, "")
 

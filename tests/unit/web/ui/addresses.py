@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 PAGES = {
+    "accounts": "/ui/users",
+    "invite somebody": "/ui/users/new",
+    "change an account": "/ui/users/{person}/edit",
+    "one's own account": "/ui/me",
+    "audit trail": "/ui/audit",
+    "audit trail of an operation": "/ui/audit?op=user.",
+    "let a terminal in": "/ui/device",
     "home": "/ui",
     "runs": "/ui/runs",
     "failed runs": "/ui/runs?state=failed",

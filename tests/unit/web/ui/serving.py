@@ -29,10 +29,10 @@ def make_app(store: Store, folder: Path, **settings: Any) -> Starlette:
 
 
 @contextlib.contextmanager
-def serve(app: Starlette) -> Iterator[str]:
-    """Serve on a free port of the loopback; gives the address."""
+def serve(app: Starlette, *, port: int = 0) -> Iterator[str]:
+    """Serve on a port of the loopback, a free one without; gives the address."""
     listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
+    listener.bind(("127.0.0.1", port))
     listener.listen(128)  # whoever comes before the server is up waits instead of being refused
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1, lifespan="on"))
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)

@@ -184,6 +184,9 @@ def hooked(seed: Seed, ids: dict[str, str]) -> None:
         seed, t.AutomationAction, automation_id=ids["ci"], event_id=ids["ci"], lane=f"{ids['orders']}/{EVIL}",
         status="done", target=ids["running"],
     )  # fmt: skip
+    ids["person"] = evil_row(seed, t.User, role="operator", subject=EVIL)
+    evil_row(seed, t.Invitation)
+    evil_row(seed, t.AuditEntry, changes={EVIL: [EVIL, EVIL]}, detail={EVIL: EVIL})
     ids["endpoint"] = ids["failing"] = evil_row(seed, t.Endpoint)
     ids["gone"] = evil_row(seed, t.Endpoint, name=f"2{EVIL}", enabled=False)
     evil_row(seed, t.EndpointKey, endpoint_id=ids["endpoint"])

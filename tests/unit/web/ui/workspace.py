@@ -7,16 +7,19 @@ import json
 from hub.store import Store
 from hub.store import sources as store_sources
 from hub.store.tables import (
+    AuditEntry,
     Automation,
     AutomationAction,
     Bookmark,
     Deployment,
     Event,
     Firing,
+    Invitation,
     Receipt,
     RunRow,
     Schedule,
     Source,
+    User,
     Worker,
 )
 from hub.types import SECOND, Scope, new_id
@@ -76,6 +79,7 @@ def fill(store: Store) -> Seed:
             _evaluations,
             shown_endpoints,
             shown_orders,
+            _people,
         ):
             part(seed)
     seed.tx = None
@@ -282,6 +286,15 @@ def _day(seed: Seed) -> None:
             error_type="SuiteFailed" if ending == "FAILED" else None,
             version=3,
         )
+
+
+def _people(seed: Seed) -> None:
+    seed.ids["person"] = seed.add(User, name="grace", role="operator", created_at=seed.ago(90_000))
+    seed.add(User, name="deployer", kind="service", role="developer", disabled_at=seed.ago(50))
+    seed.add(Invitation, name="linus", role="viewer", digest="0" * 64, expires_at=seed.ago(-90_000))
+    changes = {"role": ["viewer", "operator"]}
+    done = {"actor": "local", "op": "user.update", "target": "grace", "via": "ui", "address": "192.0.2.7"}
+    seed.add(AuditEntry, at=seed.ago(80_000), changes=changes, **done)
 
 
 def _evaluations(seed: Seed) -> None:

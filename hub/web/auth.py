@@ -7,6 +7,7 @@ and any hub with a public URL, needs a login. Whoever is none of these may be kn
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from dataclasses import replace
@@ -35,6 +36,7 @@ from hub.webhooks.keeping import sender
 if TYPE_CHECKING:
     from hub.web.oidc import Provider
 
+log = logging.getLogger("hub.web")
 ANYBODY = Actor("anonymous")
 LOCAL = Actor("local", scopes=ALL)
 SIGNED_IN = ""
@@ -103,10 +105,14 @@ class Auth:
             return session
         return Scope(actor=LOCAL) if self._is_local(request) else self._by_plugin(request)
 
-    def log_in(
-        self, request: Request, name: str, password: str, workspace: Id = DEFAULT_WORKSPACE
-    ) -> dict[str, object]:
+    def log_in(self, request: Request, name: str, password: str) -> dict[str, Any]:
         """Check a name and a password; the user's row. Raises AuthenticationError or RateLimitedError."""
+        user = self._verified(request, name, password, DEFAULT_WORKSPACE)
+        actor = Actor("user", user["id"], address=self.address(request))
+        apply(self.store, Command("user.sign_in", Scope(user["workspace_id"], actor)))
+        return user
+
+    def _verified(self, request: Request, name: str, password: str, workspace: Id) -> dict[str, Any]:
         who = {"name": name, "address": self.address(request)}
         self.guesses.check(**who)
         with self.store.read() as tx:
@@ -114,6 +120,7 @@ class Auth:
         known = user["password_hash"] if user and user["disabled_at"] is None else None
         if not self.passwords.verify(known, password) or user is None:
             self.guesses.failed(**who)
+            log.warning("a login from %s failed", who["address"])  # not the name: people type passwords there
             raise refused()
         return user
 
@@ -145,7 +152,7 @@ class Auth:
             user = identity.user(tx, scope.actor.id) or {}
         if not user.get("password_hash"):
             raise UsageError("this account has no password here", hint="Sign in as you do, elsewhere.")
-        self.log_in(request, str(user.get("name", "")), current, scope.workspace_id)
+        self._verified(request, str(user["name"]), current, scope.workspace_id)
         args = {"password_hash": self.passwords.hash(new)}
         apply(self.store, Command("user.password", scope, scope.actor.id, args))
         with self.store.read() as tx:

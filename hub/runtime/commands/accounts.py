@@ -159,6 +159,11 @@ def sign_on(tx: Tx, command: Command, args: SignOn) -> dict[str, Any]:
     return {"id": user["id"], "name": user["name"]}
 
 
+def sign_in(_tx: Tx, command: Command, _args: Nothing) -> dict[str, Any]:
+    """Somebody has signed in with a password: it changes nothing, and is a line of the audit trail."""
+    return {"id": command.scope.actor.id}
+
+
 def end_sessions(tx: Tx, command: Command, _args: Nothing) -> dict[str, Any]:
     """End every session of the user who asks."""
     if command.scope.actor.kind != "user":
@@ -230,6 +235,7 @@ OPS = (
     Op("user.create", CreateUser, create, "users:write", frozenset({"password_hash"})),
     Op("user.update", UpdateUser, update_, "users:write", watches=USERS),
     Op("user.password", SetPassword, set_password, "users:write", frozenset({"password_hash"}), watches=USERS),
+    Op("user.sign_in", Nothing, sign_in, ""),
     Op("user.sign_on", SignOn, sign_on, "", watches=USERS),
     Op("user.end_sessions", Nothing, end_sessions, ""),
 )

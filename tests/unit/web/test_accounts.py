@@ -263,11 +263,22 @@ def test_the_audit_trail_says_who_what_from_where_and_what_was_otherwise(ann: Te
     assert by_op["user.password", ("password_hash",)]["changes"] == {"password_hash": ["(not told)"] * 2}
 
 
+def test_signing_in_is_in_the_trail_and_failed_tries_are_in_the_log(
+    ann: TestClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    sign_in(browser(ann), "my password by mistake", "ann")
+    entries = ann.get("/api/v1/audit", params={"op": "user.sign_in"}).json()["items"]
+    me = ann.get("/api/v1/me").json()["id"]
+    assert [(one["actor"], one["address"]) for one in entries] == [(f"user:{me}", "testclient")]
+    assert "a login from testclient failed" in caplog.text
+    assert "by mistake" not in caplog.text
+
+
 def test_the_audit_trail_is_asked_by_actor_operation_target_and_time(ann: TestClient) -> None:
     user(ann, "ben", "operator")
     ann.put("/api/v1/queues/bulk", json={})
     ops = [one["op"] for one in ann.get("/api/v1/audit", params={"op": "user."}).json()["items"]]
-    assert ops == ["user.create", "user.owner"]
+    assert ops == ["user.create", "user.sign_in", "user.owner"]
     assert len(ann.get("/api/v1/audit", params={"target": "bulk"}).json()["items"]) == 1
     assert ann.get("/api/v1/audit", params={"since": "2999-01-01T00:00:00Z"}).json()["items"] == []
     assert ann.get("/api/v1/audit", params={"since": "2026-13"}).status_code == 422

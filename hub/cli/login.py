@@ -146,9 +146,9 @@ class _Hub:
                 return self._http.request(method, path, **more)
             except httpx2.HTTPError as error:
                 if time.monotonic() >= until:
-                    from hub.client import unreachable
-
-                    raise unreachable(self._url, error) from None
+                    hint = "Is the address right, and a hub running there?"
+                    detail = f"{self._url} cannot be reached ({error})"
+                    raise UnavailableError(detail, hint=hint, code="unreachable") from None
                 time.sleep(1.0)
 
     def _read(self, answer: Any) -> dict[str, Any]:

@@ -19,4 +19,4 @@ def create(name: Annotated[str, Parameter(help="Login name.")]) -> None:
     password = read_value(f"Password of {name}: ")
     with connect() as client:
         client.post("/owner", {"name": name, "password": password})
-    output.say(f"Owner {name} can log in now; `hub web --host` may listen on other addresses than loopback.")
+    output.say(f"Owner {name} can log in now.")

@@ -57,7 +57,7 @@ def create(
     if as_json:
         output.print_json(made)
     elif service:
-        output.say(f"Service {name} may do what a {role} may. Make it a token: hub tokens create NAME --for {name}")
+        output.say(f"Service {name} may do what {_a(role)} may. Make it a token: hub tokens create NAME --for {name}")
     else:
         output.say(f"{name} can log in now, as {role}.")
 
@@ -96,7 +96,7 @@ def role_(name: Name, role: Annotated[Role, Parameter(help="What it may do from 
     """Change what an account may do."""
     with connect() as client:
         client.patch(path("users", name), {"role": role})
-    output.say(f"{name} may do what {'an' if role[0] in 'aeiou' else 'a'} {role} may.")
+    output.say(f"{name} may do what {_a(role)} may.")
 
 
 @app.command
@@ -130,6 +130,10 @@ def uninvite(invitation: Annotated[str, Parameter(help="Id of the invitation.")]
     with connect() as client:
         client.delete(path("invitations", invitation))
     output.say(f"Invitation {invitation} is worthless.")
+
+
+def _a(role: str) -> str:
+    return f"{'an' if role[0] in 'ao' else 'a'} {role}"
 
 
 def _print_link(body: dict[str, object], *, as_json: bool) -> None:

@@ -120,7 +120,8 @@ class Actor:
 
     A link-holder is whoever had a signed link, to an input of a run or in a message about alerts (its `id` is the
     channel then); an event is what code of a run waited for; a plugin vouches for somebody (`id`: plugin/name); an
-    invitation is whoever had its link. `address` is from where it was asked, for the audit trail.
+    invitation is whoever had its link; oidc is the identity provider. `address` is from where it was asked, for the
+    audit trail.
     """
 
     kind: str

@@ -29,6 +29,7 @@ EXAMPLES: list[tuple[str, str, Any, str | None]] = [
     ("oidc_issuer", "https://id.example.org", "https://id.example.org", "http://id.example.org"),
     ("oidc_name", "Example", "Example", None),
     ("oidc_client_id", "hub", "hub", None),
+    ("oidc_client_secret", "text", "text", None),
     ("oidc_client_auth", "key", "key", "password"),
     ("oidc_scopes", "openid, groups", ("openid", "groups"), None),
     ("oidc_groups_claim", "roles", "roles", None),

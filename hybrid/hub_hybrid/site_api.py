@@ -226,11 +226,7 @@ def get_site_run(call: Call[NoBody, NoQuery]) -> SiteRunShown:
     with call.store.read() as tx:
         site = orders.find_site(tx, call.scope, call.path["site"])
         row, offline = orders.run(tx, call.scope, site["id"], call.path["run_id"]), _offline_since(call, site, tx.now)
-    return SiteRunShown(
-        **_run(row, offline).model_dump(), state_message=_text(row, "state_message"),
-        error_trace=_text(row, "error_trace"), parameters=row["more"].get("params", {}).get("parameters"),
-        result=row["more"].get("results", {}).get("result"),
-    )  # fmt: skip
+    return shown(row, offline)
 
 
 @api.op(
@@ -297,8 +293,12 @@ def _site(call: Call[Any, Any], row: dict[str, Any], now: int) -> SiteOut:
 
 
 def _offline_since(call: Call[Any, Any], site: dict[str, Any], now: int) -> str:
+    return offline_since(site, now, call.services.settings.sync_interval)
+
+
+def offline_since(site: dict[str, Any], now: int, interval_s: float) -> str:
     """When the site was heard last, if that is too long ago; else empty."""
-    presence = replica.presence(site, now, call.services.settings.sync_interval)
+    presence = replica.presence(site, now, interval_s)
     if presence == "never":
         return "it was made, and never heard of"
     return rfc3339(site["last_seen_at"]) if presence == "offline" else ""
@@ -319,6 +319,15 @@ def _run(row: dict[str, Any], offline: str) -> SiteRun:
         state_name=str(run.get("state_name") or ""), version=row["version"], attempt=run.get("attempt") or 0,
         created_at=run["created_at"], updated_at=row["updated_at"], cancel_requested_at=row["cancel_requested_at"],
         orphaned_at=row["orphaned_at"], notice=notice, error_message=_text(row, "error_message"),
+    )  # fmt: skip
+
+
+def shown(row: dict[str, Any], offline: str) -> SiteRunShown:
+    """A run of the replica with all that the site has let out of it."""
+    return SiteRunShown(
+        **_run(row, offline).model_dump(), state_message=_text(row, "state_message"),
+        error_trace=_text(row, "error_trace"), parameters=row["more"].get("params", {}).get("parameters"),
+        result=row["more"].get("results", {}).get("result"),
     )  # fmt: skip
 
 

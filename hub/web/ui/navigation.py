@@ -18,6 +18,8 @@ class Section(NamedTuple):
 
 ALERTS = "notifications"
 """The plugin whose pages the alerts are."""
+HYBRID = "hybrid"
+"""The plugin whose page the sites are."""
 NAVIGATION: tuple[tuple[str, tuple[Section, ...]], ...] = (
     (
         "",
@@ -64,6 +66,10 @@ NAVIGATION: tuple[tuple[str, tuple[Section, ...]], ...] = (
             Section("/ui/routes", "Routes", "routes", "channels:read", ALERTS),
             Section("/ui/channels", "Channels", "channels", "channels:read", ALERTS),
         ),
+    ),
+    (
+        "Elsewhere",
+        (Section("/ui/sites", "Sites", "workers", "links:read", HYBRID),),
     ),
     (
         "People",

@@ -187,12 +187,27 @@ def hooked(seed: Seed, ids: dict[str, str]) -> None:
     ids["person"] = evil_row(seed, t.User, role="operator", subject=EVIL)
     evil_row(seed, t.Invitation)
     evil_row(seed, t.AuditEntry, changes={EVIL: [EVIL, EVIL]}, detail={EVIL: EVIL})
+    evil_sites(seed, ids)
     ids["endpoint"] = ids["failing"] = evil_row(seed, t.Endpoint)
     ids["gone"] = evil_row(seed, t.Endpoint, name=f"2{EVIL}", enabled=False)
     evil_row(seed, t.EndpointKey, endpoint_id=ids["endpoint"])
     for name, status in (("message", "delivered"), ("message-failed", "failed"), ("message-waiting", "pending")):
         ids[name] = evil_row(seed, t.OutgoingWebhook, endpoint_id=ids["endpoint"], status=status)
         evil_row(seed, t.OutgoingAttempt, webhook_id=ids[name], number=1)
+
+
+def evil_sites(seed: Seed, ids: dict[str, str]) -> None:
+    """What a site could send."""
+    ids["site-berlin"] = ids["site-oslo"] = site = evil_row(seed, t.PlaneSite, removed_at=None, token_id="")
+    run = dict.fromkeys(("run_name", "flow_name", "state_name", "error_type"), EVIL) | {"created_at": seed.now}
+    texts = dict.fromkeys(("error_message", "error_trace", "state_message"), EVIL)
+    more = {"errors": texts, "params": {"parameters": {EVIL: EVIL}}, "results": {"result": [EVIL]}}
+    for name, state in (("site-told", "FAILED"), ("site-plain", "COMPLETED")):
+        ids[name] = seed.id(seed.now)
+        about = {"site_row": site, "run_id": ids[name]}
+        seed.add(t.PlaneRun, **about, run=run, more=more, state_type=state, version=1, updated_at=seed.now)
+        evil_row(seed, t.PlaneLog, **about, id=len(ids), first=None, received_at=seed.now)
+    evil_row(seed, t.PlaneCommand, site_row=site, seq=1, withdrawn_at=None)
 
 
 @pytest.mark.parametrize("name", PAGES)

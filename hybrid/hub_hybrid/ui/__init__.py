@@ -1,0 +1,1 @@
+"""The plane's pages of the dashboard."""

@@ -1,5 +1,5 @@
-"""Webhooks a second that are verified, deduplicated and on disk before they are answered, on 32 connections,
-alone and while ten automations fire for each."""
+"""Webhooks a second that are verified, deduplicated and on disk before they are answered, on 32 connections: by one
+process, by two on one port, and while ten automations fire for each."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _rows(place: str, seconds: float, bare: dict[str, Any]) -> list[Row]:
         floor = _floor(place.lower(), where, seconds)
     named = (floor["rate"], "bare FULL group commit" if place == "SQLite" else "bare group commit")
     rows = []
-    for what, command, rules in (("", ("web", "--door"), 0), (", 10 automations", ("up",), 10)):
+    for what, command, rules in _HUBS:
         with PLACES[place]() as settings:
             found = _door(seconds, settings, command, rules)
         more, slowest = f"bare Starlette {bare['rate']:,.0f}/s", f"p50 {found['p50']:.1f} ms"
@@ -48,6 +48,13 @@ def _rows(place: str, seconds: float, bare: dict[str, Any]) -> list[Row]:
         title = f"webhook accepted, p99, {place}{what}"
         rows.append(Row(title, found["p99"], "ms", 25, floor["p99"], named[1], note=slowest))
     return rows
+
+
+_HUBS: tuple[tuple[str, tuple[str, ...], int], ...] = (
+    ("", ("web", "--door"), 0),
+    (", 2 processes", ("web", "--door", "--processes", "2"), 0),
+    (", 10 automations", ("up",), 10),
+)
 
 
 def _door(seconds: float, settings: dict[str, str], command: tuple[str, ...], rules: int) -> dict[str, Any]:

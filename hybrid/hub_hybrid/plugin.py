@@ -25,9 +25,8 @@ def hub_routes(ctx: Context) -> Iterable[BaseRoute | Api]:
     """The sync endpoints, and sites and links over the API."""
     from hub_hybrid import api, site_api  # noqa: PLC0415 - only the web process needs them
     from hub_hybrid.plane import Plane  # noqa: PLC0415
-    from hub_hybrid.ui import site_pages  # noqa: PLC0415
 
-    return [*Plane(ctx.store).routes(), api.api, site_api.api, *site_pages.pages.routes()]
+    return [*Plane(ctx.store).routes(), api.api, site_api.api]
 
 
 @hookimpl

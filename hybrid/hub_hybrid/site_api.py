@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from hub.errors import ConflictError, NotFoundError
@@ -11,10 +12,18 @@ from hub.types import Id, Scope, rfc3339
 from hub.web.api.fields import In, Moment, NoBody, NoQuery, Out, Page, PageQuery
 from hub.web.api.op import Api, Call
 from pydantic import Field
+from starlette.routing import BaseRoute
 
 from hub_hybrid import digests, loglines, orders, replica
 
-api = Api()
+
+def _pages() -> Iterable[BaseRoute]:
+    from hub_hybrid.ui import site_pages  # noqa: PLC0415 - its pages use this module
+
+    return site_pages.pages.routes()
+
+
+api = Api(pages=_pages)
 READ, WRITE = "links:read", "links:write"
 SiteName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 

@@ -66,7 +66,7 @@ def may_assist() -> bool:
 
 
 _here = threading.local()
-_AHEAD = 2_000
+_AHEAD = 1_000
 """Work that may be queued before its submitter is held back."""
 _HOLD_S = 1.0
 

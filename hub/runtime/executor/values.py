@@ -44,6 +44,8 @@ NOTHING = Needs()
 
 def needs(args: tuple[Any, ...], kwargs: dict[str, Any], more: Iterable[Any] = ()) -> Needs:
     """What the arguments hold, also inside lists, tuples, sets and dicts; `more` is only waited for."""
+    if not (more or kwargs) and _ATOMS.issuperset(map(type, args)):
+        return NOTHING
     made = Needs()
     for value in (*args, *kwargs.values()):
         if type(value) not in _ATOMS:

@@ -15,7 +15,7 @@ if (finder) {
     for (const item of items) item.hidden = !words.every((word) => item.dataset.words.includes(word));
     const count = links().length;
     document.querySelector("[data-finder-none]").hidden = count > 0;
-    said.textContent = `${count} provider${count === 1 ? "" : "s"}`;
+    said.textContent = `${count} ${said.dataset.finderSaid}${count === 1 ? "" : "s"}`;
   };
 
   // The list is a grid: up and down go to the nearest one in the next line, left and right to the neighbour.

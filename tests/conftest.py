@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from hub import redacting
 from hub.runtime import contributed
 from hub.store import Store, open_store
 from hypothesis import settings
@@ -92,6 +93,12 @@ def _no_inherited_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
             monkeypatch.delenv(name)
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)  # is for this run, not for those that a test starts
     monkeypatch.setenv("HUB_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture(autouse=True)
+def _secrets_of_one_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test made known as a secret must not be blotted out of the texts of others."""
+    monkeypatch.setattr(redacting, "_known", redacting._known)
 
 
 @pytest.fixture(autouse=True)

@@ -220,7 +220,10 @@ def test_without_the_wheel_files_carry_the_messages(make_site: Callable[..., Sit
     keys = [str(number) for number in range(4)]
     made = [site.run("held", key) for key in keys]
     wait_until(lambda: sum(site.marks(f"between-{key}") for key in keys) == 2, what="two runs execute")
+    children = set(site.pids("runs"))
     site.kill("celery")
+    # They die with it, when all of it is gone: until then they would go on, and what they begin is done again.
+    wait_until(lambda: not children & set(site.processes()), what="its children are gone")
     (site.folder / "go").touch()
     site.wait_ended(made)
     assert site.states(made) == {"Completed": 4}

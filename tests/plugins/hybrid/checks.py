@@ -8,6 +8,8 @@ from typing import Any
 
 from hub.errors import NotFoundError, TransientError
 from hub.events import allows
+from hub.store import stream
+from hub.store.base import Tx
 from hub.store.tables import CommandOutcome, Event, StateRow
 from hub.types import DEFAULT_WORKSPACE, derived_id
 from hypothesis import strategies as st
@@ -18,7 +20,7 @@ from hub_hybrid.agent import Agent, LinkRefused, SessionLost
 from hub_hybrid.lines import Lines
 from hub_hybrid.protocol import CommandOut
 
-from .world import CANARIES, PlaneEnd, SiteEnd, limited, memory_store
+from .world import CANARIES, PlaneEnd, SiteEnd, give_back, limited, memory_store
 
 RUNS = tuple(derived_id(DEFAULT_WORKSPACE, f"run {number}") for number in range(3))
 NAMES = ("local", "cloud")
@@ -68,8 +70,8 @@ class Watched(RuleBasedStateMachine):
     def shut(self) -> None:
         for end in self.planes.values():
             end.network.shut()
-            end.store.close()
-        self.site.store.close()
+            give_back(end.store)
+        give_back(self.site.store)
 
     # --- who can do what -----------------------------------------------------------------------------------------
 
@@ -174,8 +176,8 @@ class Watched(RuleBasedStateMachine):
             return found
 
     def answered(self) -> set[str]:
-        with self.site.store.read() as tx:
-            return set(tx.conn.execute(select(OUTCOMES.c.command_id).where(OUTCOMES.c.via == "link")).scalars())
+        query = select(OUTCOMES.c.command_id).where(OUTCOMES.c.via == "link")
+        return self.site.reads("answered", lambda tx: set(tx.conn.execute(query).scalars()))
 
     # --- invariants ----------------------------------------------------------------------------------------------
 
@@ -202,8 +204,7 @@ class Watched(RuleBasedStateMachine):
                 assert self.replica(end) == self.own(), "I4: caught up but different"
 
     def unstamped(self) -> bool:
-        with self.site.store.read() as tx:
-            return tx.conn.execute(select(EVENTS.c.id).where(EVENTS.c.seq.is_(None)).limit(1)).first() is not None
+        return self.site.reads("unstamped", stream.unstamped)
 
     def replica(self, end: PlaneEnd) -> dict[str, tuple[str, int]]:
         known = [row for row in end.runs().values() if row["orphaned_at"] is None]
@@ -216,12 +217,8 @@ class Watched(RuleBasedStateMachine):
     def every_change_has_one_event(self) -> None:
         if not hasattr(self, "site") or self.site.ends().base_seq:
             return
-        with self.site.store.read() as tx:
-            changes = select(STATES.c.run_id, func.count()).group_by(STATES.c.run_id)
-            told = select(EVENTS.c.run_id, func.count()).where(EVENTS.c.type.startswith("hub.run."))
-            counted = {row[0]: row[1] for row in tx.conn.execute(changes)}
-            found = {row[0]: row[1] for row in tx.conn.execute(told.group_by(EVENTS.c.run_id))}
-            assert counted == found, "I6: a change without its event"
+        counted, found = self.site.reads("changes", _changes)
+        assert counted == found, "I6: a change without its event"
 
     @invariant()
     def states_keep_their_promises(self) -> None:
@@ -264,9 +261,7 @@ class Watched(RuleBasedStateMachine):
         for kind, canary in CANARIES.items():
             if not allows(level, kind):
                 assert not any(canary.encode() in body for body in seen), f"I13: {kind} on the wire under {level}"
-        with self.site.store.read() as tx:
-            query = select(EVENTS.c.more).where(EVENTS.c.more.is_not(None))
-            spooled = {kind for row in tx.conn.execute(query).scalars() for kind in row}
+        spooled = self.site.reads("spooled", _spooled)
         assert all(allows(self.laxest, kind) for kind in spooled), "I13: more in the outbox than any policy let out"
 
     @invariant()
@@ -329,3 +324,17 @@ class Watched(RuleBasedStateMachine):
                 return
             self.lines_one(end)
         raise AssertionError(f"L1: log lines did not converge: {self.trouble}")
+
+
+def _changes(tx: Tx) -> tuple[dict[str, int], dict[str, int]]:
+    """How often each run changed, and how many events tell of it."""
+    changes = select(STATES.c.run_id, func.count()).group_by(STATES.c.run_id)
+    told = select(EVENTS.c.run_id, func.count()).where(EVENTS.c.type.startswith("hub.run."))
+    counted = {row[0]: row[1] for row in tx.conn.execute(changes)}
+    return counted, {row[0]: row[1] for row in tx.conn.execute(told.group_by(EVENTS.c.run_id))}
+
+
+def _spooled(tx: Tx) -> set[str]:
+    """Classes of which something is kept to be sent."""
+    query = select(EVENTS.c.more).where(EVENTS.c.more.is_not(None))
+    return {kind for row in tx.conn.execute(query).scalars() for kind in row}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
 from hub.client.inprocess import InProcess
@@ -16,6 +17,7 @@ from hub.runtime.commands.registry import register
 from hub.runtime.orchestrator import handle
 from hub.runtime.sequencer import Sequencer
 from hub.store import Store, open_store, runs, stream
+from hub.store.base import Tx
 from hub.store.sqlite import SqliteStore
 from hub.store.tables import ApiToken, Log
 from hub.types import SECOND, Actor, Scope, new_id, now_us
@@ -32,6 +34,7 @@ from hub_hybrid.wire import HttpWire
 
 register(*links.OPS, *sites.OPS)
 
+T = TypeVar("T")
 TOKENS = ApiToken.__table__  # type: ignore[attr-defined]
 LOGS = Log.__table__  # type: ignore[attr-defined]
 SCOPE = Scope(actor=Actor("local"))
@@ -85,11 +88,33 @@ class Network(httpx2.BaseTransport):
         self._inside.close()
 
 
+class Reads:
+    """Reads of a store in memory, each kept until something is written: most steps write to one store of three."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._conn = raw(store) if isinstance(store, SqliteStore) and store._memory else None
+        self._as_of = (-1, -1)
+        self._kept: dict[str, Any] = {}
+
+    def __call__(self, name: str, read: Callable[[Tx], T]) -> T:
+        now = (-1, -1) if self._conn is None else (self._conn.total_changes, _restores[0])
+        if now != self._as_of or self._conn is None:
+            self._kept.clear()
+            self._as_of = now
+        if name not in self._kept:
+            with self._store.read() as tx:
+                self._kept[name] = read(tx)
+        found: T = self._kept[name]
+        return found
+
+
 class PlaneEnd:
     """A plane with a site made on it."""
 
     def __init__(self, store: Store, name: str) -> None:
         self.store, self.name = store, name
+        self.reads = Reads(store)
         self.defects: list[Exception] = []
         made = apply(store, Command("site.create", SCOPE, name, {"name": name})).result
         self.site_row, self.token = made["id"], old_token(store, made["id"])
@@ -101,24 +126,20 @@ class PlaneEnd:
         return Response(status_code=500)
 
     def row(self) -> dict[str, Any]:
-        with self.store.read() as tx:
-            return dict(
-                tx.conn.execute(select(replica.SITES).where(replica.SITES.c.id == self.site_row)).mappings().one()
-            )
+        query = select(replica.SITES).where(replica.SITES.c.id == self.site_row)
+        return self.reads("row", lambda tx: dict(tx.conn.execute(query).mappings().one()))
 
     def lines(self) -> list[dict[str, Any]]:
-        with self.store.read() as tx:
-            query = select(loglines.LINES).order_by(loglines.LINES.c.id)
-            return [dict(row) for row in tx.conn.execute(query).mappings()]
+        query = select(loglines.LINES).order_by(loglines.LINES.c.id)
+        return self.reads("lines", lambda tx: [dict(row) for row in tx.conn.execute(query).mappings()])
 
     def runs(self) -> dict[str, dict[str, Any]]:
-        with self.store.read() as tx:
-            return {row["run_id"]: dict(row) for row in tx.conn.execute(select(replica.RUNS)).mappings()}
+        query = select(replica.RUNS)
+        return self.reads("runs", lambda tx: {row["run_id"]: dict(row) for row in tx.conn.execute(query).mappings()})
 
     def commands(self) -> list[dict[str, Any]]:
-        with self.store.read() as tx:
-            query = select(replica.COMMANDS).order_by(replica.COMMANDS.c.seq)
-            return [dict(row) for row in tx.conn.execute(query).mappings()]
+        query = select(replica.COMMANDS).order_by(replica.COMMANDS.c.seq)
+        return self.reads("commands", lambda tx: [dict(row) for row in tx.conn.execute(query).mappings()])
 
     def order(self, op: str, run_id: str) -> str | None:
         """A user asks for something; None when the plane itself refuses."""
@@ -152,6 +173,7 @@ class SiteEnd:
 
     def __init__(self, store: Store) -> None:
         self.store = store
+        self.reads = Reads(store)
         self.sequencer = Sequencer(store)
         self.agents: dict[str, Agent] = {}
 
@@ -175,24 +197,21 @@ class SiteEnd:
             return links.find(tx, SCOPE, name)
 
     def links(self) -> dict[str, dict[str, Any]]:
-        with self.store.read() as tx:
-            return {link["name"]: link for link in links.live(tx)}
+        return self.reads("links", lambda tx: {link["name"]: link for link in links.live(tx)})
 
     def ends(self) -> stream.Stream:
-        with self.store.read() as tx:
-            return stream.read(tx)
+        return self.reads("ends", stream.read)
 
     def hash_at(self, seq: int) -> str | None:
-        with self.store.read() as tx:
-            return stream.hash_at(tx, seq)
+        return self.reads(f"hash {seq}", lambda tx: stream.hash_at(tx, seq))
 
     def stamp(self) -> None:
         while self.sequencer.step():
             pass
 
     def runs(self) -> dict[str, dict[str, Any]]:
-        with self.store.read() as tx:
-            return {row["id"]: dict(row) for row in tx.conn.execute(select(runs.TABLE)).mappings()}
+        query = select(runs.TABLE)
+        return self.reads("runs", lambda tx: {row["id"]: dict(row) for row in tx.conn.execute(query).mappings()})
 
     def create(self, run_id: str) -> None:
         with self.store.write() as tx:
@@ -206,9 +225,9 @@ class SiteEnd:
                 tx.insert(LOGS, {**row, "logger": "hub.flow", "message": text})
 
     def lines(self, after: int, upto: int) -> list[dict[str, Any]]:
-        with self.store.read() as tx:
-            query = select(LOGS).where(LOGS.c.id > after, LOGS.c.id <= upto)
-            return [dict(row) for row in tx.conn.execute(query).mappings()]
+        query = select(LOGS).where(LOGS.c.id > after, LOGS.c.id <= upto)
+        name = f"lines {after} {upto}"
+        return self.reads(name, lambda tx: [dict(row) for row in tx.conn.execute(query).mappings()])
 
     def newest_line(self) -> int:
         with self.store.read() as tx:
@@ -286,14 +305,23 @@ def copy_of(store: Store) -> sqlite3.Connection:
 def put_back(store: Store, backup: sqlite3.Connection) -> None:
     """Restore a store in memory from a backup."""
     backup.backup(raw(store))
+    _restores[0] += 1
 
 
+_restores = [0]
+"""How many there were: what a connection counts as its changes says nothing of them."""
 _template: list[sqlite3.Connection] = []
+_idle: list[Store] = []
+
+
+def give_back(store: Store) -> None:
+    """Let another history have this store in memory: its statements are compiled already."""
+    _idle.append(store)
 
 
 def memory_store() -> Store:
     """A migrated store in memory, quickly."""
-    store = open_store("sqlite://")
+    store = _idle.pop() if _idle else open_store("sqlite://")
     if not _template:
         store.migrate()
         _template.append(copy_of(store))

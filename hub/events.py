@@ -208,6 +208,7 @@ CATALOG: dict[str, dict[str, Level]] = {
     "hub.link.gap": dict.fromkeys(
         ("name", "site", "log_epoch", "first", "last", "count", "bytes", "cause"), "metadata"
     ),
+    "hub.link.webhook_lost": dict.fromkeys(("name", "source", "receipt", "reason"), "metadata"),
     "hub.link.disconnected": {"name": "metadata", "reason": "metadata"},
 }
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from hub.resultstores import ResultStoreKind
     from hub.serializers import Serializer
     from hub.web.api.op import Api
+    from hub.webhooks.elsewhere import Forwarder
 
 
 GATE_S = 2.0
@@ -143,6 +144,10 @@ class Hooks(Callers):
     def webhook_sign(self, source: Mapping[str, Any], request: Any, secret: Any) -> Any:
         """See hub_webhook_sign. The first answer that is not None; an error is None, which is "cannot be signed"."""
         return self._first("hub_webhook_sign", 2, source=source, request=request, secret=secret)
+
+    def webhook_forwarders(self) -> list[Forwarder]:
+        """See hub_webhook_forwarders."""
+        return self._flat("hub_webhook_forwarders", 5)
 
     def trigger_match(self, event: Mapping[str, Any], automation: Mapping[str, Any]) -> Skip | None:
         """See hub_trigger_match; only the plugin that the automation names is asked.

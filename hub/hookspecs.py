@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from hub.serializers import Serializer
     from hub.verdicts import Message, Parsed, Patch, Principal, Reject, Skip
     from hub.web.api.op import Api
+    from hub.webhooks.elsewhere import Forwarder
 
 HOOKSPEC_VERSION = "1.0"
 hookspec = pluggy.HookspecMarker("hub")
@@ -118,6 +119,11 @@ def hub_webhook_parse(ctx: Context, source: Mapping[str, Any], request: Any) -> 
 @hookspec(firstresult=True)
 def hub_webhook_sign(ctx: Context, source: Mapping[str, Any], request: Any, secret: Any) -> Any:
     """Sign a request of a `plugin:<name>` preset as its provider would, for `hub trigger`; None: not mine."""
+
+
+@hookspec
+def hub_webhook_forwarders(ctx: Context) -> Iterable[Forwarder]:  # type: ignore[empty-body]
+    """Give forwarders (`hub.webhooks.elsewhere.Forwarder`): who takes what comes to addresses of no source here."""
 
 
 @hookspec(firstresult=True)

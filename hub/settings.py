@@ -156,6 +156,10 @@ class Settings(BaseModel):
         1_000_000, ge=1000, description="Log lines that may wait for a plane; of more, the oldest are left out."
     )
 
+    sync_webhook_backlog: int = Field(
+        10_000, ge=1, le=1_000_000, description="Webhooks that may wait at a plane for one site; further ones get 503."
+    )
+
     results: str = Field("local", min_length=1, description="Result store for what is too large for a row.")
 
     retention_runs: float = Field(2_592_000, ge=0, description="How long ended runs are kept; 0: for ever.")

@@ -24,6 +24,8 @@ from hub.types import SECOND, Id, Micros, Scope
 log = logging.getLogger("hub.receipts")
 MAX_BATCH = 256
 MAX_BATCH_BYTES = 16 * 1024 * 1024
+ONCE_S = 30 * 86_400
+"""How long it is known that a request was brought; longer than anybody keeps one to bring it again."""
 _TRIES = 10
 _PAUSE_S = 0.001
 """Before the first new try after a race; doubled every time, so that the last ones outwait a burst of other writers."""
@@ -38,6 +40,8 @@ class Incoming:
     receipt: Mapping[str, Any] = field(repr=False)
     keys: tuple[str, ...] = ()
     window_s: int = 86_400
+    once: str = ""
+    """A further key, under which this very request may be brought again; that is no repeat of its sender's."""
     starts: bool = True
     """Whether events follow; a rejected request is only kept."""
     held: bool = False
@@ -153,7 +157,8 @@ def _write(tx: Tx, batch: list[Incoming]) -> list[Answer]:
     some_held = any(incoming.held for incoming in batch)
     current = sources.versions(tx, list({incoming.source_id for incoming in batch}), lock=some_held)
     fresh = [incoming for incoming in batch if current.get(incoming.source_id) == incoming.source_version]
-    plan = _Plan(receipts.known(tx, {(one.source_id, key) for one in fresh for key in one.keys}))
+    asked = {(one.source_id, key) for one in fresh for key in (*one.keys, one.once) if key}
+    plan = _Plan(receipts.known(tx, asked))
     kept = {id(incoming): plan.place(incoming, tx.now) for incoming in fresh}
     if not receipts.claim_keys(tx, list(plan.new_keys.values())):
         raise _Raced
@@ -191,6 +196,17 @@ class _Plan:
 
     def place(self, incoming: Incoming, now: Micros) -> Kept:
         """Decide whether a request is a first one or a repeat, in the order of arrival."""
+        if incoming.once:
+            once = (incoming.source_id, incoming.once)
+            if once in self.known:
+                return Kept(self.known[once], duplicate=True)
+            kept = self._placed(incoming, now)
+            self.known[once] = kept.receipt_id
+            self.new_keys[once] = (*once, kept.receipt_id, now + ONCE_S * SECOND)
+            return kept
+        return self._placed(incoming, now)
+
+    def _placed(self, incoming: Incoming, now: Micros) -> Kept:
         names = [(incoming.source_id, key) for key in incoming.keys]
         first = next((self.known[name] for name in names if name in self.known), None)
         receipt_id = first or str(incoming.receipt["id"])

@@ -49,6 +49,7 @@ class Services:
 def make_services(settings: Settings, store: Store, plugins: Plugins) -> Services:
     """Put the parts together."""
     contributed.install(plugins.hooks)
-    door = Door(settings, store, install(plugins.hooks), verifiers=verifiers(plugins.hooks))
+    hooks = plugins.hooks
+    door = Door(settings, store, install(hooks), verifiers=verifiers(hooks), forwarders=hooks.webhook_forwarders())
     brought.remember(store)
     return Services(settings, store, Auth(settings, store, plugins.hooks), Tail(store), door, plugins)

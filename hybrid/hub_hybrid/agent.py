@@ -36,8 +36,6 @@ from hub_hybrid.protocol import (
     Digest,
     Heartbeat,
     Hello,
-    LogBatch,
-    LogsAcked,
     RunOut,
     Session,
     SnapshotPart,
@@ -81,6 +79,8 @@ class Open:
     max_events: int
     max_bytes: int
     protocol: int
+    forwards: bool = False
+    """Whether the plane takes webhooks for this site."""
 
 
 class Agent:
@@ -103,7 +103,7 @@ class Agent:
         self.session = None
         with self._store.write() as tx:
             link, ends, site_id = links.current(tx, self._link_id), stream.begin(tx), stream.site_id(tx)
-        answer = self._ask(Session, "POST", "/sessions", _hello(link, ends, site_id))
+        answer = self.ask(Session, "POST", "/sessions", _hello(link, ends, site_id))
         start, opened = self._begin(link, answer)
         if start != "push":
             opened = replace(opened, acked=self._snapshot(opened))
@@ -133,7 +133,7 @@ class Agent:
         authority = (bool(link["primary"]), str(link["authority_id"]))
         opened = Open(
             answer.fence, ends.epoch, answer.acked_seq, ends.seq, authority, answer.max_events, answer.max_bytes,
-            min(answer.protocol, PROTOCOL),
+            min(answer.protocol, PROTOCOL), answer.forwards,
         )  # fmt: skip
         return start, opened
 
@@ -146,7 +146,7 @@ class Agent:
             raise SessionLost("the stream moved on")
         empty = SnapshotPart(stream_epoch=opened.epoch, head_seq=opened.head, head_hash=head_hash)
         path = f"/sessions/{opened.fence}/snapshot"
-        send = partial(self._ask, Acked, "PUT", path)
+        send = partial(self.ask, Acked, "PUT", path)
         self._pages(lambda tx, after: export.run_page(tx, policy, after, PAGE), "runs", empty, send)
         self._pages(
             lambda tx, after: export.answered_page(tx, policy.workspace_id, after, PAGE), "answered", empty, send
@@ -241,7 +241,7 @@ class Agent:
         with self._store.read() as tx:
             link = links.current(tx, self._link_id)
         path = f"/sessions/{session.fence}/commands?after={link['command_cursor']}&wait={int(wait)}"
-        answer = self._ask(Commands, "GET", path, wait=wait)
+        answer = self.ask(Commands, "GET", path, wait=wait)
         if answer.plane_epoch != link["plane_epoch"]:
             self._lose(session, "the plane was restored")
         for command in answer.commands:
@@ -286,12 +286,6 @@ class Agent:
         """Commands up to here need not be asked for again."""
         self.move(session, command_cursor=cursor)
 
-    # --- log lines ---------------------------------------------------------------------------------------------
-
-    def send_lines(self, session: Open, batch: LogBatch) -> LogsAcked:
-        """Send lines; what decides which is `lines`."""
-        return self._ask(LogsAcked, "POST", f"/sessions/{session.fence}/logs", batch)
-
     # --- the rest ----------------------------------------------------------------------------------------------
 
     def beat(self) -> Beat:
@@ -301,7 +295,7 @@ class Agent:
             head = stream.read(tx).seq
         message = Heartbeat(head_seq=head, acked_seq=session.acked, site_time=now_us(), version=__version__)
         sent = now_us()
-        beat = self._ask(Beat, "POST", f"/sessions/{session.fence}/heartbeat", message)
+        beat = self.ask(Beat, "POST", f"/sessions/{session.fence}/heartbeat", message)
         now = now_us()
         offset = beat.server_time - (sent + now) // 2 if beat.server_time else 0
         self.move(session, status="connected", last_error="", last_contact_at=now, clock_offset=offset)
@@ -309,7 +303,7 @@ class Agent:
 
     def digest(self, since: int) -> Digest:
         """The plane's digest of our runs."""
-        return self._ask(Digest, "GET", f"/digest?since={since}")
+        return self.ask(Digest, "GET", f"/digest?since={since}")
 
     def note_trouble(self, status: str, error: str) -> None:
         """Show people what is wrong with the link; that the plane refuses it is an alert, once."""
@@ -336,9 +330,10 @@ class Agent:
             self.session = None
         raise SessionLost(why)
 
-    def _ask(
+    def ask(
         self, kind: type[M], method: str, path: str, body: BaseModel | dict[str, Any] | None = None, *, wait: float = 0
     ) -> M:
+        """Send a request and read the answer. Raises SessionLost, LinkRefused, LinkOutdated, TransientError."""
         data = body.model_dump() if isinstance(body, BaseModel) else body
         return _read(kind, self._send_checked(method, path, data, wait=wait))
 

@@ -15,7 +15,7 @@ from hub.web.api.fields import In, Moment, NoBody, NoQuery, Out, Page
 from hub.web.api.op import Api, Call
 from pydantic import Field, SecretStr
 
-from hub_hybrid import credentials, digests, export, links
+from hub_hybrid import addresses, credentials, digests, export, links
 from hub_hybrid.agent import Agent
 from hub_hybrid.exchange import meaning
 from hub_hybrid.export import Policy
@@ -97,6 +97,32 @@ class Digests(Out):
     problem: str
 
 
+class AddressIn(In):
+    """The source, by name or id, that is to have an address at the plane."""
+
+    source: str = Field(min_length=1, max_length=100)
+
+
+class AddressMade(Out):
+    """A new address. `url` is shown once."""
+
+    id: str
+    link: str
+    source: str
+    url: str
+
+
+class AddressSeen(Out):
+    """An address of a source at a plane. `status` is open, opening (the plane has not heard of it) or closed (its
+    source is switched off)."""
+
+    id: str
+    source: str
+    status: str
+    created_at: Moment
+    opened_at: Moment | None
+
+
 @api.op("GET", "/api/v1/links", out=Page[LinkOut], scope=READ)
 def list_links(call: Call[NoBody, NoQuery]) -> Page[LinkOut]:
     """The planes this hub reports to."""
@@ -153,6 +179,33 @@ def set_link_policy(call: Call[PolicyIn, NoQuery]) -> None:
     apply(call.store, Command("link.policy", call.scope, call.path["link"], args, call.command_id))
 
 
+@api.op(
+    "POST", "/api/v1/links/{link}/addresses", body=AddressIn, out=AddressMade, status=201, scope=WRITE,
+    errors=[NotFoundError, ConflictError],
+)  # fmt: skip
+def publish_source(call: Call[AddressIn, NoQuery]) -> dict[str, Any]:
+    """Give a source a further address, at the plane of a link; the answer holds it, once."""
+    args = {"source": call.body.source}
+    command = Command("link.publish", call.scope, call.path["link"], args, call.command_id)
+    return {"url": "", **apply(call.store, command).result}
+
+
+@api.op("GET", "/api/v1/links/{link}/addresses", out=Page[AddressSeen], scope=READ, errors=[NotFoundError])
+def list_addresses(call: Call[NoBody, NoQuery]) -> Page[AddressSeen]:
+    """The addresses that sources have at the plane of a link."""
+    with call.store.read() as tx:
+        link = links.find(tx, call.scope, call.path["link"])
+        found = addresses.listing(tx, call.scope, link["id"])
+    return Page[AddressSeen](items=[AddressSeen(**row, status=_status(row)) for row in found])
+
+
+@api.op("DELETE", "/api/v1/links/{link}/addresses/{address_id}", scope=WRITE, errors=[NotFoundError])
+def unpublish_source(call: Call[NoBody, NoQuery]) -> None:
+    """Take an address back."""
+    args = {"address": call.path["address_id"]}
+    apply(call.store, Command("link.unpublish", call.scope, call.path["link"], args, call.command_id))
+
+
 @api.op("GET", "/api/v1/links/preview", query=PreviewQuery, out=Preview, scope=READ, errors=[NotFoundError])
 def preview_links(call: Call[NoBody, PreviewQuery]) -> Preview:
     """The last events exactly as a plane gets them, whether there is a link or not."""
@@ -178,6 +231,12 @@ def digest_link(call: Call[NoBody, NoQuery]) -> Digests:
     finally:
         wire.close()
     return Digests(site=ours, plane=DigestOut(**there.model_dump()), equal=here == there, problem="")
+
+
+def _status(row: dict[str, Any]) -> str:
+    if not row["enabled"]:
+        return "closed"
+    return "open" if row["opened_at"] is not None else "opening"
 
 
 def _policy(tx: Tx, scope: Scope, name: str) -> Policy:

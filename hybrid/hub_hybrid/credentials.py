@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -19,7 +18,7 @@ from pydantic import ValidationError
 
 from hub_hybrid import links
 from hub_hybrid.exchange import Answer, meaning
-from hub_hybrid.keys import Keys
+from hub_hybrid.keys import Bundle, Keys
 from hub_hybrid.protocol import KeyAdded, NewKey, Register, Registered, Token
 
 RENEW_AT = 0.75
@@ -127,11 +126,8 @@ def credentials_of(tx: Tx, link: Mapping[str, Any]) -> Credentials:
 
 def keys_of(tx: Tx, link: Mapping[str, Any], which: str = "now") -> Keys | None:
     """A link's keys, opened; `next`: those that it will have. None for a link of the time before keys."""
-    if link["sealed_keys"] is None:
-        return None
-    text = tx.keyring.open(link["sealed_keys"], context=links.keys_context(link["id"]), key_id=link["key_id"])
-    found = json.loads(text).get(which)
-    return Keys.read(found) if found else None
+    bundle = links.bundle_of(tx, link)
+    return None if bundle is None else bundle.next if which == "next" else bundle.now
 
 
 def for_token(keyring: Keyring, token: str) -> Keys:
@@ -176,17 +172,19 @@ def rotate(store: Store, link_id: Id, fence: int, credentials: ByKey, ask: Ask) 
     """
     with store.write() as tx:
         link = links.current(tx, link_id)
-        old = keys_of(tx, link)
+        old = links.bundle_of(tx, link)
         assert old is not None
-        successor = keys_of(tx, link, "next") or Keys(Keys.new().sign, old.seal)
-        links.move(tx, link_id, fence, **links.sealed_keys(tx, link_id, written(old, successor)))
+        successor = old.next or Keys.new()
+        both = Bundle(old.now, successor, old.seals)
+        links.move(tx, link_id, fence, **links.sealed_keys(tx, link_id, both.written()))
     proof = successor.proof(link["site_id"], "", credentials.plane_now())
-    answer = ask("/keys", NewKey(sign_key=successor.public, proof=proof).model_dump())
+    message = NewKey(sign_key=successor.public, seal_key=successor.seal_public, proof=proof)
+    answer = ask("/keys", message.model_dump())
     if meaning(answer) != "ok":
         raise TransientError(f"the plane does not take the new key: {answer.body.get('detail', answer.status)}")
     until = KeyAdded.model_validate(answer.body).key_until
     with store.write() as tx:
-        values = links.sealed_keys(tx, link_id, written(successor))
+        values = links.sealed_keys(tx, link_id, both.followed_by(successor).written())
         moved = links.move(tx, link_id, fence, **values, key_made_at=tx.now, key_until=until)
     if moved:
         credentials.succeeded(successor)
@@ -210,9 +208,9 @@ def enrol(store: Store, link_id: Id, fence: int, ask: Ask) -> None:
         links.move(tx, link_id, fence, **values, **sealed, sealed_token=None)
 
 
-def written(keys: Keys, successor: Keys | None = None) -> str:
+def written(keys: Keys) -> str:
     """Keys as they are sealed with a link."""
-    return json.dumps({"now": keys.written(), "next": successor.written() if successor else None})
+    return Bundle(keys).written()
 
 
 def due(link: Mapping[str, Any], now: int) -> bool:

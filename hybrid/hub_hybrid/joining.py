@@ -104,7 +104,9 @@ def add_key(tx: Tx, site_row: Id, message: NewKey) -> KeyAdded:
     if known is not None and (known["site_row"] != site_row or known["revoked_at"] is not None):
         raise ConflictError("this key is known and no longer good", code="key-revoked")
     until = known["expires_at"] if known else _add_key(tx, site, key_id, message.sign_key)
-    replica.save(tx, site, rotate_key=False)
+    # A site of the time before sealing keeps the key to which is sealed.
+    sealed = {"seal_key": _seal_key(message.seal_key)} if message.seal_key else {}
+    replica.save(tx, site, rotate_key=False, **sealed)
     return KeyAdded(key_until=until)
 
 
@@ -171,9 +173,14 @@ def _proved(tx: Tx, message: Register, token: str) -> str:
     claims = _checked(tx, keys.verified(message.proof, message.sign_key), key_id, keys.JOINING)
     if claims.get("tok") != digest(token) or claims.get("iss") != message.site_id:
         raise UsageError("the proof was made for another token", code="invalid-proof")
-    if len(message.seal_key) != 64 or set(message.seal_key) - set("0123456789abcdef"):
-        raise UsageError("seal_key is not a public X25519 key of 64 hexadecimal digits")
+    _seal_key(message.seal_key)
     return key_id
+
+
+def _seal_key(text: str) -> str:
+    if len(text) != 64 or set(text) - set("0123456789abcdef"):
+        raise UsageError("seal_key is not a public X25519 key of 64 hexadecimal digits")
+    return text
 
 
 def _checked(tx: Tx, claims: dict[str, Any] | None, key_id: str, audience: str) -> dict[str, Any]:

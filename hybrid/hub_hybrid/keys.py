@@ -26,6 +26,8 @@ SKEW_S = 300
 JOINING = "hub-sync/join"
 """The audience of the proof that a site has the key that it brings."""
 MAX_TEXT = 4096
+SEALS_KEPT = 8
+"""Older keys that are kept to open with; the oldest of them is years old unless somebody rotates by hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,39 @@ class Keys:
 
         public = Ed25519PrivateKey.from_private_bytes(self.sign).public_key().public_bytes_raw()
         return OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": _b64(public), "d": _b64(self.sign)})
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """The keys of a link: those it uses, their successor while the plane may not know it, and older keys to which
+    something may have been sealed that still waits at the plane."""
+
+    now: Keys
+    next: Keys | None = None
+    seals: tuple[bytes, ...] = ()
+
+    @classmethod
+    def read(cls, text: str) -> Bundle:
+        """As `written` wrote them."""
+        found = json.loads(text)
+        following = found.get("next")
+        seals = tuple(bytes.fromhex(one) for one in found.get("seals", ()))
+        return cls(Keys.read(found["now"]), Keys.read(following) if following else None, seals)
+
+    def written(self) -> str:
+        """As JSON, to be sealed."""
+        following = self.next.written() if self.next else None
+        return json.dumps({"now": self.now.written(), "next": following, "seals": [one.hex() for one in self.seals]})
+
+    def opening(self) -> tuple[bytes, ...]:
+        """The seeds of all keys that may open something, the newest first."""
+        newest = (self.next.seal, self.now.seal) if self.next else (self.now.seal,)
+        return tuple(dict.fromkeys((*newest, *self.seals)))
+
+    def followed_by(self, keys: Keys) -> Bundle:
+        """These keys have given way to others; what was sealed to them can still be opened."""
+        older = tuple(one for one in self.opening() if one != keys.seal)
+        return Bundle(keys, None, older[:SEALS_KEPT])
 
 
 def thumbprint(jwk: Mapping[str, Any]) -> str:

@@ -21,7 +21,7 @@ from sqlalchemy import func, select
 from hub_hybrid import export, links
 from hub_hybrid.agent import Agent, Open
 from hub_hybrid.export import Policy
-from hub_hybrid.protocol import MAX_BYTES, MAX_LINES, Gap, LineOut, LogBatch
+from hub_hybrid.protocol import MAX_BYTES, MAX_LINES, Gap, LineOut, LogBatch, LogsAcked
 
 LOGS = Log.__table__
 WITHHELD = "hub.run.logs"
@@ -80,7 +80,7 @@ class Lines:
         if lines is None:
             return False
         batch = _batch(link, after=cursor, upto=rows[-1]["id"], lines=lines)
-        acked = self._agent.send_lines(session, batch)
+        acked = self._agent.ask(LogsAcked, "POST", _path(session), batch)
         self._advance(session, link, log_cursor=max(cursor, acked.log_acked))
         self.pause = acked.pause_s
         return True
@@ -89,7 +89,7 @@ class Lines:
         """Tell the plane of a gap, and go on behind it."""
         cursor = link["log_cursor"]
         batch = _batch(link, after=cursor, upto=max(cursor, gap.last), gap=gap)
-        acked = self._agent.send_lines(session, batch)
+        acked = self._agent.ask(LogsAcked, "POST", _path(session), batch)
         self._advance(session, link, log_cursor=max(cursor, acked.log_acked), log_gap=None)
         return True
 
@@ -133,6 +133,10 @@ class Lines:
                 scope = Scope(link["workspace_id"], Actor("system"))
                 events.append(tx, scope, "hub.link.gap", subject=self._link_id, **named, **gap)
         return True
+
+
+def _path(session: Open) -> str:
+    return f"/sessions/{session.fence}/logs"
 
 
 def _between(tx: Tx, after: int, before: int | None) -> list[dict[str, Any]]:

@@ -18,6 +18,8 @@ from hub.types import Actor, ExportLevel, Id, Scope, new_id
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import func, select, update
 
+from hub_hybrid.keys import Bundle
+
 LINKS = Link.__table__
 LOGS = Log.__table__
 _FRESH = {
@@ -117,6 +119,14 @@ def sealed_keys(tx: Tx, link_id: Id, text: str) -> dict[str, Any]:
     return {"sealed_keys": tx.keyring.seal(text, context=keys_context(link_id)), "key_id": tx.keyring.key_id}
 
 
+def bundle_of(tx: Tx, link: Mapping[str, Any]) -> Bundle | None:
+    """A link's keys, opened; None for a link of the time before keys."""
+    if link["sealed_keys"] is None:
+        return None
+    text = tx.keyring.open(link["sealed_keys"], context=keys_context(link["id"]), key_id=link["key_id"])
+    return Bundle.read(text)
+
+
 def keys_context(link_id: Id) -> str:
     """Where the sealed keys belong."""
     return f"links:{link_id}:keys"
@@ -125,6 +135,9 @@ def keys_context(link_id: Id) -> str:
 def rejoin(tx: Tx, command: Command, args: Rejoin) -> dict[str, Any]:
     """Go on over a link as the one that the plane has let in anew; all that was not sent yet still will be."""
     link = find(tx, command.scope, command.target)
+    before = bundle_of(tx, link)
+    if before is not None:  # webhooks may wait at the plane that were sealed to the key we had
+        args = args.model_copy(update={"keys": before.followed_by(Bundle.read(args.keys).now).written()})
     values = {**_identity(tx, link["id"], args), "sealed_token": None}
     tx.conn.execute(update(LINKS).where(LINKS.c.id == link["id"]).values(**values))
     return {"id": link["id"], "name": link["name"]}

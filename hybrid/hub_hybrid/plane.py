@@ -20,11 +20,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from hub_hybrid import digests, joining, orders, replica
+from hub_hybrid import digests, forwarding, joining, orders, replica
 from hub_hybrid.bell import Bell
 from hub_hybrid.protocol import (
     MAX_BYTES,
     MAX_WAIT,
+    Addresses,
     Batch,
     Grant,
     Heartbeat,
@@ -35,6 +36,7 @@ from hub_hybrid.protocol import (
     Register,
     Session,
     SnapshotPart,
+    WebhooksDone,
 )
 
 TOKENS = ApiToken.__table__
@@ -72,6 +74,11 @@ class Plane:
             Declared(f"{session}/logs", self._posted(LogBatch, replica.take_lines), SITES_ONLY, methods=["POST"]),
             Declared(f"{session}/heartbeat", self._posted(Heartbeat, replica.heartbeat), SITES_ONLY, methods=["POST"]),
             Declared(f"{session}/commands", self._commands, SITES_ONLY, methods=["GET"]),
+            Declared(
+                f"{session}/addresses", self._posted(Addresses, forwarding.take_addresses), SITES_ONLY, methods=["PUT"]
+            ),
+            Declared(f"{session}/webhooks", self._webhooks, SITES_ONLY, methods=["GET"]),
+            Declared(f"{session}/webhooks", self._posted(WebhooksDone, forwarding.done), SITES_ONLY, methods=["POST"]),
             Declared(session, self._close, SITES_ONLY, methods=["DELETE"]),
             Declared("/sync/v1/digest", self._digest, SITES_ONLY, methods=["GET"]),
         ]
@@ -122,22 +129,39 @@ class Plane:
         """Long poll: answers at once when there is something, else when there is or the wait is over."""
         site_row = await run_in_threadpool(self._site, request)
         fence, after = int(request.path_params["fence"]), _number(request, "after")
-        until = time.monotonic() + min(float(_number(request, "wait")), MAX_WAIT)
-        while not await run_in_threadpool(self._pending, site_row, fence, after):
-            left = until - time.monotonic()
-            if left <= 0 or _stopping(request) or await request.is_disconnected():
-                break
-            await self.bell.wait(left)
+        await self._wait(request, lambda tx: orders.pending(tx, site_row, fence, after))
         return await run_in_threadpool(self._deliver, request, fence, after)
-
-    def _pending(self, site_row: Id, fence: int, after: int) -> bool:
-        with self.store.read() as tx:
-            return orders.pending(tx, site_row, fence, after)
 
     def _deliver(self, request: Request, fence: int, after: int) -> Response:
         site_row = self._site(request)  # the key may have been revoked while it waited
         with self.store.write() as tx:
             return _json(orders.deliver(tx, site_row, fence, after))
+
+    async def _webhooks(self, request: Request) -> Response:
+        """Long poll, as for commands."""
+        site_row = await run_in_threadpool(self._site, request)
+        fence, after = int(request.path_params["fence"]), forwarding.position(request.query_params.get("after", ""))
+        await self._wait(request, lambda tx: forwarding.waiting(tx, site_row, fence, after))
+        return await run_in_threadpool(self._fetched, request, fence, after)
+
+    def _fetched(self, request: Request, fence: int, after: str) -> Response:
+        site_row = self._site(request)
+        with self.store.write() as tx:
+            return _json(forwarding.fetched(tx, replica.fenced(tx, site_row, fence), after))
+
+    async def _wait(self, request: Request, there: Callable[[Tx], bool]) -> None:
+        """Until there is something, or the time that the site gave is over."""
+
+        def look() -> bool:
+            with self.store.read() as tx:
+                return there(tx)
+
+        until = time.monotonic() + min(float(_number(request, "wait")), MAX_WAIT)
+        while not await run_in_threadpool(look):
+            left = until - time.monotonic()
+            if left <= 0 or _stopping(request) or await request.is_disconnected():
+                break
+            await self.bell.wait(left)
 
     def _close(self, request: Request) -> Response:
         site_row = self._site(request)

@@ -9,12 +9,13 @@ from hub.hookspecs import hookimpl
 from hub.plugins import Context, Loop
 from hub.runtime.commands import Op
 
-from hub_hybrid import links, sites
+from hub_hybrid import addresses, links, sites
 from hub_hybrid.retention import Keeper
 from hub_hybrid.supervisor import Pace, Supervisor
 
 if TYPE_CHECKING:
     from hub.web.api.op import Api
+    from hub.webhooks.elsewhere import Forwarder
     from starlette.routing import BaseRoute
 
 _running: list[Supervisor] = []
@@ -27,6 +28,14 @@ def hub_routes(ctx: Context) -> Iterable[BaseRoute | Api]:
     from hub_hybrid.plane import Plane  # noqa: PLC0415
 
     return [*Plane(ctx.store).routes(), api.api, site_api.api]
+
+
+@hookimpl
+def hub_webhook_forwarders(ctx: Context) -> Iterable[Forwarder]:
+    """Take webhooks for the sources of sites."""
+    from hub_hybrid.forwarding import Forwards  # noqa: PLC0415 - only the web process needs it
+
+    return [Forwards(ctx.store, ctx.settings)]
 
 
 @hookimpl
@@ -47,4 +56,4 @@ def hub_shutdown(ctx: Context, reason: str) -> None:  # noqa: ARG001 - the hook'
 @hookimpl
 def hub_commands() -> Iterable[Op]:
     """Operations on links and sites."""
-    return [*links.OPS, *sites.OPS]
+    return [*links.OPS, *addresses.OPS, *sites.OPS]

@@ -9,6 +9,9 @@
     POST   /sync/v1/sessions/{fence}/logs        LogBatch      -> LogsAcked
     GET    /sync/v1/sessions/{fence}/commands    ?after=&wait= -> Commands
     POST   /sync/v1/sessions/{fence}/heartbeat   Heartbeat     -> Beat
+    PUT    /sync/v1/sessions/{fence}/addresses   Addresses     -> AddressesKept
+    GET    /sync/v1/sessions/{fence}/webhooks    ?after=&wait= -> Webhooks
+    POST   /sync/v1/sessions/{fence}/webhooks    WebhooksDone  -> Forgotten
     DELETE /sync/v1/sessions/{fence}                           -> 204
     GET    /sync/v1/digest                       ?since=       -> Digest
 
@@ -19,6 +22,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
+from hub.types import ID_PATTERN
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 PROTOCOL = 2
@@ -29,6 +33,10 @@ MAX_EVENTS = 500
 MAX_BYTES = 1_048_576
 MAX_COMMANDS = 100
 MAX_LINES = 1000
+MAX_ADDRESSES = 1000
+MAX_WEBHOOKS = 100
+MAX_WEBHOOK_BYTES = 262_144
+"""Of a webhook's body; larger ones the plane answers 413."""
 MAX_WAIT = 60.0
 
 _Plain = StringConstraints(max_length=200, pattern=r"^[^\x00]*$")
@@ -91,6 +99,7 @@ class NewKey(Message):
     """The successor of a site's key, with the proof that the site has it."""
 
     sign_key: dict[str, Any]
+    seal_key: Short = ""
     proof: str = Field(max_length=4096)
 
 
@@ -130,6 +139,8 @@ class Session(Message):
     protocol: int = 1
     log_epoch: Short = ""
     log_acked: Position = 0
+    forwards: bool = False
+    """Whether the plane takes webhooks for its sites."""
 
 
 class Part(Message):
@@ -267,6 +278,62 @@ class Commands(Message):
     plane_epoch: Short
     cursor: Position
     commands: list[CommandOut] = Field(default_factory=list, max_length=MAX_COMMANDS)
+
+
+class AddressOut(Message):
+    """An address of a source at the plane; `digest` is the SHA-256 of its token. `text` null: the receipt's id."""
+
+    digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    source: Annotated[str, _Plain, Field(min_length=1, max_length=36)]
+    methods: list[Short] = Field(min_length=1, max_length=10)
+    max_body: int = Field(ge=1)
+    rate_per_minute: int = Field(ge=1, le=1_000_000)
+    status: int = Field(202, ge=200, le=299)
+    text: str | None = Field(None, max_length=4096)
+    type: Short = "text/plain"
+
+
+class Addresses(Message):
+    """All addresses of a site: the plane takes up those it does not have, and lets go of all others."""
+
+    items: list[AddressOut] = Field(default_factory=list, max_length=MAX_ADDRESSES)
+
+
+class AddressesKept(Message):
+    """The digests of those that the plane has now; one that another site has is none of them."""
+
+    kept: list[Short]
+
+
+class WebhookOut(Message):
+    """A request, sealed to the site's key `key_id`; bytes in base64. Its id becomes that of the receipt."""
+
+    id: Annotated[str, Field(pattern=ID_PATTERN)]
+    workspace: Short
+    source: Short
+    key_id: Short
+    wrapped: str
+    head: str
+    body: str
+    received_at: Position
+
+
+class Webhooks(Message):
+    """What waits, the oldest first."""
+
+    items: list[WebhookOut] = Field(default_factory=list, max_length=MAX_WEBHOOKS)
+
+
+class WebhooksDone(Message):
+    """The ids of those that the site has: the plane forgets them."""
+
+    ids: list[Short] = Field(max_length=MAX_WEBHOOKS)
+
+
+class Forgotten(Message):
+    """How many there were."""
+
+    forgotten: int
 
 
 class Heartbeat(Message):

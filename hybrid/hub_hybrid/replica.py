@@ -113,6 +113,7 @@ def open_session(tx: Tx, site_row: Id, hello: Hello) -> Session:
         protocol=min(hello.protocol, PROTOCOL),
         log_epoch=site["log_epoch"],
         log_acked=site["log_acked"],
+        forwards=bool(site["seal_key"]),
     )
 
 

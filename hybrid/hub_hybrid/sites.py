@@ -12,7 +12,7 @@ from hub.types import ID_PATTERN
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select, update
 
-from hub_hybrid import joining, orders, replica
+from hub_hybrid import forwarding, joining, orders, replica
 from hub_hybrid.replica import SITES
 
 TOKENS = ApiToken.__table__
@@ -102,6 +102,7 @@ def remove(tx: Tx, command: Command, _args: Nothing) -> dict[str, Any]:
     """Strike a site off: its token is worthless from now on; what it reported stays until retention takes it."""
     site = orders.find_site(tx, command.scope, command.target)
     _end_tokens(tx, site)
+    forwarding.strike(tx, site["id"])
     values = {"removed_at": tx.now, "site_id": site["id"], "fence": site["fence"] + 1}
     tx.conn.execute(update(SITES).where(SITES.c.id == site["id"]).values(**values))
     return {"id": site["id"], "name": site["name"]}

@@ -1,5 +1,5 @@
-"""Three threads for every link: one opens sessions, pushes and beats, one polls, one sends log lines. They never give
-up."""
+"""Four threads for every link: one opens sessions, pushes and beats, one polls, one sends log lines, one fetches
+webhooks. They never give up."""
 
 from __future__ import annotations
 
@@ -22,10 +22,12 @@ from hub.store.base import Listener, Store, Tx
 from hub.types import Id
 
 from hub_hybrid import exchange, links
+from hub_hybrid.addresses import Teller
 from hub_hybrid.agent import Agent, LinkOutdated, LinkRefused, SessionLost
 from hub_hybrid.credentials import ByKey, Credentials, credentials_of, due, enrol, keys_of, rotate
 from hub_hybrid.lines import Lines
 from hub_hybrid.protocol import Beat
+from hub_hybrid.receiving import Receiver
 from hub_hybrid.wire import HttpWire
 
 log = logging.getLogger("hub.hybrid")
@@ -46,6 +48,8 @@ class Pace:
     longest: float = 300.0
     lease: float = 30.0
     backlog: int = 1_000_000
+    rejected: int = 60
+    """Refused webhooks of a source that are kept in a minute."""
 
     @classmethod
     def of(cls, settings: Settings) -> Pace:
@@ -56,6 +60,7 @@ class Pace:
             settings.sync_longest_wait,
             settings.lease,
             settings.sync_log_backlog,
+            settings.door_rejected_per_minute,
         )
 
 
@@ -79,6 +84,8 @@ class Worker:
         self._stop = threading.Event()
         self.agent = Agent(store, link["id"], self._wire)
         self._lines = Lines(store, link["id"], self.agent, pace.backlog)
+        self._teller = Teller(store, link["id"], self.agent)
+        self._receiver = Receiver(store, link["id"], self.agent, self._teller, poll=pace.poll, rejected=pace.rejected)
         self.key = key_of(link)
         self._threads = [
             threading.Thread(target=self._forever, args=(step, topic), name=f"link-{name}", daemon=True)
@@ -86,6 +93,7 @@ class Worker:
                 ("push", self._push, "events"),
                 ("commands", self._poll, ""),
                 ("logs", self._logs, "logs"),
+                ("webhooks", self._receive, ""),
             )
         ]
 
@@ -184,6 +192,7 @@ class Worker:
         if time.monotonic() >= self._next_beat:
             self._keep_key(self.agent.beat())
             self._next_beat = time.monotonic() + self._pace.beat * random.uniform(0.8, 1.2)  # noqa: S311 - spreads load
+        self._teller.step()
         pushed = self.agent.push()
         if pushed and not self.agent.behind:
             # A request for each event costs the site more than the run that made it.
@@ -210,6 +219,12 @@ class Worker:
         except SessionLost:
             return False  # the other thread opens the next one
         return True
+
+    def _receive(self) -> bool:
+        try:
+            return self._receiver.step()
+        except SessionLost:
+            return False
 
     def _logs(self) -> bool:
         try:

@@ -125,6 +125,7 @@ OTHERS = {
         ("name", "site", "log_epoch", "first", "last", "count", "bytes", "cause"), "metadata"
     ),
     "hub.link.policy_set": {"name": "metadata", "level": "metadata"},
+    "hub.link.webhook_lost": dict.fromkeys(("name", "source", "receipt", "reason"), "metadata"),
     "hub.link.disconnected": {"name": "metadata", "reason": "metadata"},
     "hub.receipt.failed": {"receipt_id": "metadata", "source_id": "metadata", "error": "errors"},
     "hub.schedule.created": {"deployment_id": "metadata", "kind": "metadata"},

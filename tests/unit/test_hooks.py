@@ -73,6 +73,7 @@ ANSWERS: dict[str, tuple[object, object]] = {
     "hub_alert_sent": (None, None),
     "hub_auth_authenticate": (Principal("ada", "viewer"), ("one", Principal("ada", "viewer"))),
     "hub_webhook_sign": ("signature", "signature"),
+    "hub_webhook_forwarders": (iter(["forwarder"]), ["forwarder"]),
     "hub_trigger_match": (Skip("no"), Skip("no")),
     "hub_run_before": (None, "x"),
     "hub_run_state": (None, None),

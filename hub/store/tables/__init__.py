@@ -27,6 +27,7 @@ from hub.store.tables.connections import Connection
 from hub.store.tables.endpoints import Endpoint, EndpointKey, OutgoingAttempt, OutgoingWebhook
 from hub.store.tables.events import Effect, Event, Leader
 from hub.store.tables.flow_control import FlowState, RunCancel
+from hub.store.tables.forwarding import LinkAddress, PlaneAddress, PlaneWebhook
 from hub.store.tables.identity import (
     ApiToken,
     AuditEntry,
@@ -100,6 +101,7 @@ __all__ = [
     "Limit",
     "LimitSlot",
     "Link",
+    "LinkAddress",
     "Log",
     "Materialization",
     "Message",
@@ -108,6 +110,7 @@ __all__ = [
     "OutgoingAttempt",
     "OutgoingWebhook",
     "PlaneAccess",
+    "PlaneAddress",
     "PlaneAssertion",
     "PlaneCommand",
     "PlaneEvent",
@@ -116,6 +119,7 @@ __all__ = [
     "PlaneLog",
     "PlaneRun",
     "PlaneSite",
+    "PlaneWebhook",
     "PluginSetting",
     "PluginValue",
     "ProjectItem",

@@ -7,10 +7,9 @@ answer. Unknown, disabled and deleted sources get the same answer after the same
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -24,6 +23,7 @@ from hub.settings import Settings
 from hub.store import Store
 from hub.types import Id, now_us
 from hub.types import Scope as Whose
+from hub.web.door.beyond import Beyond
 from hub.web.door.inside import Admitted, admit
 from hub.web.door.judge import Arrived, Judged, judge
 from hub.web.door.known import Known, Sources, stranger
@@ -38,9 +38,11 @@ from hub.web.door.limits import (
     values,
 )
 from hub.web.door.plugged import Beside
+from hub.web.door.refusals import refusal
 from hub.web.door.short import ALWAYS, Response, Whole
 from hub.web.matrix import Access, Declared
 from hub.webhooks.allowing import networks
+from hub.webhooks.elsewhere import Address, Forwarder
 from hub.webhooks.keeping import sender
 from hub.webhooks.presets import Presets
 from hub.webhooks.request import WebhookRequest
@@ -55,11 +57,6 @@ _RETRY_AFTER = 5
 _TRIES = 4
 _BEFORE_THE_BODY = frozenset({400, 405, 413, 415, 429, 503})
 """Refusals that may come before the body was read."""
-_TITLES = {
-    400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
-    408: "Request Timeout", 413: "Content Too Large", 415: "Unsupported Media Type", 429: "Too Many Requests",
-    431: "Request Header Fields Too Large", 500: "Internal Server Error", 503: "Service Unavailable",
-}  # fmt: skip
 
 
 class Door:
@@ -72,6 +69,7 @@ class Door:
         presets: Presets,
         *,
         verifiers: Mapping[str, Verifier] | None = None,
+        forwarders: Sequence[Forwarder] = (),
     ) -> None:
         self._public_url = settings.public_url.rstrip("/")
         self._proxies = settings.web_trusted_proxies
@@ -83,6 +81,7 @@ class Door:
         self._sources = Sources(store, presets)
         self._bodies = BodyReader(seconds=settings.door_read_timeout)
         self._rates = Rates()
+        self._beyond = Beyond(forwarders, self._bodies)
         self._verifiers = {} if verifiers is None else verifiers
         self._plugged = Beside(self._verifiers)
         self._writer = ReceiptWriter(store, _reply, limit=settings.door_queue)
@@ -109,9 +108,9 @@ class Door:
         """Serve one request."""
         try:
             status, body, headers = await self._serve(scope, receive)
-        except Refused as refusal:
-            status, body, headers = _refusal(refusal.status, refusal.code, refusal.retry_after, allow=refusal.allow)
-            if refusal.status in _BEFORE_THE_BODY and not await self._drained(scope, receive):
+        except Refused as refused:
+            status, body, headers = refusal(refused.status, refused.code, refused.retry_after, allow=refused.allow)
+            if refused.status in _BEFORE_THE_BODY and not await self._drained(scope, receive):
                 headers.append((b"connection", b"close"))
         except SenderLeft:
             return
@@ -149,7 +148,8 @@ class Door:
         headers: Headers = scope["headers"]
         check_headers(headers)
         token = scope["path_params"]["token"]
-        source = self._sources.cached(token) or await self._load(token) or stranger()
+        source: Known | Address | None = self._sources.cached(token) or await self._load(token)
+        source = source or await self._beyond.find(token) or stranger()
         if source.methods and scope["method"] not in source.methods:
             raise Refused(405, "method-not-allowed", allow=source.methods)
         limit = min(source.max_body, self._largest)
@@ -157,13 +157,15 @@ class Door:
         self._check_rate(source)
         body = await self._bodies.read(receive, limit)
         whole = Whole(scope["method"], scope["path"], scope["query_string"], headers, body, scope.get("client"))
+        if isinstance(source, Address):
+            return await self._beyond.take(source, self._arrived(whole))
         return await self._decided(token, source, self._arrived(whole))
 
     async def _decided(self, token: str, source: Known, arrived: Arrived) -> Response:
         try:
             return await self._decide(token, source, arrived)
-        except Refused as refusal:
-            return _refusal(refusal.status, refusal.code, refusal.retry_after)  # the body has been read
+        except Refused as refused:
+            return refusal(refused.status, refused.code, refused.retry_after)  # the body has been read
         finally:
             self._bodies.release(len(arrived.request.body))
 
@@ -177,7 +179,7 @@ class Door:
             else:
                 judged = await run_in_threadpool(judge, source, arrived, self._verifiers)
             if source is stranger():
-                return _refusal(404, "not-found")
+                return refusal(404, "not-found")
             if judged.refusal and source.loaded_at < arrived.at:
                 # A refusal must not rest on a memory older than the request: a secret may have been added.
                 source = await self._load(token) or stranger()
@@ -231,7 +233,7 @@ class Door:
             except HubError as error:
                 answered(error)
 
-    def _check_rate(self, source: Known) -> None:
+    def _check_rate(self, source: Known | Address) -> None:
         wait = self._rates.take(source.id, source.rate_per_minute)
         if wait:
             raise Refused(429, "rate-limited", retry_after=max(1, round(wait + 0.5)))
@@ -288,7 +290,7 @@ class _Taken:
             response = await self.door._decided(self.token, self.source, self.arrived)
         except Exception:
             log.exception("a request for source %s could not be answered", self.source.name)
-            response = _refusal(500, "internal")
+            response = refusal(500, "internal")
         self.done(response)
 
 
@@ -296,16 +298,15 @@ _WHY = {400: "invalid-body", 401: "unauthorized", 403: "address-not-allowed", 50
 _JSON = (b"content-type", b"application/json")
 _SANDBOX = (b"content-security-policy", b"sandbox; default-src 'none'")
 """What somebody wrote must do nothing in a browser, on the dashboard's own origin."""
-_PROBLEM = (b"content-type", b"application/problem+json")
 
 
 def _answer(judged: Judged, answer: Answer) -> Response:
     if isinstance(answer, HubError) and not judged.refusal:
         log.warning("a webhook could not be kept: %s", answer.detail)
         retry_after = answer.fields.get("retry_after")
-        return _refusal(503, answer.code, retry_after if isinstance(retry_after, int) else _RETRY_AFTER)
+        return refusal(503, answer.code, retry_after if isinstance(retry_after, int) else _RETRY_AFTER)
     if judged.refusal:
-        return _refusal(judged.refusal, _WHY[judged.refusal], judged.retry_after or None)
+        return refusal(judged.refusal, _WHY[judged.refusal], judged.retry_after or None)
     if judged.handshake is not None:
         said = judged.handshake
         extra = [pair for name, value in said.headers if (pair := (name.encode(), value.encode())) not in ALWAYS]
@@ -320,21 +321,6 @@ def _answer(judged: Judged, answer: Answer) -> Response:
             return judged.status, text.encode(), [(b"content-type", content_type.encode()), _SANDBOX] if text else []
         return judged.status, text.encode(), [(b"content-type", content_type.encode())] if text else []
     return judged.status, b'{"receipt": "%s"}' % answer.receipt_id.encode("ascii"), [_JSON]
-
-
-def _refusal(
-    status: int, code: str, retry_after: int | None = None, *, allow: frozenset[str] = frozenset()
-) -> Response:
-    """An answer that tells a stranger nothing."""
-    document: dict[str, Any] = {"type": f"/errors/{code}", "title": _TITLES[status], "status": status, "code": code}
-    headers = [_PROBLEM]
-    if retry_after is not None:
-        headers.append((b"retry-after", str(retry_after).encode()))
-    if allow:
-        headers.append((b"allow", ", ".join(sorted(allow)).encode()))
-    if status in (408, 431):
-        headers.append((b"connection", b"close"))
-    return status, json.dumps(document).encode(), headers
 
 
 def _reply(answers: list[tuple[Any, Answer]]) -> None:

@@ -28,6 +28,12 @@ COLUMNS = (
     Column("LAST CONTACT", "last_contact_at", "time"),
     Column("ERROR", "last_error"),
 )
+ADDRESSES = (
+    Column("ID", "id"),
+    Column("SOURCE", "source"),
+    Column("STATUS", "status", "state"),
+    Column("SINCE", "opened_at", "time"),
+)
 _LEAVES = {
     "metadata": "Ids, names, states, times and types of errors leave.",
     "errors": "Metadata and texts of errors leave.",
@@ -97,6 +103,47 @@ def policy(
         output.print_json({"link": found["name"], "level": found["level"]})
     else:
         output.say(f"{found['level']}: {_LEAVES[found['level']]}")
+
+
+@app.command
+def publish(
+    source: Annotated[str, Parameter(help="A webhook source of this hub, by name or id.")],
+    *,
+    link: LinkName = "",
+    as_json: AsJson = False,
+) -> None:
+    """Give a source an address at the plane. What comes there is sealed to this hub, and judged and run here."""
+    with open_client() as client:
+        name = _only(client, link)["name"]
+        made = client.post(path("links", name, "addresses"), {"source": source})
+    if as_json:
+        output.print_json(made)
+        return
+    output.say(f"{made['source']!r} is also reached at the plane of {name!r}. This is shown once:")
+    print(made["url"])
+
+
+@app.command
+def addresses(*, link: LinkName = "", as_json: AsJson = False) -> None:
+    """The addresses that sources of this hub have at a plane, and whether the plane has heard of them."""
+    with open_client() as client:
+        found, _ = client.page(path("links", _only(client, link)["name"], "addresses"))
+    output.table(found, ADDRESSES, as_json=as_json, empty="None. Make one: hub cloud publish SOURCE")
+
+
+@app.command
+def unpublish(
+    address: Annotated[str, Parameter(help="The address's id; `hub cloud addresses` shows it.")],
+    *,
+    link: LinkName = "",
+    yes: Yes = False,
+) -> None:
+    """Take an address back: nothing more is taken there, and what waits there still comes."""
+    with open_client() as client:
+        name = _only(client, link)["name"]
+        output.confirm(f"Take the address {address} back?", yes=yes)
+        client.delete(path("links", name, "addresses", address))
+    output.say("It is taken back.")
 
 
 @app.command

@@ -306,7 +306,7 @@ def test_a_plane_of_the_protocol_before_gets_all_that_it_knows_of(old: Site) -> 
     supervisor = Supervisor(old.end.store, PACE, network)
     supervisor.step()
     try:
-        until(lambda: old.link()["status"] == "connected")
+        until(lambda: old.link()["acked_seq"] is not None)  # the snapshot has left
         run = make_run(old.end)
         until(lambda: run in reported(old.plane))
         assert not [path for path in network.asked if path.endswith(("/token", "/keys", "/logs"))]

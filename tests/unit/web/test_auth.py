@@ -148,7 +148,7 @@ def test_a_token_for_other_things_opens_nothing_that_needs_a_scope(world: World)
 # --- another workspace -------------------------------------------------------------------------------------------
 
 THINGS: dict[str, Any] = {
-    "alert_id": tables.Alert, "artifact_id": tables.Artifact, "asset_id": tables.Asset,
+    "address_id": tables.LinkAddress, "alert_id": tables.Alert, "artifact_id": tables.Artifact, "asset_id": tables.Asset,
     "automation_id": tables.Automation, "channel_id": tables.Channel, "channel": tables.Channel,
     "command_id": tables.PlaneCommand, "delivery_id": tables.Delivery, "deployment_id": tables.Deployment,
     "endpoint_id": tables.Endpoint, "event_id": tables.Event, "inhibition_id": tables.AlertInhibition,
@@ -176,6 +176,7 @@ VALID: dict[str, Any] = {
     "PUT /api/v1/deployments/{name}": {"flow_name": "f", "entrypoint": "f.py:f"},
     "PUT /api/v1/limits/{name}": {"slots": 1},
     "PUT /api/v1/secrets/{name}": {"value": "other"},
+    "POST /api/v1/links/{link}/addresses": {"source": "github"},
     "POST /api/v1/links/{link}/rejoin": {"token": "hub_join_of-nobody"},
     "PUT /api/v1/sources/{name}/schema": {"document": {}},
     "PUT /api/v1/variables/{name}": {"value": 1},
@@ -305,6 +306,9 @@ def test_a_site_speaks_for_itself_only(world: World) -> None:
         ("POST", "heartbeat", {"head_seq": 7}),
         ("POST", "logs", {"log_epoch": new_id(), "start": 0, "after": 0, "upto": 9}),
         ("GET", "commands?after=0&wait=0", None),
+        ("PUT", "addresses", {"items": []}),
+        ("GET", "webhooks?after=&wait=0", None),
+        ("POST", "webhooks", {"ids": [new_id()]}),
     ):
         answer = call(foreign, method, f"/sessions/{fence}/{path}", body)
         assert answer.status_code in (403, 409, 410), answer.text

@@ -126,6 +126,7 @@ def more(seed: Seed) -> None:
     apply(seed.store, Command("user.create", scope, "theirs", hashed))
     apply(seed.store, Command("invitation.create", scope, args={"name": "somebody"}))
     seed.add(tables.SlaRow, name="theirs", spec={})
-    seed.add(tables.Link, name="theirs", url="https://plane.example.org", site_id=new_id())
+    link = seed.add(tables.Link, name="theirs", url="https://plane.example.org", site_id=new_id())
+    seed.add(tables.LinkAddress, link_id=link, source_id=new_id(), digest="0" * 64, created_at=seed.now)
     site = seed.add(tables.PlaneSite, name="theirs", site_id=new_id(), token_id=new_id())
     seed.add(tables.PlaneCommand, site_row=site, seq=1, op="run.cancel", issued_at=seed.now)

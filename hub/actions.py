@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from hub.sdk.tasks import Task
 
+Effect: TypeAlias = Literal["none", "once", "again"]
+"""What one more try with the same idempotency key does: it only reads; nothing more; it may do it again."""
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 
 
@@ -25,3 +27,5 @@ class Action:
     """A function with `@task`, at the top level of a module."""
     summary: str
     """One sentence."""
+    effect: Effect | None = None
+    """What one more try does; None: nobody has said."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
@@ -21,14 +21,20 @@ class Wire:
         self._awaited = b""
         self._answered = False
         self._then_down = False
+        self._then: Callable[[], None] | None = None
         self.is_down = False
         self.cuts = 0
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
-    def arm(self, word: bytes, *, answered: bool, then_down: bool = False) -> None:
-        """Cut at `word`. `answered`: the server gets it and does it; only its answer, with the word in it, is lost."""
-        self._word, self._answered, self._then_down = word, answered, then_down
+    def arm(
+        self, word: bytes, *, answered: bool, then_down: bool = False, then: Callable[[], None] | None = None
+    ) -> None:
+        """Cut at `word`. `answered`: the server gets it and does it; only its answer, with the word in it, is lost.
+
+        `then` is called at that moment: before the word goes on, or when its answer comes, which then may be any.
+        """
+        self._word, self._answered, self._then_down, self._then = word, answered, then_down, then
 
     def down(self) -> None:
         """Nothing goes through any more, until `up`."""
@@ -67,13 +73,15 @@ class Wire:
                 if (
                     lost.is_set() and not watched
                 ):  # nothing more gets through, and when the server has said that it is done, it ends
-                    if self._awaited in data:
-                        break
-                    continue
+                    if self._then is None and self._awaited not in data:
+                        continue
+                    self._struck()
+                    break
                 if watched and self._word is not None and self._word in data:
                     self._awaited, self._word, self.cuts = self._word, None, self.cuts + 1
                     self.is_down = self._then_down
                     if not self._answered:
+                        self._struck()
                         break
                     lost.set()
                 sink.sendall(data)
@@ -83,6 +91,11 @@ class Wire:
             with self._lock:
                 self._open.discard(one)
             one.close()
+
+    def _struck(self) -> None:
+        then, self._then = self._then, None
+        if then is not None:
+            then()
 
 
 @contextmanager

@@ -80,10 +80,14 @@ def _found(target: str, folder: Path) -> tuple[str, dict[str, str]]:
     return target, dict(os.environ)
 
 
+def _is_passed_on(variable: str) -> bool:
+    return not variable.startswith("HUB_") or variable.startswith("HUB_TEST_")
+
+
 def _report(name: str, level: str, env: Mapping[str, str], folder: Path) -> dict[str, Any]:
     words = [sys.executable, "-m", "hub.testing.conformance", name, level]
     # A home of its own: nothing of the hub that is set up here is touched.
-    given = {variable: value for variable, value in env.items() if not variable.startswith("HUB_")}
+    given = {variable: value for variable, value in env.items() if _is_passed_on(variable)}
     given["HUB_HOME"] = str(folder / "home")
     try:
         done = subprocess.run(

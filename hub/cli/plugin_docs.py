@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hub.plugins import LoadedPlugin
 
 Row: TypeAlias = Mapping[str, str]
+_AGAIN = {None: "", "none": "only reads", "once": "does nothing more", "again": "may do it again"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +107,11 @@ def _brought(hooks: Hooks) -> Iterator[Section]:
         {"scheme": kind.scheme, "summary": kind.summary, "address": kind.example} for kind in hooks.channel_kinds()
     ]
     yield Section("Channels", ("scheme", "summary", "address"), channels)
-    actions = [{"action": name, "what it does": action.summary} for name, action in sorted(hooks.actions().items())]
-    yield Section("Actions", ("action", "what it does"), actions)
+    actions = [
+        {"action": name, "what it does": action.summary, "one more try": _AGAIN[action.effect]}
+        for name, action in sorted(hooks.actions().items())
+    ]
+    yield Section("Actions", ("action", "what it does", "one more try"), actions)
     stores = [{"kind of connection": kind.connection_kind} for kind in hooks.result_stores()]
     yield Section("Result stores", ("kind of connection",), stores)
     consumers = [{"consumer": kind.name, "kind of connection": kind.connection_kind} for kind in hooks.consumers()]

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from hub.testing.replaying import RecordedFailure as RecordedFailure
     from hub.testing.replaying import Replay as Replay
     from hub.testing.replaying import replay as replay
+    from hub.testing.trials import Trial as Trial
     from hub.testing.webhooks import Delivered as Delivered
     from hub.testing.webhooks import FakeWebhook as FakeWebhook
     from hub.testing.webhooks import webhook as webhook
@@ -36,6 +37,7 @@ _HOMES = {
     "Divergence": "replaying", "FakeWebhook": "webhooks", "Hub": "kit", "Notes": "notes",
     "PluginConformance": "conformance.case",
     "RecordedFailure": "replaying", "Replay": "replaying", "Run": "records", "TaskRun": "records",
+    "Trial": "trials",
     "crashes": "crashing", "harness": "kit", "replay": "replaying", "survives_crashes": "crashing",
     "webhook": "webhooks",
 }  # fmt: skip
@@ -53,6 +55,7 @@ __all__ = [
     "Replay",
     "Run",
     "TaskRun",
+    "Trial",
     "crashes",
     "harness",
     "replay",

@@ -1,9 +1,7 @@
 """The rules that a plugin keeps, in three levels: bronze, silver, gold. `hub plugins check` shows them as a table.
 
-    class TestConformance(PluginConformance):
-        plugin = my_module
-
-Numbers that are missing are rules that no program can check honestly; docs/plugins.md says which and why.
+class TestConformance(PluginConformance):
+    plugin = my_module
 """
 
 from __future__ import annotations
@@ -20,6 +18,7 @@ RULES: tuple[Rule, ...] = (
     Rule("C12", "bronze", "bronze", "keeps_secrets"),
     Rule("README", "bronze", "bronze", "has_a_readme"),
     Rule("C07", "silver", "silver", "actions_speak_json"),
+    Rule("C08", "silver", "repeating", "actions_are_done_once"),
     Rule("C09", "silver", "cancelling", "ends_when_it_is_cancelled"),
     Rule("C10", "silver", "silver", "nothing_waits_for_ever"),
     Rule("C11", "silver", "silver", "failures_say_whether_to_try_again"),
@@ -30,6 +29,7 @@ RULES: tuple[Rule, ...] = (
     Rule("CHANGELOG", "silver", "silver", "changes_are_written_down"),
     Rule("C16", "gold", "neighbours", "lives_beside_others"),
     Rule("C17", "gold", "gold", "leaves_nothing_behind"),
+    Rule("C18", "gold", "ages", "works_with_the_oldest_hub"),
     Rule("C19", "gold", "gold", "lives_with_others"),
     Rule("C20", "gold", "gold", "is_fully_told"),
 )

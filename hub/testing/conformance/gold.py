@@ -32,7 +32,7 @@ def leaves_nothing_behind(subject: Subject) -> None:
 
 def lives_with_others(subject: Subject) -> None:
     """C19: It asks for this hub or later, closes out no later minor of it, and pins nothing that the hub needs."""
-    asked = dict(_requirements(subject.distribution.requires or []))
+    asked = dict(requirements(subject.distribution.requires or []))
     if subject.distribution.name == OWN_DISTRIBUTION:
         raise NotHere("it comes with the hub itself")
     own = asked.get(OWN_DISTRIBUTION)
@@ -48,13 +48,14 @@ def lives_with_others(subject: Subject) -> None:
             raise Broken(f'"{own}" shuts out the hub {version}: leave out the upper bound, or put it at the next major')
     from importlib.metadata import distribution  # noqa: PLC0415 - only this rule asks what the hub needs
 
-    shared = dict(_requirements(distribution(OWN_DISTRIBUTION).requires or []))
+    shared = dict(requirements(distribution(OWN_DISTRIBUTION).requires or []))
     for name, requirement in asked.items():
         if name in shared and any(one.operator in ("==", "===") for one in requirement.specifier):
             raise Broken(f'"{requirement}" pins what the hub needs too: write a range, or leave it to the hub')
 
 
-def _requirements(texts: list[str]) -> Iterator[tuple[str, Requirement]]:
+def requirements(texts: list[str]) -> Iterator[tuple[str, Requirement]]:
+    """Each that is no extra: the name of its distribution, and the range."""
     for text in texts:
         try:
             found = Requirement(text)

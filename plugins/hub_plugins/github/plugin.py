@@ -42,9 +42,9 @@ def hub_actions() -> Iterator[Action]:
 
     from hub_plugins.github import tasks  # noqa: PLC0415
 
-    yield Action("create_issue", tasks.create_issue, "Open an issue.")
-    yield Action("comment", tasks.comment, "Comment on an issue or a pull request.")
-    yield Action("set_check", tasks.set_check, "Show a check at a commit.")
-    yield Action("create_release", tasks.create_release, "Make a release of a tag.")
-    yield Action("dispatch_workflow", tasks.dispatch_workflow, "Start a workflow of GitHub Actions.")
-    yield Action("dispatch_event", tasks.dispatch_event, "Tell a repository's workflows of an event.")
+    yield Action("create_issue", tasks.create_issue, "Open an issue.", effect="once")
+    yield Action("comment", tasks.comment, "Comment on an issue or a pull request.", effect="once")
+    yield Action("set_check", tasks.set_check, "Show a check at a commit.", effect="once")
+    yield Action("create_release", tasks.create_release, "Make a release of a tag.", effect="once")
+    yield Action("dispatch_workflow", tasks.dispatch_workflow, "Start a workflow of GitHub Actions.", effect="again")
+    yield Action("dispatch_event", tasks.dispatch_event, "Tell a repository's workflows of an event.", effect="again")

@@ -42,5 +42,5 @@ def hub_actions() -> Iterator[Action]:
 
     from hub_plugins.openapi import tasks  # noqa: PLC0415
 
-    yield Action("call", tasks.call, "Call an operation of the API.")
-    yield Action("pages", tasks.pages, "Give all items of an operation that has pages.")
+    yield Action("call", tasks.call, "Call an operation of the API.", effect="again")
+    yield Action("pages", tasks.pages, "Give all items of an operation that has pages.", effect="none")

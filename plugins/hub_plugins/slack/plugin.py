@@ -52,9 +52,11 @@ def hub_actions() -> Iterator[Action]:
 
     from hub_plugins.slack import tasks  # noqa: PLC0415
 
-    yield Action("post_message", tasks.post_message, "Post a message, or a reply in a thread.")
-    yield Action("update_message", tasks.update_message, "Write a message anew.")
-    yield Action("react", tasks.react, "React to a message.")
-    yield Action("upload_file", tasks.upload_file, "Share a file.")
-    yield Action("respond", tasks.respond, "Answer a slash command or an interaction.")
-    yield Action("show_acknowledged", tasks.show_acknowledged, "Say in an alert's message who looks after it.")
+    yield Action("post_message", tasks.post_message, "Post a message, or a reply in a thread.", effect="once")
+    yield Action("update_message", tasks.update_message, "Write a message anew.", effect="again")
+    yield Action("react", tasks.react, "React to a message.", effect="once")
+    yield Action("upload_file", tasks.upload_file, "Share a file.", effect="once")
+    yield Action("respond", tasks.respond, "Answer a slash command or an interaction.", effect="again")
+    yield Action(
+        "show_acknowledged", tasks.show_acknowledged, "Say in an alert's message who looks after it.", effect="again"
+    )

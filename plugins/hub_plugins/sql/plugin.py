@@ -41,7 +41,7 @@ def hub_actions() -> Iterator[Action]:
 
     from hub_plugins.sql import tasks  # noqa: PLC0415
 
-    yield Action("query", tasks.query, "Give the rows of a statement.")
-    yield Action("execute", tasks.execute, "Change something, once.")
-    yield Action("load", tasks.load, "Write rows to a table, all or none.")
-    yield Action("new_rows", tasks.new_rows, "Give the rows that came since the last look.")
+    yield Action("query", tasks.query, "Give the rows of a statement.", effect="none")
+    yield Action("execute", tasks.execute, "Change something, once.", effect="once")
+    yield Action("load", tasks.load, "Write rows to a table, all or none.", effect="once")
+    yield Action("new_rows", tasks.new_rows, "Give the rows that came since the last look.", effect="none")

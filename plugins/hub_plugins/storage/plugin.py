@@ -67,13 +67,18 @@ def hub_actions() -> Iterator[Action]:
 
     from hub_plugins.storage import tasks  # noqa: PLC0415
 
-    yield Action("put", tasks.put, "Write an object.")
-    yield Action("get", tasks.get, "Read an object's bytes.")
-    yield Action("get_text", tasks.get_text, "Read an object's text.")
-    yield Action("get_json", tasks.get_json, "Read a JSON document.")
-    yield Action("list", tasks.list_objects, "List the objects under a prefix.")
-    yield Action("copy", tasks.copy, "Copy an object within its bucket.")
-    yield Action("delete", tasks.delete, "Delete objects.")
-    yield Action("presign", tasks.presign, "Make an address by which others may read or write an object for a while.")
-    yield Action("upload", tasks.upload, "Write a file of the worker as an object.")
-    yield Action("download", tasks.download, "Write an object to a file of the worker.")
+    yield Action("put", tasks.put, "Write an object.", effect="once")
+    yield Action("get", tasks.get, "Read an object's bytes.", effect="none")
+    yield Action("get_text", tasks.get_text, "Read an object's text.", effect="none")
+    yield Action("get_json", tasks.get_json, "Read a JSON document.", effect="none")
+    yield Action("list", tasks.list_objects, "List the objects under a prefix.", effect="none")
+    yield Action("copy", tasks.copy, "Copy an object within its bucket.", effect="again")
+    yield Action("delete", tasks.delete, "Delete objects.", effect="again")
+    yield Action(
+        "presign",
+        tasks.presign,
+        "Make an address by which others may read or write an object for a while.",
+        effect="none",
+    )
+    yield Action("upload", tasks.upload, "Write a file of the worker as an object.", effect="once")
+    yield Action("download", tasks.download, "Write an object to a file of the worker.", effect="again")

@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 import os
 import re
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, timedelta
 from functools import partial
+from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
+from uuid import uuid4
 
 from hub import connection, runtime_context, task
 from hub.errors import PermanentError, UsageError
@@ -97,18 +98,24 @@ def get_json(key: str, *, limit: int = _LARGEST, connection: str = "storage") ->
 def download(key: str, path: str, *, connection: str = "storage") -> Stored:
     """Write an object to a file of the worker, all of it or nothing. Raises FileNotFoundError, OSError."""
     bucket, target = _bucket(connection), Path(path)
-    handle, beside = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    beside = _beside(target)
     try:
-        with os.fdopen(handle, "wb") as file, _told(bucket, key):
+        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file, _told(bucket, key):
             found = bucket.obstore.get(bucket.store, _key(key))
             parts = iter(found)
             while (part := interruptibly(lambda: next(parts, None))) is not None:
                 file.write(part)
         os.replace(beside, target)
     except BaseException:
-        os.unlink(beside)
+        beside.unlink(missing_ok=True)
         raise
     return _stored(found.meta)
+
+
+def _beside(target: Path) -> Path:
+    """Where a download lies until it is whole. A try after a kill writes over what the last one has left."""
+    mark, _ = _mark()
+    return target.with_name(f".{target.name}.{sha256((mark or uuid4().hex).encode()).hexdigest()[:16]}")
 
 
 @_tried_again(name="storage-list")

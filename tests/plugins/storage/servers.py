@@ -71,6 +71,7 @@ class Objects:
         self.blobs: dict[str, Blob] = {}
         self.parts: dict[str, bytes] = {}
         self.asked: list[str] = []
+        self.kept: list[str] = []
         self.made = 0
         self.cut: int | None = None
         self.lock = threading.Lock()
@@ -91,6 +92,7 @@ class Objects:
 
     def keep(self, name: str, data: bytes, headers: dict[str, str], kind: str) -> Blob:
         self.made += 1
+        self.kept.append(name)
         meta = {k.removeprefix(self.meta): v for k, v in headers.items() if k.startswith(self.meta)}
         self.blobs[name] = Blob(data, kind, meta, self.made)
         return self.blobs[name]

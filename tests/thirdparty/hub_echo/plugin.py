@@ -155,7 +155,7 @@ def hub_channel_kinds():
 @hookimpl
 def hub_actions():
     """echo.say: a line in ECHO_FILE."""
-    yield Action("say", say, "Writes a text to the file.")
+    yield Action("say", say, "Writes a text to the file.", effect="again")
 
 
 @hookimpl

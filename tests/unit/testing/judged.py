@@ -2,25 +2,44 @@
 
 from __future__ import annotations
 
+from hub.version import __version__
+
 PLUGIN = "hub_judged/plugin.py"
 MANIFEST = "hub_judged/manifest.toml"
 PYPROJECT = "pyproject.toml"
+TRIALS = "tests/trials.py"
+_HUB = f"hubspoke>={__version__}"
 
 GOOD = {
-    PYPROJECT: """\
+    PYPROJECT: f"""\
 [project]
 name = "hub-judged"
 version = "1.0"
 readme = "README.md"
-dependencies = ["hubspoke>=0.1", "pydantic>=2"]
-authors = [{name = "Ada"}]
+dependencies = ["{_HUB}", "pydantic>=2"]
+authors = [{{name = "Ada"}}]
 [project.entry-points."hub.plugins"]
 judged = "hub_judged.plugin"
 """,
     "README.md": "# judged\n\nIt is there to be judged by the conformance kit of the hub, in a test of the hub, which"
-    " changes one thing of it after the other. It has the action measure and [a list of changes](CHANGELOG.md).\n",
+    " changes one thing of it after the other. It has the action measure, the action note and [a list of changes](CHANGELOG.md).\n",
     "CHANGELOG.md": "# 1.0\n\nThe first.\n",
     "hub_judged/__init__.py": "",
+    TRIALS: """\
+from contextlib import contextmanager
+
+from hub.testing import Trial
+
+
+@contextmanager
+def note(hub):
+    folder = hub.home.parent / "noted"
+    folder.mkdir()
+    yield Trial(lambda: len(list(folder.iterdir())), {"folder": str(folder)})
+
+
+TRIALS = {"judged.note": note}
+""",
     MANIFEST: """\
 name = "judged"
 summary = "It is judged."
@@ -36,8 +55,9 @@ import logging
 import socket
 import threading
 import urllib.request
+from pathlib import Path
 
-from hub import task
+from hub import runtime_context, task
 from hub.actions import Action
 from hub.channels import ChannelKind
 from hub.connections import ConnectionKind
@@ -84,6 +104,11 @@ def fetch(url):
 @task
 def measure(text: str, times: int = 1) -> list[int]:
     return [len(text)] * times
+
+
+@task
+def note(folder: str) -> None:
+    Path(folder, runtime_context().idempotency_key).touch()
 
 
 def mac(key, body):
@@ -137,7 +162,8 @@ def hub_run_state(ctx, event, run):
 
 @hookimpl
 def hub_actions():
-    yield Action("measure", measure, "Measures a text.")
+    yield Action("measure", measure, "Measures a text.", effect="none")
+    yield Action("note", note, "Notes that it was called.", effect="once")
 
 
 @hookimpl
@@ -229,6 +255,9 @@ BAD: list[tuple[str, str, str, str, str]] = [
     ("C07", PLUGIN, "def measure(text: str,", "def measure(text,", "has no type hint for text"),
     ("C07", PLUGIN, ") -> list[int]:", "):", "does not say what it gives"),
     ("C07", PLUGIN, ") -> list[int]:", ") -> socket.socket:", "is no JSON"),
+    ("C08", PLUGIN, ', effect="none"', "", "measure does not say what one more try does"),
+    ("C08", PLUGIN, "runtime_context().idempotency_key", "__import__('uuid').uuid4().hex", "was done 3 times in 3 tries"),
+    ("C08", TRIALS, "judged.note", "judged.other", "has no trial of judged.note"),
     ("C09", PLUGIN, '    return "it answers"', _DEAF, "the check of judged goes on for over 5 s"),
     ("C10", PLUGIN, "urlopen(url, timeout=5)", "urlopen(url)", ": urllib.request.urlopen waits for ever"),
     ("C10", PLUGIN, "(settings.host, settings.port), timeout=5)", "(settings.host, settings.port), timeout=None)",
@@ -254,10 +283,11 @@ BAD: list[tuple[str, str, str, str, str]] = [
     ("C17", PLUGIN, "    stop.set()", "    stop.set()\n    logging.getLogger('x').addHandler(logging.NullHandler())",
      "a handler of the logger x"),
     ("C17", PLUGIN, "    stop.set()", "    stop.set()\n    threads.append(open(__file__))", "plugin.py"),
+    ("C18", PYPROJECT, _HUB, "hubspoke>=0.0.1", "name the Python of an environment with 0.0.1"),
     ("C19", PYPROJECT, "pydantic>=2", "pydantic==2.1", "pins what the hub needs"),
-    ("C19", PYPROJECT, "hubspoke>=0.1", "hubspoke>=0.1,<0.2", "shuts out the hub 0.2"),
-    ("C19", PYPROJECT, "hubspoke>=0.1", "hubspoke", "no lower bound"),
-    ("C19", PYPROJECT, '"hubspoke>=0.1", ', "", "does not say that it needs the hub"),
+    ("C19", PYPROJECT, _HUB, f"{_HUB},<0.2", "shuts out the hub 0.2"),
+    ("C19", PYPROJECT, _HUB, "hubspoke", "no lower bound"),
+    ("C19", PYPROJECT, f'"{_HUB}", ', "", "does not say that it needs the hub"),
     ("C20", "README.md", "the action measure", "an action", "does not tell of measure"),
     ("C20", "README.md", "(CHANGELOG.md)", "(CHANGES.md)", "links to CHANGES.md"),
     ("README", "README.md", _AROUND, "# judged", "it has no readme"),

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import importlib
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+import hub
 import pytest
 from hub.testing import PluginConformance, projects
 from hub.testing.conformance import RULES
 from hub.testing.conformance.rules import Finding, judge
 from hub.testing.conformance.subject import Subject
+from hub.version import __version__
 from tests.unit.testing.judged import BAD, GOOD
 
 
@@ -33,7 +36,7 @@ def load(files: dict[str, str], folder: Path, monkeypatch: pytest.MonkeyPatch) -
     return importlib.import_module("hub_judged.plugin")
 
 
-SLOW = {"C01", "C09", "C15", "C16", "C17"}
+SLOW = {"C01", "C08", "C09", "C15", "C16", "C17"}
 """These start a process or a hub each; they are judged where they are what is broken, and of the good plugin."""
 
 
@@ -59,6 +62,39 @@ def test_a_plugin_that_breaks_one_rule_is_told_this_one(
     found = judged(load(made, tmp_path, monkeypatch), but=SLOW - {rule})
     assert {one.rule: one.detail for one in found.values() if not one.ok}.keys() == {rule}, found
     assert told in found[rule].detail
+
+
+OLDER = {
+    "as it is": ("", ""),
+    "a hook is missing": ("def hub_channel_kinds(", "def _channel_kinds("),
+}
+
+
+@pytest.mark.parametrize("kind", OLDER)
+def test_the_oldest_hub_is_asked_what_it_says_of_the_plugin(
+    kind: str, made: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy of the hub that is said to be older, in one case without a hook that came later."""
+    old = tmp_path / "old" / "hub"
+    shutil.copytree(Path(hub.__file__).parent, old, ignore=shutil.ignore_patterns("__pycache__", "templates", "static"))
+    (old / "version.py").write_text('__version__ = "0.0.1"\n')
+    specs, (was, now) = old / "hookspecs.py", OLDER[kind]
+    specs.write_text(specs.read_text().replace(f"@hookspec\n{was}", now) if was else specs.read_text())
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nPYTHONPATH={old.parent}:$PYTHONPATH exec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    made["pyproject.toml"] = made["pyproject.toml"].replace(__version__, "0.0.1")
+    subject = Subject(load(made, tmp_path / "project", monkeypatch))
+    rule = next(rule for rule in RULES if rule.id == "C18")
+    monkeypatch.setenv("HUB_TEST_OLDEST_PYTHON", str(python))
+    found = judge(rule, subject)
+    if not was:
+        assert (found.outcome, found.detail) == ("passed", "")
+        monkeypatch.setenv("HUB_TEST_OLDEST_PYTHON", sys.executable)
+        found = judge(rule, subject)
+        assert f"leads to hubspoke {__version__}, and the oldest that it admits is 0.0.1" in found.detail
+    else:
+        assert "with hubspoke 0.0.1 it breaks C04: there is no hook hub_channel_kinds" in found.detail
 
 
 def test_every_rule_is_broken_by_somebody() -> None:

@@ -17,6 +17,7 @@ from hub.runtime.triggers import Rule
 from hub.store import automation_state as state
 from hub.store import automations, events
 from hub.store.base import Store, Tx
+from hub.store.portions import in_portions
 from hub.types import SECOND, Actor, Id, Json, JsonObject, Micros, Scope, dated_id, derived_id
 
 log = logging.getLogger("hub.automations")
@@ -87,10 +88,7 @@ def carry_out(store: Store) -> bool:
             tried.append(_try(store, row, contexts))
     finally:
         # Also when the store went away in between: what is not noted is done again, with the same outcome.
-        if tried:
-            with store.write(durable=False) as tx:
-                for one in tried:
-                    _note(tx, one)
+        in_portions(store, tried, _note_all)
     return len(due) == _BATCH
 
 
@@ -293,6 +291,11 @@ KINDS: dict[str, Callable[[Row, Variables], Made]] = {
     "acknowledge_alert": _acknowledge,
     **{kind: _on(op, kind) for kind, op in TARGETED.items()},
 }
+
+
+def _note_all(tx: Tx, some: Iterable[Tried]) -> None:
+    for tried in some:
+        _note(tx, tried)
 
 
 def _note(tx: Tx, tried: Tried) -> None:

@@ -7,7 +7,7 @@ commands whose ids come from the automation and the event: doing one again answe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hub.plugins import Loop
@@ -18,6 +18,7 @@ from hub.runtime.triggers import Facts, Match, Part, Rule, Rules, evaluate
 from hub.store import automation_state as state
 from hub.store import automations, events
 from hub.store.base import Store, Tx
+from hub.store.portions import in_portions
 from hub.types import SECOND, Actor, Id, Micros, Scope, dated_id
 
 _BATCH = 200
@@ -62,24 +63,23 @@ class Automations:
 
     def _decide(self, batch: list[dict[str, Any]]) -> bool:
         """Whether anything is to be done."""
-        matches = list(self._matches(batch))
         acts = False
-        with self.store.write(durable=False) as tx:
-            seen = automations.lock(tx)
-            judge = Judge(tx)
-            for match in matches:
-                if match.event["seq"] > seen:
+
+        def decide(tx: Tx, some: Iterator[tuple[int, list[Match]]]) -> None:
+            nonlocal acts
+            seen, seq, judge = automations.lock(tx), 0, Judge(tx)
+            for seq, matches in some:
+                for match in matches if seq > seen else ():
                     acts = judge.take(match) or acts
-            automations.advance(tx, batch[-1]["seq"])
+            automations.advance(tx, seq)
+
+        in_portions(self.store, [(event["seq"], self._matches(event)) for event in batch], decide)
         return acts
 
-    def _matches(self, batch: Iterable[Mapping[str, Any]]) -> Iterable[Match]:
-        for event in batch:
-            facts = Facts(self.store, event)
-            for rule in self._rules.wanting(event):
-                match = evaluate(rule, facts)
-                if match is not None:
-                    yield match
+    def _matches(self, event: Mapping[str, Any]) -> list[Match]:
+        facts = Facts(self.store, event)
+        found = (evaluate(rule, facts) for rule in self._rules.wanting(event))
+        return [match for match in found if match is not None]
 
     def _look_at_ends(self, late: list[dict[str, Any]]) -> bool:
         """Windows in which what was expected did not come, once all that was stamped has been counted."""

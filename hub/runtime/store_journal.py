@@ -9,7 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from sqlalchemy import select
 
@@ -25,6 +25,8 @@ from hub.types import Id, Scope
 
 _log = logging.getLogger("hub.journal")
 T = TypeVar("T")
+_Parts: TypeAlias = "tuple[Rows, Rows, Rows, list[Write]]"
+"""Rows of task runs, of histories and of logs, and what else is to be written."""
 _TASKS = TaskRunRow.__table__
 _BATCH = 1000
 _BACKLOG = 20_000
@@ -223,6 +225,22 @@ class StoreJournal:
     def _commit(self, batch: list[Fact]) -> None:
         if self._lost is not None:
             raise self._lost
+        rows, states, logs, more = self._alone(batch) or self._together(batch)
+        held, state = write(self._pinned, self._store.dialect, self._texts, self._fence, rows, states, logs, more)
+        if not held:
+            self._lost = AttemptLost(f"attempt {self._fence.attempt} was given up; the run is {state}")
+            _log.warning("run %s: %s", self._fence.run_id, self._lost)
+            raise self._lost
+        self.cancelling = state == StateType.CANCELLING.value
+
+    def _alone(self, batch: list[Fact]) -> _Parts | None:
+        """What is nearly always written: a called task from its start to its end, of which its row says all."""
+        end = batch[-1]
+        if self._listened is not False or len(batch) != 2 or end.also is not None:
+            return None
+        return ([end.row()], [], [], []) if end.row is not None and end.before == (batch[0],) else None
+
+    def _together(self, batch: list[Fact]) -> _Parts:
         latest: dict[Id | None, Callable[[], tuple[Any, ...]]] = {}
         logs: Rows = []
         more: list[Write] = []
@@ -236,14 +254,7 @@ class StoreJournal:
                 more.append(fact.also)
             if fact.before and not fact.before[-1].written:
                 short.append(fact)
-        states = self._states(batch, short)
-        rows: Rows = [make() for make in latest.values()]
-        held, state = write(self._pinned, self._store.dialect, self._texts, self._fence, rows, states, logs, more)
-        if not held:
-            self._lost = AttemptLost(f"attempt {self._fence.attempt} was given up; the run is {state}")
-            _log.warning("run %s: %s", self._fence.run_id, self._lost)
-            raise self._lost
-        self.cancelling = state == StateType.CANCELLING.value
+        return [make() for make in latest.values()], self._states(batch, short), logs, more
 
     def _states(self, batch: list[Fact], short: list[Fact]) -> Rows:
         """The history rows of facts, but for what the rows of `short` ones say as well; see `store.tasks.DONE`."""

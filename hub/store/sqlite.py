@@ -25,6 +25,8 @@ from hub.store.wake import LocalWaker, SocketWaker, Waker
 from hub.types import now_us
 
 _BUSY_MS = 15_000
+_WAL_PAGES = 4_000
+"""So many pages (16 MB) are in the WAL before they are copied into the file; SQLite's own 1,000 copies too often."""
 
 
 class SqliteStore:
@@ -166,6 +168,8 @@ class _Pinned:
     def __init__(self, store: SqliteStore) -> None:
         self._store = store
         self._conn: Connection | None = None
+        self._raw: Any = None
+        """The driver's own connection."""
 
     def write(self) -> AbstractContextManager[Tx]:
         """See Pinned.write."""
@@ -174,8 +178,8 @@ class _Pinned:
     @contextmanager
     def _write(self) -> Iterator[Tx]:
         try:
-            conn = self._conn = self._conn or self._connect()
-            raw: Any = conn.connection.dbapi_connection
+            conn = self._conn or self._connect()
+            raw = self._raw
             with self._store._turns.taken(raw):
                 try:
                     tx = Tx(conn, "sqlite", now_us(), self._store.keyring)
@@ -201,13 +205,15 @@ class _Pinned:
             with self.write() as tx:
                 return int(execute(tx, text, values).rowcount)
         try:
-            conn = self._conn = self._conn or self._connect()
-            return self._store._turns.change(conn.connection.dbapi_connection, text, values)
+            if self._conn is None:
+                self._connect()
+            return self._store._turns.change(self._raw, text, values)
         except (sqlite3.OperationalError, OperationalError) as error:
             raise unavailable(error) from error
 
     def _connect(self) -> Connection:
-        conn = self._store._engine("NORMAL").connect()
+        conn = self._conn = self._store._engine("NORMAL").connect()
+        self._raw = conn.connection.dbapi_connection
         self._set_timeout(conn, 0)
         return conn
 
@@ -218,7 +224,7 @@ class _Pinned:
 
     def close(self) -> None:
         """See Pinned.close."""
-        conn, self._conn = self._conn, None
+        conn, self._conn, self._raw = self._conn, None, None
         if conn is not None:
             # It goes back to the pool, whose other users wait in SQLite's own way.
             self._set_timeout(conn, _BUSY_MS)
@@ -269,7 +275,8 @@ def _pragmas(memory: bool, synchronous: str) -> list[str]:
     # The journal only writes at the ends of tables and indexes, so that it needs few pages at hand.
     cache_kb = 2_000 if synchronous == "NORMAL" else 16_000
     common = ["foreign_keys=ON", f"busy_timeout={_BUSY_MS}", f"cache_size=-{cache_kb}", "temp_store=MEMORY"]
-    return common if memory else [*common, "journal_mode=WAL", f"synchronous={synchronous}"]
+    kept = ["journal_mode=WAL", f"synchronous={synchronous}", f"wal_autocheckpoint={_WAL_PAGES}"]
+    return common if memory else [*common, *kept]
 
 
 @contextmanager

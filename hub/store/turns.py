@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 _LOOK_S = 0.0005
-_LONGEST_LOOK_S = 0.005
+_LONGEST_LOOK_S = 0.001
 
 
 class Turns:

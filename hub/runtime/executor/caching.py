@@ -45,7 +45,7 @@ class Question:
     holder: Holder
 
 
-def live(call: Call, options: CacheOptions, tries: Callable[[Call], Life], check: Callable[[Call], Life]) -> Life:
+def live(call: Call, options: CacheOptions, tries: Callable[[Call], Life], check: Callable[[Call], None]) -> Life:
     """The rest of a task's life where it may be answered from the cache."""
     store = call.session.root.store
     question = _question(call, options) if store is not None and call.session.attempt_id is not None else None
@@ -53,7 +53,7 @@ def live(call: Call, options: CacheOptions, tries: Callable[[Call], Life], check
         return (yield from tries(call))
     pause, waited = _FIRST_PAUSE, False
     while True:
-        yield from check(call)
+        check(call)
         answer: Answer = yield Blocking(lambda: _ask(store, call, question, options))
         if answer.kind == "mine":
             return (yield from _compute(call, store, question, options, tries))

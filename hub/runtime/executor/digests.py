@@ -35,7 +35,7 @@ def step_key(parent: str, task_key: str, args: tuple[Any, ...], kwargs: dict[str
 
 
 def _inputs(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-    if not kwargs and all(type(value) in _ATOMS for value in args):
+    if not kwargs and _ATOMS.issuperset(map(type, args)):
         return repr(args)
     parts: list[str] = []
     _write(args, parts)

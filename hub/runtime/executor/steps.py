@@ -115,11 +115,13 @@ class Invoke:
 
     def _call(self) -> Any:
         if self.timeout is None:
-            return self.guarded(self._own)
+            return self._own() if self.branch is None else self.branch.guarded(self._own)
         return limited(lambda: self.guarded(self._own), self.timeout, taint=self.taint)
 
     def _own(self) -> Any:
         """The function itself, with what plugins put around it."""
+        if contributed.around_task is None or self.body:
+            return self.wrapped.call(self.args, self.kwargs)
         with self.around():
             return self.wrapped.call(self.args, self.kwargs)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -20,7 +20,7 @@ from hub.runtime.executor.limits import Expired, Interrupted
 from hub.runtime.executor.root import Leaving, attempt_name
 from hub.runtime.executor.session import Recalled, Session
 from hub.runtime.executor.slots import hold_tags
-from hub.runtime.executor.steps import Blocking, Commit, Gather, Invoke, Life, Pause
+from hub.runtime.executor.steps import Blocking, Commit, Effect, Gather, Invoke, Life, Pause
 from hub.runtime.executor.streams import ClosedEarly, calling
 from hub.runtime.executor.taskrecord import PENDING, TaskRecord, retry_policy
 from hub.runtime.executor.texts import clean, describe
@@ -93,7 +93,7 @@ class Call:
 def live(call: Call) -> Life:
     """The whole life. Gives the task's result, or raises what it raised."""
     session = call.session
-    yield from _check(call)
+    _check(call)
     if call.key in session.earlier or call.key in session.restarted:
         written_as = call.options.result_serializer
         recalled = yield Blocking(lambda: session.recall(call.key, hint_of(call.wrapped), written_as))
@@ -160,7 +160,7 @@ def _tries(call: Call) -> Life:
     if record.state.type is StateType.SCHEDULED:
         yield from _until_retry(call, record)
     while True:
-        yield from _check(call)
+        _check(call)
         session.journal.put(record.signal(Begin()))
         call.state = record.state
         attempt = record.run.attempt
@@ -241,14 +241,15 @@ def _left(call: Call, record: TaskRecord, left: Leaving) -> None:
         call.state = record.state
 
 
-def _tell(call: Call, record: TaskRecord, context: RunContext) -> Life:
+def _tell(call: Call, record: TaskRecord, context: RunContext) -> Iterable[Effect]:
     """Call the hooks of the state that the task run has entered."""
-    if call.options.hooks:
-        run = TaskRun(call.id, call.name, call.task_name, record.run.attempt, call.session.info.run_id)
-        yield from statehooks.tell(call.options, call.task, run, record.state, context)
+    if not call.options.hooks:
+        return ()
+    run = TaskRun(call.id, call.name, call.task_name, record.run.attempt, call.session.info.run_id)
+    return statehooks.tell(call.options, call.task, run, record.state, context)
 
 
-def _check(call: Call) -> Life:
+def _check(call: Call) -> None:
     """Call it off when its run is to stop or its flow has ended."""
     session = call.session
     try:
@@ -260,8 +261,6 @@ def _check(call: Call) -> Life:
             session.journal.put(call.record.signal(Cancel(str(error))))
             call.state = call.record.state
         raise
-    return
-    yield
 
 
 def _invoke(call: Call, context: RunContext, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Life:
@@ -317,16 +316,19 @@ def _end(call: Call, fact: Fact) -> Life:
 
 
 _hints: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+_UNSEEN = object()
 
 
 def hint_of(wrapped: Wrapped) -> Any:
     """The return type of a function, None when there is none to be had."""
     fn = wrapped.fn
-    if fn not in _hints:
+    found = _hints.get(fn, _UNSEEN)
+    if found is _UNSEEN:
         try:
             hint = typing.get_type_hints(fn, include_extras=True).get("return")
             # What is kept of a generator is the list of its items.
-            _hints[fn] = list[typing.get_args(hint)[0]] if wrapped.generates else hint  # type: ignore[misc]
+            found = list[typing.get_args(hint)[0]] if wrapped.generates else hint  # type: ignore[misc]
         except Exception:  # noqa: BLE001 - hints are any expression
-            _hints[fn] = None
-    return _hints[fn]
+            found = None
+        _hints[fn] = found
+    return found

@@ -129,7 +129,7 @@ class TaskRecord:
         return (
             run.id, run.workspace_id, session.info.run_id, self.key, self.task_name, self.name, self.parent,
             json.dumps(self.upstream) if self.upstream else "[]",
-            run.state.type.value, run.state.name, message, run.version, session.info.attempt,
+            run.state.type._value_, run.state.name, message, run.version, session.info.attempt,
             run.attempt, run.retries_used, self.created_at, self.due_at, self.started_at, ended_at,
             *error, stored.data if stored else None, stored.format if stored else None,
         )  # fmt: skip

@@ -153,7 +153,7 @@ class TaskRunRow(Row, table=True):
     """
 
     __tablename__: ClassVar[str] = "task_runs"
-    __table_args__: ClassVar[Any] = (Index("ix_task_runs_run", "run_id", "id"),)
+    __table_args__: ClassVar[Any] = (Index("ix_task_runs_run", "run_id", "id"), {"sqlite_with_rowid": False})
     id: str = id_key()
     workspace_id: str = ref()
     run_id: str = ref()

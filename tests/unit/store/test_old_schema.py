@@ -101,6 +101,7 @@ def described(conn: Connection) -> dict[str, Any]:
         table: {
             "columns": {c["name"]: (str(c["type"]), c["nullable"]) for c in seen.get_columns(table)},
             "key": seen.get_pk_constraint(table)["constrained_columns"],
+            "options": seen.get_table_options(table),
             "unique": sorted(sorted(u["column_names"]) for u in seen.get_unique_constraints(table)),
             "indexes": {
                 i["name"]: (i["column_names"], bool(i["unique"]), {k: str(v) for k, v in i["dialect_options"].items()})

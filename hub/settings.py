@@ -152,6 +152,9 @@ class Settings(BaseModel):
     sync_interval: float = Field(30.0, gt=0, description="Heartbeat of a link to a plane.")
     sync_poll: float = Field(50.0, ge=0, le=60, description="Long poll of a link for commands.")
     sync_longest_wait: float = Field(300.0, gt=0, description="Longest wait of a link between two tries.")
+    sync_sessions: float = Field(
+        20.0, ge=0.1, description="Sites a web process lets begin to report in a second; more are told when to come."
+    )
     sync_log_backlog: int = Field(
         1_000_000, ge=1000, description="Log lines that may wait for a plane; of more, the oldest are left out."
     )

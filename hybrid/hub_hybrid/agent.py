@@ -21,11 +21,12 @@ from hub.types import ID_PATTERN, Actor, Id, Scope, now_us
 from hub.version import __version__
 from pydantic import BaseModel, ValidationError
 
-from hub_hybrid import exchange, export, links
+from hub_hybrid import exchange, export, links, packing
 from hub_hybrid.exchange import Answer
 from hub_hybrid.export import Policy
 from hub_hybrid.orders import OPS
 from hub_hybrid.protocol import (
+    CAPABILITIES,
     PROTOCOL,
     Acked,
     Answered,
@@ -104,6 +105,7 @@ class Agent:
         with self._store.write() as tx:
             link, ends, site_id = links.current(tx, self._link_id), stream.begin(tx), stream.site_id(tx)
         answer = self.ask(Session, "POST", "/sessions", _hello(link, ends, site_id))
+        self._wire.packs = packing.GZIP in answer.capabilities
         start, opened = self._begin(link, answer)
         if start != "push":
             opened = replace(opened, acked=self._snapshot(opened))
@@ -361,7 +363,7 @@ def _hello(link: dict[str, Any], ends: Stream, site_id: Id) -> Hello:
     return Hello(
         site_id=site_id, stream_epoch=ends.epoch, head_seq=ends.seq, acked_seq=link["acked_seq"], fence=link["fence"],
         command_cursor=link["command_cursor"], plane_epoch=link["plane_epoch"], authority_id=link["authority_id"],
-        primary=link["primary"], version=__version__,
+        primary=link["primary"], version=__version__, capabilities=list(CAPABILITIES),
     )  # fmt: skip
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 
 from hub.store.base import Store
 
 _POLL_S = 1.0
+_SURELY_S = 10.0
+"""How often it rings in case a wake-up was lost; each site that waits then asks the database."""
 
 
 class Bell:
@@ -19,14 +22,17 @@ class Bell:
         self._lock = threading.Lock()
         self._waiting: dict[object, tuple[asyncio.AbstractEventLoop, asyncio.Event]] = {}
         self._thread: threading.Thread | None = None
+        self.rings = 0
+        """How often it has rung. Who looks for commands remembers this first, and misses none that come meanwhile."""
 
-    async def wait(self, timeout: float) -> None:
-        """Until it rings, or for `timeout` seconds. It also rings once a second, in case a wake-up was lost."""
+    async def wait(self, timeout: float, heard: int) -> None:
+        """Until it has rung since `heard`, or for `timeout` seconds. It also rings every ten seconds, to be sure."""
         key, rung = object(), asyncio.Event()
         self._join(key, rung)
         try:
-            async with asyncio.timeout(timeout):
-                await rung.wait()
+            if self.rings == heard:
+                async with asyncio.timeout(timeout):
+                    await rung.wait()
         except TimeoutError:
             pass
         finally:
@@ -42,10 +48,13 @@ class Bell:
 
     def _listen(self) -> None:
         listener = self._store.listen(self._topic)
+        self._ring()  # what came before it listened
+        rang = time.monotonic()
         try:
             while self._anybody():
-                listener.wait(_POLL_S)
-                self._ring()
+                if listener.wait(_POLL_S) or time.monotonic() - rang >= _SURELY_S:
+                    self._ring()
+                    rang = time.monotonic()
         finally:
             listener.close()
 
@@ -57,6 +66,7 @@ class Bell:
 
     def _ring(self) -> None:
         with self._lock:
+            self.rings += 1
             waiting = list(self._waiting.values())
         for loop, rung in waiting:
             if not loop.is_closed():

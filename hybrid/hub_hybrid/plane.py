@@ -11,7 +11,6 @@ from hub.errors import AuthenticationError, UsageError
 from hub.store.base import Store, Tx
 from hub.store.tables import ApiToken
 from hub.types import Id
-from hub.web.api.op import read_body
 from hub.web.matrix import SITE, Access, Declared
 from pydantic import BaseModel, ValidationError
 from sqlalchemy import select
@@ -20,8 +19,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from hub_hybrid import digests, forwarding, joining, orders, replica
+from hub_hybrid import bodies, digests, forwarding, joining, orders, packing, replica
 from hub_hybrid.bell import Bell
+from hub_hybrid.gate import Gate
 from hub_hybrid.protocol import (
     MAX_BYTES,
     MAX_WAIT,
@@ -43,18 +43,22 @@ TOKENS = ApiToken.__table__
 SITES_ONLY = Access(SITE)
 MAX_BODY = MAX_BYTES + 65_536
 """A batch of the largest size with its envelope."""
-MAX_ASSERTION = 16_384
+MAX_WORD = 16_384
+"""What a site says of itself."""
 MAX_SNAPSHOT = 4 * MAX_BYTES
 READ_S = 20.0
+LOOK_S = 1.0
+"""Seconds after which a poll looks whether it should end; the database is asked when the bell has rung only."""
 M = TypeVar("M", bound=BaseModel)
 
 
 class Plane:
-    """The endpoints on one store."""
+    """The endpoints on one store. `rate`: how many sessions may begin in a second."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, rate: float = 20.0) -> None:
         self.store = store
         self.bell = Bell(store)
+        self.gate = Gate(rate)
 
     def routes(self) -> list[BaseRoute]:
         """All of them."""
@@ -62,8 +66,8 @@ class Plane:
         return [
             Declared("/sync/v1/register", self._register, Access(None, "its join token"), methods=["POST"]),
             Declared("/sync/v1/token", self._token, Access(None, "what its key signs"), methods=["POST"]),
-            Declared("/sync/v1/keys", self._posted(NewKey, _add_key), SITES_ONLY, methods=["POST"]),
-            Declared("/sync/v1/sessions", self._posted(Hello, _open), SITES_ONLY, methods=["POST"]),
+            Declared("/sync/v1/keys", self._posted(NewKey, _add_key, MAX_WORD), SITES_ONLY, methods=["POST"]),
+            Declared("/sync/v1/sessions", self._posted(Hello, self._open, MAX_WORD), SITES_ONLY, methods=["POST"]),
             Declared(f"{session}/events", self._posted(Batch, replica.ingest), SITES_ONLY, methods=["POST"]),
             Declared(
                 f"{session}/snapshot",
@@ -87,43 +91,49 @@ class Plane:
         self, kind: type[M], handle: Callable[[Tx, Id, int, M], BaseModel], max_body: int = MAX_BODY
     ) -> Callable[[Request], object]:
         async def endpoint(request: Request) -> Response:
-            raw = await read_body(request, max_body, READ_S)
-            return await run_in_threadpool(self._handle, request, raw, kind, handle)
+            # Who it is comes first: strangers take nobody's place.
+            site_row = await run_in_threadpool(self._site, request)
+            async with self.gate.place():
+                raw = await bodies.read(request, max_body, READ_S)
+                return await run_in_threadpool(self._handle, request, site_row, raw, kind, handle)
 
         return endpoint
 
     def _handle(
-        self, request: Request, raw: bytes, kind: type[M], handle: Callable[[Tx, Id, int, M], BaseModel]
+        self, request: Request, site_row: Id, raw: bytes, kind: type[M], handle: Callable[[Tx, Id, int, M], BaseModel]
     ) -> Response:
-        site_row = self._site(request)
         message = _parsed(kind, raw)
         with self.store.write() as tx:
             answer = handle(tx, site_row, int(request.path_params.get("fence", 0)), message)
-        return _json(answer)
+        return _json(request, answer)
+
+    def _open(self, tx: Tx, site_row: Id, _fence: int, message: Hello) -> Session:
+        self.gate.begin()
+        return replica.open_session(tx, site_row, message)
 
     async def _register(self, request: Request) -> Response:
-        raw = await read_body(request, MAX_BODY, READ_S)
+        raw = await bodies.read(request, MAX_WORD, READ_S)
         return await run_in_threadpool(self._registered, request, raw)
 
     def _registered(self, request: Request, raw: bytes) -> Response:
         message, token = _parsed(Register, raw), _bearer(request)
         if token.startswith(joining.PREFIX):
             with self.store.write() as tx:
-                return _json(joining.register(tx, token, message))
+                return _json(request, joining.register(tx, token, message))
         site_row = self._site(request)
         with self.store.write() as tx:
             # A site of the time before keys; a newer one brings keys with it.
             answer = replica.register(tx, site_row, message)
-            return _json(joining.enrol(tx, site_row, token, message) if message.sign_key else answer)
+            return _json(request, joining.enrol(tx, site_row, token, message) if message.sign_key else answer)
 
     async def _token(self, request: Request) -> Response:
-        raw = await read_body(request, MAX_ASSERTION, READ_S)
-        return await run_in_threadpool(self._access, raw)
+        raw = await bodies.read(request, MAX_WORD, READ_S)
+        return await run_in_threadpool(self._access, request, raw)
 
-    def _access(self, raw: bytes) -> Response:
+    def _access(self, request: Request, raw: bytes) -> Response:
         asked = _parsed(Grant, raw)
         with self.store.write() as tx:
-            return _json(joining.access(tx, asked.client_assertion))
+            return _json(request, joining.access(tx, asked.client_assertion))
 
     async def _commands(self, request: Request) -> Response:
         """Long poll: answers at once when there is something, else when there is or the wait is over."""
@@ -135,7 +145,7 @@ class Plane:
     def _deliver(self, request: Request, fence: int, after: int) -> Response:
         site_row = self._site(request)  # the key may have been revoked while it waited
         with self.store.write() as tx:
-            return _json(orders.deliver(tx, site_row, fence, after))
+            return _json(request, orders.deliver(tx, site_row, fence, after))
 
     async def _webhooks(self, request: Request) -> Response:
         """Long poll, as for commands."""
@@ -147,7 +157,7 @@ class Plane:
     def _fetched(self, request: Request, fence: int, after: str) -> Response:
         site_row = self._site(request)
         with self.store.write() as tx:
-            return _json(forwarding.fetched(tx, replica.fenced(tx, site_row, fence), after))
+            return _json(request, forwarding.fetched(tx, replica.fenced(tx, site_row, fence), after))
 
     async def _wait(self, request: Request, there: Callable[[Tx], bool]) -> None:
         """Until there is something, or the time that the site gave is over."""
@@ -157,11 +167,16 @@ class Plane:
                 return there(tx)
 
         until = time.monotonic() + min(float(_number(request, "wait")), MAX_WAIT)
-        while not await run_in_threadpool(look):
+        heard = -1
+        while True:
+            if heard != self.bell.rings:
+                heard = self.bell.rings
+                if await run_in_threadpool(look):
+                    break
             left = until - time.monotonic()
             if left <= 0 or _stopping(request) or await request.is_disconnected():
                 break
-            await self.bell.wait(left)
+            await self.bell.wait(min(left, LOOK_S), heard)
 
     def _close(self, request: Request) -> Response:
         site_row = self._site(request)
@@ -172,7 +187,7 @@ class Plane:
     def _digest(self, request: Request) -> Response:
         site_row = self._site(request)
         with self.store.read() as tx:
-            return _json(digests.of_replica(tx, site_row, _number(request, "since")))
+            return _json(request, digests.of_replica(tx, site_row, _number(request, "since")))
 
     def _site(self, request: Request) -> Id:
         """Whose token it is. Raises AuthenticationError for one that is not a site's, or no longer good."""
@@ -208,10 +223,6 @@ def _add_key(tx: Tx, site_row: Id, _fence: int, message: NewKey) -> KeyAdded:
     return joining.add_key(tx, site_row, message)
 
 
-def _open(tx: Tx, site_row: Id, _fence: int, message: Hello) -> Session:
-    return replica.open_session(tx, site_row, message)
-
-
 def _parsed(kind: type[M], raw: bytes) -> M:
     try:
         return kind.model_validate_json(raw)
@@ -235,5 +246,9 @@ def _number(request: Request, name: str) -> int:
     return int(text)
 
 
-def _json(answer: BaseModel) -> Response:
-    return Response(json.dumps(answer.model_dump(), separators=(",", ":")), media_type="application/json")
+def _json(request: Request, answer: BaseModel) -> Response:
+    content = json.dumps(answer.model_dump(), separators=(",", ":")).encode()
+    headers = {"vary": "accept-encoding"}
+    if len(content) >= packing.WORTH_IT and packing.accepted(request.headers.get("accept-encoding", "")):
+        content, headers["content-encoding"] = packing.packed(content), packing.GZIP
+    return Response(content, media_type="application/json", headers=headers)

@@ -27,7 +27,7 @@ def hub_routes(ctx: Context) -> Iterable[BaseRoute | Api]:
     from hub_hybrid import api, site_api  # noqa: PLC0415 - only the web process needs them
     from hub_hybrid.plane import Plane  # noqa: PLC0415
 
-    return [*Plane(ctx.store).routes(), api.api, site_api.api]
+    return [*Plane(ctx.store, ctx.settings.sync_sessions).routes(), api.api, site_api.api]
 
 
 @hookimpl

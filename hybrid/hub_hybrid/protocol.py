@@ -38,11 +38,14 @@ MAX_WEBHOOKS = 100
 MAX_WEBHOOK_BYTES = 262_144
 """Of a webhook's body; larger ones the plane answers 413."""
 MAX_WAIT = 60.0
+CAPABILITIES = ("gzip",)
+"""What a peer of this version can beside its protocol; in a session counts what both can."""
 
 _Plain = StringConstraints(max_length=200, pattern=r"^[^\x00]*$")
 Short = Annotated[str, _Plain]
 """A name, an id or a hash."""
 Position = Annotated[int, Field(ge=0, lt=2**62)]
+Capabilities = Annotated[list[Annotated[str, _Plain]], Field(max_length=50)]
 
 
 class Message(BaseModel):
@@ -123,6 +126,7 @@ class Hello(Message):
     primary: bool = False
     version: Short = ""
     protocol: int = PROTOCOL
+    capabilities: Capabilities = Field(default_factory=list)
 
 
 class Session(Message):
@@ -141,6 +145,7 @@ class Session(Message):
     log_acked: Position = 0
     forwards: bool = False
     """Whether the plane takes webhooks for its sites."""
+    capabilities: Capabilities = Field(default_factory=list)
 
 
 class Part(Message):

@@ -18,6 +18,7 @@ from hub_hybrid import loglines
 from hub_hybrid.exchange import chained
 from hub_hybrid.export import fields_of, wire
 from hub_hybrid.protocol import (
+    CAPABILITIES,
     PROTOCOL,
     Acked,
     Answered,
@@ -114,6 +115,7 @@ def open_session(tx: Tx, site_row: Id, hello: Hello) -> Session:
         log_epoch=site["log_epoch"],
         log_acked=site["log_acked"],
         forwards=bool(site["seal_key"]),
+        capabilities=[name for name in CAPABILITIES if name in hello.capabilities],
     )
 
 

@@ -6,9 +6,10 @@ import json
 from typing import Any, Protocol
 
 import httpx2
-from hub.errors import TransientError
+from hub.errors import HubError, TransientError
 from hub.version import __version__
 
+from hub_hybrid import packing
 from hub_hybrid.credentials import Credentials, Fixed
 from hub_hybrid.exchange import Answer
 from hub_hybrid.protocol import PROTOCOL
@@ -20,6 +21,9 @@ ANSWER_S = 30.0
 
 class Wire(Protocol):
     """What the agent needs of the network."""
+
+    packs: bool
+    """Whether what is large is sent as gzip: the plane has said that it reads that."""
 
     def send(self, method: str, path: str, body: Any = None, *, wait: float = 0, limit: float = ANSWER_S) -> Answer:
         """Send one request. Raises TransientError when no answer comes.
@@ -35,10 +39,11 @@ class HttpWire:
     """The network. `transport` stands in for it in tests."""
 
     def __init__(self, url: str, credentials: Credentials | str, transport: httpx2.BaseTransport | None = None) -> None:
+        self.packs = False
         self._credentials = Fixed(credentials) if isinstance(credentials, str) else credentials
         self._http = httpx2.Client(
             base_url=url,
-            headers={"user-agent": f"hub/{__version__}", "hub-sync": str(PROTOCOL)},
+            headers={"user-agent": f"hub/{__version__}", "hub-sync": str(PROTOCOL), "accept-encoding": packing.GZIP},
             timeout=httpx2.Timeout(ANSWER_S, connect=CONNECT_S),
             follow_redirects=False,
             transport=transport,
@@ -67,6 +72,8 @@ class HttpWire:
         headers = {"authorization": f"Bearer {token}"} if token else {}
         if content is not None:
             headers["content-type"] = "application/json"
+            if self.packs and len(content) >= packing.WORTH_IT:
+                content, headers["content-encoding"] = packing.packed(content), packing.GZIP
         timeout = httpx2.Timeout(limit, connect=min(CONNECT_S, limit), read=limit + wait)
         try:
             with self._http.stream(
@@ -83,13 +90,17 @@ class HttpWire:
 
 
 def _answer(response: httpx2.Response) -> Answer:
-    raw = bytearray()
-    for chunk in response.iter_bytes():
-        raw += chunk
-        if len(raw) > MAX_ANSWER:
-            raise TransientError("the plane's answer is too large")
     try:
-        body = json.loads(bytes(raw)) if raw else {}
+        read = packing.Unpacking(response.headers.get("content-encoding", "").strip().lower(), MAX_ANSWER)
+        for piece in response.iter_raw():
+            read.take(piece)
+        raw = read.whole()
+    except packing.TooLarge:
+        raise TransientError("the plane's answer is too large") from None
+    except HubError as error:
+        raise TransientError(f"the plane's answer cannot be read: {error.detail}") from None
+    try:
+        body = json.loads(raw) if raw else {}
     except ValueError:
         body = {}
     told = response.headers.get("retry-after", "")

@@ -72,6 +72,7 @@ EXAMPLES: list[tuple[str, str, Any, str | None]] = [
     ("sync_interval", "4.5", 4.5, "-1"),
     ("sync_poll", "4.5", 4.5, "-1"),
     ("sync_longest_wait", "4.5", 4.5, "-1"),
+    ("sync_sessions", "4.5", 4.5, "0"),
     ("sync_log_backlog", "2000", 2000, "10"),
     ("sync_webhook_backlog", "20", 20, "0"),
     ("retention_runs", "4.5", 4.5, "-1"),

@@ -24,7 +24,7 @@ def cursor_moves_before_the_command(patch: pytest.MonkeyPatch) -> None:
     real = agent.Agent.poll
 
     def poll(self: agent.Agent, wait: float = 0) -> int:
-        ask, session = self._ask, self._current()
+        ask, session = self.ask, self._current()
 
         def eager(kind: Any, *args: Any, **more: Any) -> Any:
             answer = ask(kind, *args, **more)
@@ -32,11 +32,11 @@ def cursor_moves_before_the_command(patch: pytest.MonkeyPatch) -> None:
                 self.advance(session, answer.cursor)
             return answer
 
-        patch.setattr(self, "_ask", eager)
+        patch.setattr(self, "ask", eager)
         try:
             return real(self, wait)
         finally:
-            patch.delattr(self, "_ask")
+            patch.delattr(self, "ask")
 
     patch.setattr(agent.Agent, "poll", poll)
 

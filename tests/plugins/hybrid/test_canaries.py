@@ -30,6 +30,7 @@ from hub_hybrid.credentials import join
 from hub_hybrid.supervisor import Pace, Supervisor
 
 from .test_links_over_http import LOCAL, End, Shared, stamp, until
+from .world import plain
 
 SCOPE = Scope()
 SAID = {
@@ -86,7 +87,7 @@ class Recorder(httpx2.BaseTransport):
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         line = f"{request.method} {request.url}\n".encode()
         headers = b"\n".join(name + b": " + value for name, value in request.headers.raw)
-        self.sent.append(line + headers + b"\n\n" + request.read())
+        self.sent.append(line + headers + b"\n\n" + plain(request.headers, request.read()))
         return self._inside.handle_request(request)
 
 

@@ -9,7 +9,7 @@ from hub.types import new_id
 
 from hub_hybrid.agent import SessionLost
 
-from .world import CANARY, SCOPE, PlaneEnd, SiteEnd, limited, memory_store, push_all, same
+from .world import CANARY, SCOPE, PlaneEnd, SiteEnd, answered, limited, memory_store, plain, push_all, same
 
 
 def test_runs_that_were_there_before_the_link_arrive_as_a_snapshot(site: SiteEnd, plane: PlaneEnd) -> None:
@@ -221,11 +221,10 @@ def test_a_batch_that_is_too_large_is_halved(site: SiteEnd, plane: PlaneEnd, mon
     real = plane.network.deliver
 
     def picky(letter):  # type: ignore[no-untyped-def]
-        import httpx2
 
-        sizes.append(len(letter[3]))
-        if len(letter[3]) > 3000:
-            return httpx2.Response(413, json={"code": "body-too-large"})
+        sizes.append(len(plain(*letter[2:])))
+        if sizes[-1] > 3000:
+            return answered(413, {"code": "body-too-large"})
         return real(letter)
 
     monkeypatch.setattr(plane.network, "deliver", picky)
@@ -239,7 +238,6 @@ def test_a_batch_that_is_too_large_is_halved(site: SiteEnd, plane: PlaneEnd, mon
 def test_an_event_too_large_even_alone_leaves_as_its_digest(
     site: SiteEnd, plane: PlaneEnd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import httpx2
 
     site.connect(plane)
     agent = site.agent(plane)
@@ -248,7 +246,7 @@ def test_an_event_too_large_even_alone_leaves_as_its_digest(
     site.stamp()
     real = plane.network.deliver
     monkeypatch.setattr(
-        plane.network, "deliver", lambda letter: httpx2.Response(413) if len(letter[3]) > 600 else real(letter)
+        plane.network, "deliver", lambda letter: answered(413) if len(plain(*letter[2:])) > 600 else real(letter)
     )
     while agent.push():
         pass

@@ -6,7 +6,6 @@ import json
 from dataclasses import replace
 from typing import Any
 
-import httpx2
 import pytest
 from hub.errors import NotFoundError, UsageError
 from hub.events import LEVELS, allows
@@ -23,7 +22,7 @@ from hub_hybrid.export import Policy
 from hub_hybrid.wire import HttpWire
 
 from .test_links_over_http import LOCAL, End, Shared, ends, make_run, stamp  # noqa: F401 - fixtures
-from .world import CANARIES, SCOPE, PlaneEnd, SiteEnd, memory_store, push_all, same
+from .world import CANARIES, SCOPE, PlaneEnd, SiteEnd, answered, memory_store, plain, push_all, same
 
 EVENTS = Event.__table__  # type: ignore[attr-defined]
 
@@ -160,7 +159,7 @@ def test_what_is_too_large_leaves_as_its_size_and_an_event_with_it_as_metadata(
     site.stamp()
     real = plane.network.deliver
     monkeypatch.setattr(
-        plane.network, "deliver", lambda letter: httpx2.Response(413) if len(letter[3]) > 4000 else real(letter)
+        plane.network, "deliver", lambda letter: answered(413) if len(plain(*letter[2:])) > 4000 else real(letter)
     )
     while agent.push():
         pass
@@ -194,7 +193,7 @@ def test_the_preview_prints_the_very_bytes_that_are_sent(
 
     class Kept(Shared):
         def handle_request(self, request: Any) -> Any:
-            sent.append(request.read())
+            sent.append(plain(request.headers, request.read()))
             return super().handle_request(request)
 
     with site.store.read() as tx:

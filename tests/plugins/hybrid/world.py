@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -27,7 +27,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hub_hybrid import digests, joining, links, loglines, replica, sites
+from hub_hybrid import digests, joining, links, loglines, packing, replica, sites
 from hub_hybrid.agent import Agent
 from hub_hybrid.plane import Plane
 from hub_hybrid.wire import HttpWire
@@ -42,6 +42,25 @@ CANARY = "canary-7f3a9"
 """Stands in parameters, errors and results; must never be seen on the wire under the policy `metadata`."""
 CANARIES = {level: f"{CANARY}-{level}" for level in ("errors", "logs", "params", "results")}
 """As it stands in each class; must never be seen on the wire under a lesser policy."""
+
+
+def plain(headers: Mapping[str, str], content: bytes) -> bytes:
+    """A body as it reads, however it travels."""
+    body = packing.Unpacking(headers.get("content-encoding", ""), 64 * 1_048_576)
+    body.take(content)
+    return body.whole()
+
+
+def whole(response: httpx2.Response) -> httpx2.Response:
+    """An answer that has come to its end, and can be read by who asked."""
+    content = b"".join(response.iter_raw())
+    response.close()
+    return httpx2.Response(response.status_code, headers=response.headers, stream=httpx2.ByteStream(content))
+
+
+def answered(status: int, body: dict[str, Any] | None = None) -> httpx2.Response:
+    """An answer that no plane gave."""
+    return httpx2.Response(status, stream=httpx2.ByteStream(b"" if body is None else json.dumps(body).encode()))
 
 
 class Network(httpx2.BaseTransport):
@@ -59,7 +78,7 @@ class Network(httpx2.BaseTransport):
             raise httpx2.ConnectError("the network is down")
         fate = self.fates.pop(0) if self.fates else "ok"
         letter = (request.method, str(request.url), dict(request.headers), request.read())
-        self.seen.append(letter[3])
+        self.seen.append(plain(letter[2], letter[3]))
         if fate in ("lost", "dup"):
             self.late.append(letter)
         if fate == "lost":
@@ -72,9 +91,7 @@ class Network(httpx2.BaseTransport):
     def deliver(self, letter: tuple[str, str, dict[str, str], bytes]) -> httpx2.Response:
         method, url, headers, content = letter
         request = httpx2.Request(method, url, headers=headers, content=content)
-        response = self._inside.handle_request(request)
-        response.read()
-        return response
+        return whole(self._inside.handle_request(request))
 
     def redeliver(self, place: int, *, keep: bool) -> None:
         """A late copy arrives now."""

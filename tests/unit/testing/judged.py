@@ -22,7 +22,8 @@ authors = [{{name = "Ada"}}]
 judged = "hub_judged.plugin"
 """,
     "README.md": "# judged\n\nIt is there to be judged by the conformance kit of the hub, in a test of the hub, which"
-    " changes one thing of it after the other. It has the action measure, the action note and [a list of changes](CHANGELOG.md).\n",
+    " changes one thing of it after the other. It has the action measure, the action note and"
+    " [a list of changes](CHANGELOG.md).\n",
     "CHANGELOG.md": "# 1.0\n\nThe first.\n",
     "hub_judged/__init__.py": "",
     TRIALS: """\
@@ -256,7 +257,7 @@ BAD: list[tuple[str, str, str, str, str]] = [
     ("C07", PLUGIN, ") -> list[int]:", "):", "does not say what it gives"),
     ("C07", PLUGIN, ") -> list[int]:", ") -> socket.socket:", "is no JSON"),
     ("C08", PLUGIN, ', effect="none"', "", "measure does not say what one more try does"),
-    ("C08", PLUGIN, "runtime_context().idempotency_key", "__import__('uuid').uuid4().hex", "was done 3 times in 3 tries"),
+    ("C08", PLUGIN, "runtime_context().idempotency_key", "__import__('uuid').uuid4().hex", "done 3 times in 3 tries"),
     ("C08", TRIALS, "judged.note", "judged.other", "has no trial of judged.note"),
     ("C09", PLUGIN, '    return "it answers"', _DEAF, "the check of judged goes on for over 5 s"),
     ("C10", PLUGIN, "urlopen(url, timeout=5)", "urlopen(url)", ": urllib.request.urlopen waits for ever"),

@@ -148,8 +148,9 @@ def test_a_token_for_other_things_opens_nothing_that_needs_a_scope(world: World)
 # --- another workspace -------------------------------------------------------------------------------------------
 
 THINGS: dict[str, Any] = {
-    "address_id": tables.LinkAddress, "alert_id": tables.Alert, "artifact_id": tables.Artifact, "asset_id": tables.Asset,
-    "automation_id": tables.Automation, "channel_id": tables.Channel, "channel": tables.Channel,
+    "address_id": tables.LinkAddress, "alert_id": tables.Alert, "artifact_id": tables.Artifact,
+    "asset_id": tables.Asset, "automation_id": tables.Automation, "channel_id": tables.Channel,
+    "channel": tables.Channel,
     "command_id": tables.PlaneCommand, "delivery_id": tables.Delivery, "deployment_id": tables.Deployment,
     "endpoint_id": tables.Endpoint, "event_id": tables.Event, "inhibition_id": tables.AlertInhibition,
     "inhibition": tables.AlertInhibition, "link": tables.Link, "receipt_id": tables.Receipt,

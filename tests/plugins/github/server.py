@@ -1,6 +1,7 @@
-"""A server that takes requests as GitHub's REST API of 2022-11-28 describes them, and refuses what it does not know.
+"""A server that takes requests as GitHub's own OpenAPI description has them, and refuses all else.
 
-Paths, queries and fields were compared with GitHub's own OpenAPI description of November 2026.
+`api.github.com.json` holds the operations that the plugin calls, as GitHub publishes them. The server's answers are
+looked at by it, too: it says nothing that GitHub does not say.
 """
 
 from __future__ import annotations
@@ -14,78 +15,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from tests.plugins.described import Description
 
 TOKEN = "ghp-canary-token-4417"
 GIVEN = "ghs-canary-installation-token"
-
-
-class Document(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class Issue(Document):
-    title: str = Field(min_length=1)
-    body: str = ""
-    labels: list[str] = []
-    assignees: list[str] = []
-
-
-class Comment(Document):
-    body: str = Field(min_length=1)
-
-
-class Output(Document):
-    title: str
-    summary: str
-
-
-class Check(Document):
-    name: str
-    head_sha: str
-    external_id: str = ""
-    status: Literal["queued", "in_progress", "completed"] = "queued"
-    conclusion: (
-        Literal["success", "failure", "neutral", "cancelled", "skipped", "timed_out", "action_required"] | None
-    ) = None
-    output: Output | None = None
-    details_url: str | None = None
-
-
-class CheckAnew(Document):
-    """What a check run may be changed to: its commit is not among it."""
-
-    name: str
-    external_id: str = ""
-    status: Literal["queued", "in_progress", "completed"] = "queued"
-    conclusion: str | None = None
-    output: Output | None = None
-    details_url: str | None = None
-
-
-class Release(Document):
-    tag_name: str
-    name: str = ""
-    body: str = ""
-    draft: bool = False
-    prerelease: bool = False
-    target_commitish: str = "main"
-
-
-class Dispatch(Document):
-    ref: str
-    inputs: dict[str, str] = {}
-
-
-class Told(Document):
-    event_type: str = Field(min_length=1, max_length=100)
-    client_payload: dict[str, Any] = {}
+DOCUMENT = Path(__file__).with_name("api.github.com.json")
 
 
 @dataclass
@@ -102,27 +43,37 @@ class GitHub:
     releases: list[dict[str, Any]] = field(default_factory=list)
     dispatched: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    versions: list[str] = field(default_factory=list)
+    described: Description = field(default_factory=lambda: Description(DOCUMENT))
     trouble: Callable[[int], tuple[int, dict[str, str]] | Literal["cut"] | None] = lambda _number: None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def answer(self, method: str, target: str, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, str], Any]:
         parts = urlsplit(target)
         self.asked.append(f"{method} {parts.path}")
-        if headers.get("x-github-api-version") != "2022-11-28" or "github" not in headers.get("accept", ""):
+        self.versions.append(headers.get("x-github-api-version", ""))
+        if self.versions[-1] not in ("", "2022-11-28"):
             return 400, {}, {"message": "version"}
         if not headers.get("user-agent"):
             return 403, {}, {"message": "Request forbidden by administrative rules."}
+        wrong = self.described.faults(method, target, body)
+        if wrong:
+            # Of what it does not describe GitHub says that there is no such thing.
+            errors = [{"message": said} for said in wrong]
+            missing = wrong[0].startswith("there is no operation")
+            return (404, {}, {"message": "Not Found"}) if missing else (
+                422, {}, {"message": "Validation Failed", "errors": errors}
+            )  # fmt: skip
         said = headers.get("authorization", "").removeprefix("Bearer ")
         if parts.path == "/app/installations/77/access_tokens":
             return (201, {}, {"token": GIVEN}) if self._is_app(said) else (401, {}, {"message": "Bad credentials"})
         if said != self.token:
             return 401, {}, {"message": "Bad credentials"}
         query = {name: found[-1] for name, found in parse_qs(parts.query).items()}
-        try:
-            return self._do(method, parts.path, query, body)
-        except ValidationError as error:
-            wrong = [{"resource": "It", "field": str(e["loc"]), "code": e["type"]} for e in error.errors()]
-            return 422, {}, {"message": "Validation Failed", "errors": wrong}
+        status, more, said = self._do(method, parts.path, query, json.loads(body or b"{}"))
+        if status < 300:
+            assert self.described.unlike(method, target, status, said) == []
+        return status, more, said
 
     def _is_app(self, token: str) -> bool:
         head, claims, signature = token.split(".")
@@ -135,7 +86,7 @@ class GitHub:
             parts[1]["iat"] <= now < parts[1]["exp"] <= now + 600
         )  # fmt: skip
 
-    def _do(self, method: str, path: str, query: dict[str, str], body: bytes) -> tuple[int, dict[str, str], Any]:
+    def _do(self, method: str, path: str, query: dict[str, str], given: Any) -> tuple[int, dict[str, str], Any]:
         if (method, path) == ("GET", "/rate_limit"):
             return 200, {}, {"resources": {"core": {"limit": 5000, "remaining": 4990}}}
         found = re.fullmatch(r"/repos/octo/spoke/(.+)", path)
@@ -144,34 +95,35 @@ class GitHub:
         match method, found[1].split("/"):
             case "GET", ["issues"]:
                 return 200, {}, self._newest(self.issues, query)
+            case "POST", ["issues"] if not given["title"]:  # its description does not say so
+                errors = [{"field": "title", "code": "missing_field"}]
+                return 422, {}, {"message": "Validation Failed", "errors": errors}
             case "POST", ["issues"]:
-                return 201, {}, self._add(self.issues, Issue.model_validate_json(body), "issues")
+                return 201, {}, self._add(self.issues, given, "issues")
             case "GET", ["issues", _, "comments"]:
                 return 200, {}, self._newest(self.comments, query)
             case "POST", ["issues", "1", "comments"]:
-                return 201, {}, self._add(self.comments, Comment.model_validate_json(body), "comments")
+                return 201, {}, self._add(self.comments, given, "comments")
             case "GET", ["commits", sha, "check-runs"]:
                 runs = [one for one in self.checks if (one["head_sha"], one["name"]) == (sha, query["check_name"])]
                 return 200, {}, {"total_count": len(runs), "check_runs": runs}
             case "POST", ["check-runs"]:
-                return 201, {}, self._add(self.checks, Check.model_validate_json(body), "runs")
+                return 201, {}, self._add(self.checks, given, "runs")
             case "PATCH", ["check-runs", number]:
-                given = CheckAnew.model_validate_json(body).model_dump(exclude_unset=True)
                 self.checks[int(number) - 1] |= given
                 return 200, {}, self.checks[int(number) - 1]
             case "GET", ["releases"]:
                 return 200, {}, self._newest(self.releases, query)
             case "POST", ["releases"]:
-                made = Release.model_validate_json(body)
-                if any(one["tag_name"] == made.tag_name for one in self.releases):
+                if any(one["tag_name"] == given["tag_name"] for one in self.releases):
                     errors = [{"resource": "Release", "code": "already_exists", "field": "tag_name"}]
                     return 422, {}, {"message": "Validation Failed", "errors": errors}
-                return 201, {}, self._add(self.releases, made, "releases")
+                return 201, {}, self._add(self.releases, given, "releases")
             case "POST", ["actions", "workflows", "ci.yml", "dispatches"]:
-                self.dispatched.append(("ci.yml", Dispatch.model_validate_json(body).model_dump()))
+                self.dispatched.append(("ci.yml", given))
                 return 204, {}, None
             case "POST", ["dispatches"]:
-                self.dispatched.append(("", Told.model_validate_json(body).model_dump()))
+                self.dispatched.append(("", given))
                 return 204, {}, None
         return 404, {}, {"message": "Not Found"}
 
@@ -179,10 +131,10 @@ class GitHub:
         assert 1 <= int(query["per_page"]) <= 100
         return kept[::-1][: int(query["per_page"])]
 
-    def _add(self, kept: list[dict[str, Any]], made: Document, where: str) -> dict[str, Any]:
+    def _add(self, kept: list[dict[str, Any]], given: dict[str, Any], where: str) -> dict[str, Any]:
         number = len(kept) + 1
         url = f"https://github.example/octo/spoke/{where}/{number}"
-        kept.append({**made.model_dump(), "id": number, "number": number, "html_url": url})
+        kept.append({**given, "id": number, "html_url": url} | ({"number": number} if where == "issues" else {}))
         return kept[-1]
 
 
@@ -211,6 +163,7 @@ def github() -> Iterator[GitHub]:
             for name, value in more.items():
                 self.send_header(name, value)
             if status != 204:
+                self.send_header("content-type", "application/json; charset=utf-8")
                 self.send_header("content-length", str(len(data)))
             self.end_headers()
             self.wfile.write(data)

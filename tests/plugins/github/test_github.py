@@ -56,6 +56,7 @@ def test_it_is_done_as_the_api_describes_it(kit: Hub, server: GitHub, name: str)
     (made,) = getattr(server, DOES[name][1])
     assert found["url"] == made["html_url"]
     assert kit.run(does).ok
+    assert set(server.versions) == {"2022-11-28"}
     assert len(server.asked) == (2 if name == "set_check" else 1), "a first try looks for nothing"
 
 
@@ -134,7 +135,7 @@ def test_what_passes_is_waited_for(
     ("call", "told"),
     [
         (lambda: tasks.create_issue("octo/other", "x"), "404 to POST /repos/octo/other/issues: Not Found (or the cred"),
-        (lambda: tasks.create_issue(REPOSITORY, ""), "422 to POST /repos/octo/spoke/issues: Validation Failed; It"),
+        (lambda: tasks.create_issue(REPOSITORY, ""), "422 to POST /repos/octo/spoke/issues: Validation Failed; title"),
         (lambda: tasks.create_issue("octo/../x", "x"), "'octo/../x' is no repository"),
         (lambda: tasks.create_issue("../octo", "x"), "'../octo' is no repository"),
         (lambda: tasks.create_issue(REPOSITORY, "x", connection="files"), "of the kind files, not github"),

@@ -22,6 +22,9 @@ from hub.plugins import load_plugins
 from hub.settings import load_settings
 from hub.testing import harness
 from hub.testing.kit import Hub
+from tests.plugins.github.server import DOCUMENT as GITHUBS
+from tests.plugins.github.server import TOKEN as GITHUB_TOKEN
+from tests.plugins.github.server import github
 from tests.plugins.openapi.shop import DOCUMENT, SECRET, Shop, shop
 
 from hub_plugins.openapi import client as calls
@@ -244,6 +247,30 @@ def test_yaml_that_grows_is_read_in_no_time() -> None:
     lines = ["openapi: 3.0.0", "paths: {}", "a0: &a0 [x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
     assert Document("\n".join(lines).encode()).operations == {}
+
+
+def test_githubs_own_document_against_a_server_that_keeps_to_it() -> None:
+    """Must show 5: a document as its vendor publishes it, and a server that takes only what stands there."""
+    at = {"owner": "octo", "repo": "spoke"}
+    with github() as far, harness(outbound_networks=LOOPBACK) as kit:
+        place = {"document": str(GITHUBS), "url": far.url, "auth": "bearer", "token": GITHUB_TOKEN}
+        kit.connect("openapi", "github", **place)
+
+        @flow
+        def whole() -> Any:
+            for title in ("one", "two"):
+                given = {"title": title, "labels": ["bug"], "assignees": []}
+                api.call("issues/create", at, given, connection="github")
+            check = {"name": "etl", "head_sha": "ab" * 20, "conclusion": "well"}
+            with pytest.raises(ParameterError, match="conclusion: 'well' is not one of"):
+                api.call("checks/create", at, check, connection="github")
+            told = api.call("repos/create-dispatch-event", at, {"event_type": "loaded"}, connection="github")
+            return told, api.pages("issues/list-for-repo", {**at, "state": "all", "per_page": 100}, connection="github")
+
+        told, listed = whole()
+    assert (told, [one["title"] for one in listed]) == (None, ["two", "one"])
+    assert far.dispatched == [("", {"event_type": "loaded"})]
+    assert far.checks == [], "what does not fit was not sent"
 
 
 def test_the_hubs_own_document_against_a_hub(tmp_path: Path) -> None:

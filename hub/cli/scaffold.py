@@ -6,6 +6,7 @@ folder holds what a kind of plugin has of its own, `common` what all have; `kind
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 Kind = Literal["action", "source", "channel", "result-store", "secret", "launcher", "panel"]
 KINDS: tuple[str, ...] = get_args(Kind)
 NAME = re.compile(r"[a-z](-?[a-z0-9])+")
+_LAST = "pyproject.toml"
 LONGEST = 30
 """Shorter than a manifest allows: the name is a scheme of channels, too."""
 
@@ -83,11 +85,15 @@ def filled_path(place: str, words: dict[str, str]) -> str:
 
 
 def refuse_taken(folder: Path, project: Project) -> None:
-    """Nothing that is there is ever overwritten. Raises ConflictError that says what is there."""
+    """Nothing that is there is ever overwritten. Raises ConflictError that says what is there.
+
+    A project of the same words that was begun and is not whole, because somebody killed that, is no obstacle.
+    """
     if folder.exists() and not folder.is_dir():
         raise ConflictError(f"{folder} is there already, and no folder", hint="Give another place by --path.")
     there = [place for place in project.files if (folder / place).exists()]
-    if there:
+    begun = all(_holds(folder / place, project.files[place]) for place in there) and len(there) < len(project.files)
+    if there and not begun:
         more = f" and {len(there) - 3} more" if len(there) > 3 else ""
         raise ConflictError(
             f"{folder} has {', '.join(there[:3])}{more} already; nothing was written",
@@ -96,16 +102,30 @@ def refuse_taken(folder: Path, project: Project) -> None:
 
 
 def write(folder: Path, project: Project) -> None:
-    """Write the files. Raises UsageError where the place cannot be written."""
+    """Write the files, each whole or not at all. Raises UsageError where the place cannot be written.
+
+    The last is what makes the folder a project: half of one is none, and the same command makes it whole.
+    """
     try:
-        for place, text in project.files.items():
-            (folder / place).parent.mkdir(parents=True, exist_ok=True)
-            with open(folder / place, "x", encoding="utf-8") as file:
-                file.write(text)
+        for place in sorted(project.files, key=lambda place: (place == _LAST, place)):
+            path = folder / place
+            beside = path.with_name(f".{path.name}.new")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            beside.unlink(missing_ok=True)
+            if not path.exists():
+                beside.write_text(project.files[place], encoding="utf-8")
+                os.rename(beside, path)
     except OSError as error:
         raise UsageError(
             f"{error.filename} cannot be written: {error.strerror}", hint="Give another place by --path."
         ) from None
+
+
+def _holds(path: Path, text: str) -> bool:
+    try:
+        return path.read_text(encoding="utf-8") == text
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def _check(name: str) -> None:

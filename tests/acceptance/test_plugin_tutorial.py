@@ -1,12 +1,10 @@
-"""docs/plugins/tutorial.md, command by command and file by file, in an empty folder."""
+"""docs/plugins/tutorial.md, command by command and file by file, where only the hub is installed."""
 
 from __future__ import annotations
 
-import os
 import shlex
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,15 +12,15 @@ import httpx2
 import pytest
 from hub.client import Client
 from hub.settings import load_settings
-from hub.testing import projects
 from hub.web import own
+from tests.acceptance import fresh
 from tests.architecture.repository import ROOT, code_blocks
 
 from .conftest import wait_until
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(280),
+    pytest.mark.timeout(900),
     # httpcore leaves the socket of a Unix connection that nobody takes to the collector.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
@@ -30,11 +28,11 @@ PAGE = ROOT / "docs/plugins/tutorial.md"
 
 
 class Reader:
-    """Somebody who does what the page says. What pip would do the kit does, so that no index is asked."""
+    """Somebody who does what the page says."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.lent = folder / "lent"
+        self.programs = fresh.programs(folder)
+        self.folder = self.place = folder
         self.dev: subprocess.Popen[bytes] | None = None
 
     def write(self, place: str, text: str) -> None:
@@ -53,20 +51,13 @@ class Reader:
         if words[0] == "cd":
             self.folder = self.folder / words[1]
             return ""
-        if words[0] == "pip":
-            return ""
-        module = {"hub": "hub.cli", "pytest": "pytest"}[words[0]]
-        whole = [sys.executable, "-m", module, *words[1:]]
         if words[:3] == ["hub", "plugins", "dev"]:
-            with (self.lent.parent / "dev.log").open("wb") as log:
-                self.dev = subprocess.Popen([*whole, "--port", "0"], cwd=self.folder, stdout=log, stderr=log)
+            whole, env = [str(self.programs / "hub"), *words[1:], "--port", "0"], fresh.environment(self.programs)
+            with (self.place / "dev.log").open("wb") as log:
+                self.dev = subprocess.Popen(whole, cwd=self.folder, env=env, stdout=log, stderr=log)
             wait_until(lambda: own.answers(load_settings().api_socket), 90, "the hub of `hub plugins dev`")
             return ""
-        env = dict(os.environ)
-        if words[0] == "pytest" or words[2] == "docs":  # they need what `pip install -e` has installed
-            env = projects.lent_environment(projects.read(self.folder), self.lent)
-            env["PYTEST_DISABLE_PLUGIN_AUTOLOAD"], env["PYTEST_PLUGINS"] = "1", "hub.testing.pytest_plugin"
-        done = subprocess.run(whole, cwd=self.folder, env=env, capture_output=True, text=True, timeout=100)
+        done = fresh.call(self.programs, self.folder, *words)
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
         return done.stdout
 
@@ -79,6 +70,7 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
     if made.dev is not None:
         made.dev.send_signal(signal.SIGTERM)
         made.dev.wait(90)
+    fresh.call(made.programs, tmp_path, "pip", "uninstall", "-q", "-y", "hub-shop")
 
 
 @pytest.mark.long

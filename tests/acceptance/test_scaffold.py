@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,15 +11,35 @@ import pytest
 from hub.cli import main
 from hub.cli.scaffold import KINDS
 from hub.testing import projects
+from tests.acceptance import fresh
 
 
-@pytest.mark.long("channel", "panel", "result-store")
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_new_plugin_of_each_kind_is_green_at_once(
-    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.long
+@pytest.mark.timeout(1_800)
+def test_a_new_plugin_of_each_kind_is_green_at_once_where_only_the_hub_is_installed(tmp_path: Path) -> None:
+    """Command by command as its README has them, with pip; `.ci/run` does so in the environment of the wheel."""
+    bin_ = fresh.programs(tmp_path)
+    for kind in KINDS:
+        name, folder = f"green-{kind}", tmp_path / f"hub-green-{kind}"
+        for words in (
+            ["hub", "plugins", "new", name, "--kind", kind],
+            ["pip", "install", "-q", ".[test]"],
+            ["pytest", "-q", "-W", "error"],
+            ["hub", "plugins", "check", name],
+            ["hub", "plugins", "check", ".", "--level", "bronze", "--json"],
+        ):
+            done = fresh.call(bin_, folder if folder.exists() else tmp_path, *words)
+            assert done.returncode == 0, f"{kind}: {' '.join(words)}\n{done.stdout}{done.stderr}"
+        report = json.loads(done.stdout)
+        assert (report["plugin"], report["claimed"], report["kept"]) == (name, "bronze", True)
+        assert "failed" not in {row["outcome"] for row in report["findings"]}
+        assert fresh.call(bin_, tmp_path, "pip", "uninstall", "-q", "-y", f"hub-{name}").returncode == 0
+
+
+def test_a_new_plugin_is_green_without_pip(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As `hub plugins dev` has it: the project is lent to the process."""
     folder = tmp_path / "project"
-    assert main(["plugins", "new", f"green-{kind}", "--kind", kind, "--path", str(folder)]) == 0
+    assert main(["plugins", "new", "green", "--kind", "action", "--path", str(folder)]) == 0
     project = projects.read(folder)
     env = projects.lent_environment(project, tmp_path / "lent")
     env["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # as where nothing but the hub and pytest is installed
@@ -29,29 +48,7 @@ def test_a_new_plugin_of_each_kind_is_green_at_once(
     assert done.returncode == 0, done.stdout + done.stderr
 
     capsys.readouterr()
-    assert main(["plugins", "check", str(folder), "--level", "bronze", "--json"]) == 0
+    assert main(["plugins", "check", str(folder), "--level", "silver", "--json"]) == 1
     report = json.loads(capsys.readouterr().out)
-    assert (report["plugin"], report["claimed"], report["kept"]) == (f"green-{kind}", "bronze", True)
-    assert "failed" not in {row["outcome"] for row in report["findings"]}
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_new_plugin_that_pip_has_installed_is_green_too(
-    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The wheel has all that the plugin needs, and it is known by its name."""
-    folder, site = tmp_path / "project", tmp_path / "site"
-    assert main(["plugins", "new", f"green-{kind}", "--kind", kind, "--path", str(folder)]) == 0
-    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--target", str(site)]
-    subprocess.run([*pip, str(folder)], check=True, timeout=100, capture_output=True)
-    (folder / "src").rename(tmp_path / "away")  # nothing but what was installed can be found
-    env = {**os.environ, "PYTHONPATH": str(site), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    for words in (
-        ["pytest", "-q", "-p", "hub.testing.pytest_plugin"],
-        ["hub.cli", "plugins", "check", f"green-{kind}"],
-    ):
-        done = subprocess.run(
-            [sys.executable, "-m", *words], cwd=folder, env=env, capture_output=True, text=True, timeout=100
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+    failed = {row["rule"] for row in report["findings"] if row["outcome"] == "failed"}
+    assert failed == {"MAINTAINER"}, "all but a person's name is there"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hub.crypto import Keyring
@@ -14,11 +18,14 @@ from hub.plugins import Plugins
 from hub.runtime import plugging, plugin_reports
 from hub.runtime.commands import Command, apply
 from hub.settings import load_settings
-from hub.store import Store, plugin_settings
+from hub.store import Store, open_hub, plugin_settings
 from hub.store.tables import AuditEntry, Event
+from hub.testing.crashing import Killing
 from hub.types import Scope, new_id
+from sqlalchemy import func, select
 from tests.strangers import stranger
 
+EVENTS = Event.__table__  # type: ignore[attr-defined]
 SECRET = "open-sesame-4711"
 CODE = """
 from hub import hookimpl
@@ -174,3 +181,41 @@ def test_who_has_another_workspace_has_no_say(store: Store) -> None:
     for op in ("configure", "enable", "disable", "reset"):
         with pytest.raises(NotFoundError):
             do(store, op, workspace=new_id())
+
+
+def events(store: Store) -> int:
+    with store.read() as tx:
+        count = select(func.count()).select_from(EVENTS).where(EVENTS.c.type == "hub.plugin.configured")
+        return int(tx.conn.execute(count).scalar() or 0)
+
+
+def killed(number: int, side: Literal["before", "after"], args: dict[str, Any]) -> bool:
+    """Configure it in a child that is killed at a commit; whether it was."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            mortal: Any = Killing(open_hub(load_settings()), number, side)
+            do(mortal, "configure", args)
+        finally:
+            os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+
+
+@pytest.mark.usefixtures("chat")
+def test_whenever_its_process_is_killed_what_is_set_is_there_whole_or_not_at_all() -> None:
+    old, new = {"room": "lobby", "tries": 2}, {"room": "hall", "token": "another"}
+    first = open_hub(load_settings())
+    first.migrate()
+    first.close()
+    seen = []
+    for number, side in product((1, 2), ("before", "after")):
+        with closing(open_hub(load_settings())) as store:
+            do(store, "configure", {"fields": old, "unset": ["token"]})
+            told = events(store)
+        was_killed = killed(number, side, {"fields": new, "unset": ["tries"]})  # type: ignore[arg-type]
+        with closing(open_hub(load_settings())) as store, store.read() as tx:
+            fields = dict(plugging.read(tx)["chat"].fields)
+            assert fields in (old, new)
+            assert events(store) - told == (fields == new), "with its event"
+        seen.append((was_killed, fields == new))
+    assert seen == [(True, False), (True, True), (False, True), (False, True)], "it is one commit"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import re
 import threading
@@ -88,6 +89,8 @@ ANSWERS: dict[str, tuple[object, object]] = {
 
 ASKED = {"hub_webhook_parse": {"source": {"parser": "one"}}, "hub_trigger_match": {"automation": {"plugin": "one"}}}
 """Where only the plugin that is named is asked."""
+CLOSED = "hub_export_redact"
+"""What is not known to be harmless stays here."""
 PROCESSES: tuple[ProcessKind, ...] = ("web", "upkeep", "worker", "cli", "inline")
 
 
@@ -131,7 +134,7 @@ def test_an_argument_that_is_to_go_warns_and_names_the_plugin() -> None:
 
 @pytest.mark.parametrize("name", ANSWERS)
 def test_each_hook_gives_what_its_plugin_gave(name: str) -> None:
-    given, wanted = ANSWERS[name]
+    given, wanted = copy.copy(ANSWERS[name][0]), ANSWERS[name][1]  # an iterator is good once
     module = types.ModuleType("one")
     setattr(module, name, hookimpl(lambda: given))
     manager = pluggy.PluginManager("hub")
@@ -185,6 +188,40 @@ def test_what_is_no_answer_stands_in_the_way_of_none(name: str) -> None:
     caller = getattr(hooks, name.removeprefix("hub_"))
     assert caller(**dict.fromkeys(inspect.signature(caller).parameters, "x")) == wanted
     assert hooks.breakers["garbage", name].total == hooks.breakers["things", name].total == 1
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_what_one_raises_in_any_hook_is_its_own(name: str) -> None:
+    given, wanted = copy.copy(ANSWERS[name][0]), ANSWERS[name][1]
+    manager = pluggy.PluginManager("hub")
+    manager.add_hookspecs(hookspecs)
+
+    def raises() -> None:
+        raise SystemExit("told to fail")
+
+    for plugin, does in (("one", lambda: given), ("bad", raises)):  # the last one is asked first
+        module = types.ModuleType(plugin)
+        setattr(module, name, hookimpl(does))
+        manager.register(module, name=plugin)
+    hooks = Hooks(manager, frozenset())
+    caller = getattr(hooks, name.removeprefix("hub_"))
+    asked: dict[str, object] = dict.fromkeys(inspect.signature(caller).parameters, "x")
+    if name == CLOSED:
+        asked["events"] = [{"id": "a"}, {"id": "b"}]
+    found = caller(**{**asked, **ASKED.get(name, {})})
+    if name == CLOSED:
+        assert found == {"a", "b"}, "all of it is withheld"
+    elif name == "hub_task_wrap":
+        with found:
+            pass
+    elif name == "hub_ui_panels":
+        assert [*found[:2], found[2].title] == [*wanted, "Plugin bad"], "it says so in its place"
+    elif wanted is None:
+        assert {result.plugin: result.ok for result in found} == {"bad": False, "one": True}
+    else:
+        assert found == wanted
+    not_asked = {"hub_task_wrap", *ASKED}  # of those only the one that is named, or is trusted
+    assert hooks.breakers["bad", name].total == (0 if name in not_asked else 1)
 
 
 @pytest.mark.parametrize("trusted", [True, False])

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from pathlib import Path
 
 import pytest
+from hub.cli import scaffold
 from hub.cli.scaffold import KINDS, draw
+from hub.errors import UsageError
+from hub.testing import projects
 
 from .conftest import Shell
 
@@ -22,6 +27,54 @@ def test_nothing_is_ever_overwritten(hub: Shell, tmp_path: Path) -> None:
 
     (tmp_path / "file").write_text("")
     assert "no folder" in hub(*words[:-1], str(tmp_path / "file"), code=4)
+
+
+def killed_at(number: int, folder: Path) -> bool:
+    """Make the project in a child that is killed before (even) or after (odd) so many files; whether it was."""
+    pid = os.fork()
+    if pid:
+        return os.WIFSIGNALED(os.waitpid(pid, 0)[1])
+    left, rename = number, os.rename
+
+    def struck(source: str, target: str) -> None:
+        nonlocal left
+        for step in (None, rename):
+            if step is not None:
+                step(source, target)
+            left -= 1
+            if left < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    try:
+        scaffold.os.rename = struck  # type: ignore[attr-defined]
+        scaffold.write(folder, draw("acme", "action"))
+    finally:
+        os._exit(0)
+
+
+def test_a_project_that_was_cut_off_is_none_and_the_same_command_makes_it_whole(hub: Shell, tmp_path: Path) -> None:
+    whole = draw("acme", "action")
+    for number in range(1_000):
+        folder = tmp_path / str(number)
+        words = ("plugins", "new", "acme", "--kind", "action", "--path", str(folder))
+        killed = killed_at(number, folder)
+        if killed and number < 2 * len(whole.files) - 1:
+            with pytest.raises(UsageError, match=r"pyproject.toml cannot be read"):
+                projects.read(folder)
+            if number == 7:
+                hub(*words)
+            else:
+                scaffold.refuse_taken(folder, whole)
+                scaffold.write(folder, whole)
+        made = {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()}
+        assert made == whole.files, number
+        if not killed:
+            break
+    assert number == 2 * len(whole.files), "every file, before and after it got its name"
+    assert "already; nothing was written" in hub(*words, code=4), "what is whole is left alone"
+    (folder / "README.md").unlink()
+    (folder / "CHANGELOG.md").write_text("mine")
+    assert "already; nothing was written" in hub(*words, code=4), "and so is what somebody has worked on"
 
 
 def test_a_dry_run_lists_the_files_and_writes_none(hub: Shell, tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from typing import Any
 import httpx2
 import pytest
 from hub import hookspecs
+from hub.runtime.commands import Command, apply
+from hub.types import Id, Scope, new_id
 from tests.strangers import stranger
 
 from .conftest import Site, wait_until
@@ -160,6 +162,22 @@ def install(folder: Path) -> None:
     stranger(folder, "zgood", GOOD)
 
 
+FLOWS = """
+import hub
+from hub import flow, task
+
+
+@task
+def asks() -> str:
+    return hub.connection("deck").settings.place
+
+
+@flow
+def needs() -> str:
+    return asks()
+"""
+
+
 def hub(site: Site, *words: str, text: bool = False) -> Any:
     done = subprocess.run(
         [sys.executable, "-m", "hub.cli", *words],
@@ -203,6 +221,11 @@ def test_what_needs_a_plugin_that_is_gone_says_so_and_works_when_it_is_back(
         return [one for one in tries if said in (one["error"] or "")]
 
     wait_until(attempt, 30, site.logs())
+    (site.home.parent / "flows.py").write_text(FLOWS)
+    ran = deployed(site, "needs")
+    site.wait_ended([ran])
+    assert site.row(ran)["state_name"] == "Failed"
+    assert said in str(site.row(ran)["state_message"])
     assert site.stop(started) == 0
     (tmp_path / "away").rename(facts)
     site.up()
@@ -211,6 +234,17 @@ def test_what_needs_a_plugin_that_is_gone_says_so_and_works_when_it_is_back(
     assert [row["needs"] for row in hub(site, "channels", "ls", "--json")] == [""]
     (played,) = hub(site, "webhooks", "ls", "--json")
     assert said not in str(played["warnings"])
+    again = deployed(site, "needs")
+    site.wait_ended([again])
+    assert site.row(again)["state_name"] == "Completed", site.row(again)["state_message"]
+
+
+def deployed(site: Site, name: str) -> Id:
+    """A run of a flow that needs the plugin; gives its id."""
+    run_id = new_id()
+    site.deploy(name)
+    apply(site.store, Command("run.create", Scope(), name, {"run_id": run_id}))
+    return run_id
 
 
 def address(site: Site) -> str:

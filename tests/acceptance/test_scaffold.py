@@ -20,20 +20,26 @@ def test_a_new_plugin_of_each_kind_is_green_at_once_where_only_the_hub_is_instal
     """Command by command as its README has them, with pip; `.ci/run` does so in the environment of the wheel."""
     bin_ = fresh.programs(tmp_path)
     for kind in KINDS:
-        name, folder = f"green-{kind}", tmp_path / f"hub-green-{kind}"
-        for words in (
-            ["hub", "plugins", "new", name, "--kind", kind],
-            ["pip", "install", "-q", ".[test]"],
-            ["pytest", "-q", "-W", "error"],
-            ["hub", "plugins", "check", name],
-            ["hub", "plugins", "check", ".", "--level", "bronze", "--json"],
-        ):
-            done = fresh.call(bin_, folder if folder.exists() else tmp_path, *words)
-            assert done.returncode == 0, f"{kind}: {' '.join(words)}\n{done.stdout}{done.stderr}"
-        report = json.loads(done.stdout)
-        assert (report["plugin"], report["claimed"], report["kept"]) == (name, "bronze", True)
-        assert "failed" not in {row["outcome"] for row in report["findings"]}
-        assert fresh.call(bin_, tmp_path, "pip", "uninstall", "-q", "-y", f"hub-{name}").returncode == 0
+        try:
+            is_green(bin_, tmp_path, kind)
+        finally:
+            fresh.call(bin_, tmp_path, "pip", "uninstall", "-q", "-y", f"hub-green-{kind}")
+
+
+def is_green(bin_: Path, place: Path, kind: str) -> None:
+    name, folder = f"green-{kind}", place / f"hub-green-{kind}"
+    for words in (
+        ["hub", "plugins", "new", name, "--kind", kind],
+        ["pip", "install", "-q", ".[test]"],
+        ["pytest", "-q", "-W", "error"],
+        ["hub", "plugins", "check", name],
+        ["hub", "plugins", "check", ".", "--level", "bronze", "--json"],
+    ):
+        done = fresh.call(bin_, folder if folder.exists() else place, *words)
+        assert done.returncode == 0, f"{kind}: {' '.join(words)}\n{done.stdout}{done.stderr}"
+    report = json.loads(done.stdout)
+    assert (report["plugin"], report["claimed"], report["kept"]) == (name, "bronze", True)
+    assert "failed" not in {row["outcome"] for row in report["findings"]}
 
 
 def test_a_new_plugin_is_green_without_pip(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -84,3 +84,9 @@ class State:
     def final(self) -> bool:
         """Whether nothing can follow."""
         return self.type in TERMINAL
+
+
+DONE = State(S.COMPLETED, "Completed")
+"""The usual end. When a task run came to it in its first attempt, and its start was not written before, it has no
+history rows for the two, nor for that it waited if that was not written either: its own row says when each was. Most
+task runs are such, and rows are what a task costs."""

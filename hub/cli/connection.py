@@ -45,13 +45,10 @@ def connect(*, strangers: bool = True) -> Iterator[Client]:
 @contextmanager
 def local_store(settings: Settings) -> Iterator[Store]:
     """The store of this machine, migrated."""
-    from hub.store.opening import open_hub
-    from hub.store.transfer import refuse_moved
+    from hub.store.opening import open_ready
 
-    store = open_hub(settings)
+    store = open_ready(settings)
     try:
-        store.migrate()
-        refuse_moved(store)
         yield store
     finally:
         store.close()

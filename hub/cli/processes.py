@@ -122,19 +122,13 @@ def _check_broker(settings: Settings) -> None:
 def _all(settings: Settings) -> int:
     from hub.runtime.broker import EmbeddedBroker
     from hub.runtime.supervisor import Child, Supervisor, remove_stale_sockets
-    from hub.store import open_hub
-    from hub.store.transfer import refuse_moved
+    from hub.store import open_ready
     from hub.web.serve import bind, refuse_exposure
 
     refuse_exposure(settings)
     _share(settings)
     remove_stale_sockets(settings.socket_dir / "wake")
-    store = open_hub(settings)
-    try:
-        store.migrate()
-        refuse_moved(store)
-    finally:
-        store.close()
+    open_ready(settings).close()
     if settings.broker_url:
         _check_broker(settings)
     listener = bind(settings)
@@ -205,18 +199,12 @@ def _invite(link: str) -> None:
 def _prepared(**flags: Any) -> Settings:
     """The settings, with a home and a migrated database."""
     from hub.runtime.supervisor import prepare_home
-    from hub.store import open_hub
-    from hub.store.transfer import refuse_moved
+    from hub.store import open_ready
 
     settings = _settings(**flags)
     _set_up_logs(settings)
     prepare_home(settings)
-    store = open_hub(settings)
-    try:
-        store.migrate()
-        refuse_moved(store)
-    finally:
-        store.close()
+    open_ready(settings).close()
     return settings
 
 

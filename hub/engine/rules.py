@@ -31,7 +31,7 @@ from hub.engine.run import (
     Wake,
 )
 from hub.errorclasses import ErrorClass
-from hub.states import MOVES, TERMINAL, State, StateType
+from hub.states import DONE, MOVES, TERMINAL, State, StateType
 from hub.types import SECOND, Micros
 
 S = StateType
@@ -101,17 +101,14 @@ def begun(run: Run, signal: Begin, _now: Micros) -> Transition | Refusal:
     return Transition(run, _running(run), "started", run.attempt + 1, run.epoch, started=True)
 
 
-_DONE = State(S.COMPLETED, "Completed")
-
-
 def completed(run: Run, signal: Complete, _now: Micros) -> Transition | Refusal:
     """RUNNING -> COMPLETED. An accepted cancel holds: while cancelling, finishing means CANCELLED."""
     if run.state.type is S.CANCELLING:
         return _being_cancelled(run) if signal.declared else _cancelled(run, "finished after the cancel was accepted")
     if run.state.type is not S.RUNNING and not (run.kind == "task" and run.state.type is S.PENDING):
         return _wrong(run, signal)
-    plain = signal.name == _DONE.name and not signal.message
-    state = _DONE if plain else State(S.COMPLETED, signal.name, signal.message)
+    plain = signal.name == DONE.name and not signal.message
+    state = DONE if plain else State(S.COMPLETED, signal.name, signal.message)
     return _declared(run, state, "completed") if signal.declared else _end(run, state, "completed")
 
 

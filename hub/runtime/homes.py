@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from hub.settings import Settings, load_settings
-from hub.store import open_hub
+from hub.store import open_ready
 from hub.store.base import Store
-from hub.store.transfer import refuse_moved
 from hub.types import Actor, Micros, Scope
 
 LOCAL = Scope(actor=Actor("local"))
@@ -75,10 +74,7 @@ def _open() -> Home:
     settings = load_settings()
     if settings.journal == "off":
         return Home(settings, None)
-    store = open_hub(settings)
-    store.migrate()
-    refuse_moved(store)
-    return Home(settings, store)
+    return Home(settings, open_ready(settings))
 
 
 def forget(folder: Path | None = None) -> None:

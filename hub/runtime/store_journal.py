@@ -257,7 +257,7 @@ class StoreJournal:
         return [make() for make in latest.values()], self._states(batch, short), logs, more
 
     def _states(self, batch: list[Fact], short: list[Fact]) -> Rows:
-        """The history rows of facts, but for what the rows of `short` ones say as well; see `store.tasks.DONE`."""
+        """The history rows of facts, but for what the rows of `short` ones say as well; see `hub.states.DONE`."""
         if short and self._listened is None:
             with self._store.read() as tx:
                 self._listened = tasks.listened(tx)

@@ -1,7 +1,7 @@
 """Telling plugins of the states that task runs have entered: after the commit, in order, at least once.
 
 The rows that the history of runs is made of are the outbox; where no plugin wants to know, nobody reads them, and most
-are not even written (see `store.tasks.DONE`). How far they were told is kept, and moves on after the plugins were
+are not even written (see `hub.states.DONE`). How far they were told is kept, and moves on after the plugins were
 called.
 """
 

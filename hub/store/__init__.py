@@ -6,6 +6,6 @@
 from __future__ import annotations
 
 from hub.store.base import Listener, Store, Tx
-from hub.store.opening import open_hub, open_store
+from hub.store.opening import open_hub, open_ready, open_store
 
-__all__ = ["Listener", "Store", "Tx", "open_hub", "open_store"]
+__all__ = ["Listener", "Store", "Tx", "open_hub", "open_ready", "open_store"]

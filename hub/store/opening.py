@@ -9,11 +9,24 @@ from hub.errors import SettingError
 from hub.settings import Settings
 from hub.store.base import Store
 from hub.store.sqlite import SqliteStore
+from hub.store.transfer import refuse_moved
 
 
 def open_hub(settings: Settings) -> Store:
     """Open the store that the settings name, with this installation's keys. Does not migrate."""
     return open_store(settings.resolved_database_url, load_keyring(settings))
+
+
+def open_ready(settings: Settings) -> Store:
+    """The same, migrated. Raises ConflictError when the hub of this database is in another one now."""
+    store = open_hub(settings)
+    try:
+        store.migrate()
+        refuse_moved(store)
+    except BaseException:
+        store.close()
+        raise
+    return store
 
 
 def open_store(url: str, keyring: Keyring | None = None) -> Store:

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, insert, select, update
 from hub.engine.rules import decide
 from hub.engine.run import Cancel, Lose, Refusal, Run, Signal
 from hub.errors import NotFoundError
-from hub.states import TERMINAL, State, StateType
+from hub.states import DONE, TERMINAL, State, StateType
 from hub.store.base import Tx
 from hub.store.tables import SiteValue, StateRow, TaskRunRow
 from hub.types import SYSTEM, Id, Micros, Scope
@@ -18,10 +18,6 @@ from hub.types import SYSTEM, Id, Micros, Scope
 TABLE = TaskRunRow.__table__
 _STATES = StateRow.__table__
 _VALUES = SiteValue.__table__
-DONE = State(StateType.COMPLETED, "Completed")
-"""When a task run came to this in its first attempt, and its start was not written before, it has no history rows for
-the two, nor for that it waited if that was not written either: its own row says when each was. Most task runs are
-such, and rows are what a task costs."""
 LISTENER = "task-states"
 """The site value that is there once somebody reads the history rows of task runs one after the other."""
 START = "start"

@@ -15,8 +15,7 @@ from hub.runtime.executor.texts import NAME_CHARS, TRACE_CHARS, clean, describe
 from hub.runtime.journal import Fact, Known
 from hub.runtime.loader import user_lines
 from hub.sdk.retries import RetryOptions
-from hub.states import State, StateType
-from hub.store.tasks import DONE
+from hub.states import DONE, State, StateType
 from hub.types import Id, Micros, now_us
 
 PENDING = State(StateType.PENDING, "Pending")

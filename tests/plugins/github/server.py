@@ -9,12 +9,10 @@ from __future__ import annotations
 import base64
 import json
 import re
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
@@ -23,6 +21,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from tests.plugins.described import Description
+from tests.vendors import Answer, Asked, as_json, serving
 
 TOKEN = "ghp-canary-token-4417"
 GIVEN = "ghs-canary-installation-token"
@@ -46,7 +45,6 @@ class GitHub:
     versions: list[str] = field(default_factory=list)
     described: Description = field(default_factory=lambda: Description(DOCUMENT))
     trouble: Callable[[int], tuple[int, dict[str, str]] | Literal["cut"] | None] = lambda _number: None
-    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def answer(self, method: str, target: str, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, str], Any]:
         parts = urlsplit(target)
@@ -143,48 +141,13 @@ def github() -> Iterator[GitHub]:
     """The server on a free port."""
     made = GitHub()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_any(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length", "0")))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            with made.lock:
-                trouble = made.trouble(len(made.asked) + 1)
-                if isinstance(trouble, tuple):
-                    made.asked.append(f"{self.command} {urlsplit(self.path).path}")
-                    status, more, said = *trouble, {"message": "in trouble"}
-                else:
-                    status, more, said = made.answer(self.command, self.path, headers, body)
-            if trouble == "cut":
-                self.close_connection = True
-                self.connection.close()
-                return
-            data = b"" if said is None else json.dumps(said).encode()
-            self.send_response(status)
-            for name, value in more.items():
-                self.send_header(name, value)
-            if status != 204:
-                self.send_header("content-type", "application/json; charset=utf-8")
-                self.send_header("content-length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
+    def answer(asked: Asked) -> Answer | None:
+        trouble = made.trouble(len(made.asked) + 1)
+        if isinstance(trouble, tuple):
+            made.asked.append(f"{asked.method} {asked.path}")
+            return as_json(*trouble, {"message": "in trouble"})
+        said = as_json(*made.answer(asked.method, asked.target, asked.headers, asked.body))
+        return None if trouble == "cut" else said
 
-        do_GET = do_POST = do_PATCH = do_any
-
-        def log_message(self, *_args: Any) -> None:
-            """Say nothing."""
-
-        def handle_one_request(self) -> None:
-            try:
-                super().handle_one_request()
-            except (OSError, ValueError):
-                self.close_connection = True
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    made.url = f"http://127.0.0.1:{server.server_address[1]}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
+    with serving(answer) as made.url:
         yield made
-    finally:
-        server.shutdown()
-        server.server_close()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
+
+from tests.vendors import Answer, Asked, as_json, serving
 
 SECRET = "canary-of-the-shop-7719"
 _IDS = {"type": "array", "items": {"type": "integer"}}
@@ -89,7 +89,6 @@ class Shop:
     keys: list[str] = field(default_factory=list)
     tokens: int = 0
     trouble: Callable[[int], Trouble] = lambda _number: None
-    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def answer(self, method: str, target: str, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, str], Any]:
         parts, query = urlsplit(target), parse_qs(urlsplit(target).query)
@@ -144,44 +143,15 @@ def shop() -> Iterator[Shop]:
     """The shop on a free port."""
     made = Shop()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_any(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length", "0")))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            with made.lock:
-                below = self.path.startswith("/v1")
-                trouble = made.trouble(len(made.asked) + 1) if below else None
-                if below:
-                    made.asked.append(f"{self.command} {self.path}")
-                if isinstance(trouble, tuple):
-                    status, more, said = *trouble, {"error": "in trouble"}
-                else:
-                    status, more, said = made.answer(self.command, self.path, headers, body)
-            if trouble == "cut":
-                self.close_connection = True
-                self.connection.close()
-                return
-            data = b"" if said is None else json.dumps(said).encode()
-            self.send_response(status)
-            self.send_header("content-type", "application/json")
-            for name, value in more.items():
-                self.send_header(name, value)
-            if status != 204:
-                self.send_header("content-length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
+    def answer(asked: Asked) -> Answer | None:
+        below = asked.target.startswith("/v1")
+        trouble = made.trouble(len(made.asked) + 1) if below else None
+        if below:
+            made.asked.append(f"{asked.method} {asked.target}")
+        if isinstance(trouble, tuple):
+            return as_json(*trouble, {"error": "in trouble"})
+        said = as_json(*made.answer(asked.method, asked.target, asked.headers, asked.body))
+        return None if trouble == "cut" else said
 
-        do_GET = do_POST = do_PUT = do_any
-
-        def log_message(self, *_args: Any) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    made.url = f"http://127.0.0.1:{server.server_address[1]}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
+    with serving(answer) as made.url:
         yield made
-    finally:
-        server.shutdown()
-        server.server_close()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
+
+from tests.vendors import Answer, Asked, as_json, serving
 
 TOKEN = "xoxb-canary-4417"
 CHANNEL = "C0123456789"
@@ -29,7 +29,6 @@ class Slack:
     waiting: dict[str, dict[str, Any]] = field(default_factory=dict)
     scopes: set[str] = field(default_factory=lambda: {"chat:write", "channels:history", "files:write", "files:read"})
     trouble: Callable[[int], Trouble] = lambda _number: None
-    lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def names(self) -> dict[str, str]:
@@ -156,44 +155,14 @@ def slack() -> Iterator[Slack]:
     """The server on a free port."""
     made = Slack()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length", "0")))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            path = urlsplit(self.path).path
-            with made.lock:
-                trouble = made.trouble(len(made.asked) + 1)
-                made.asked.append(path.removeprefix("/api/"))
-                if isinstance(trouble, tuple):
-                    status, more, said = trouble
-                else:
-                    status, more, said = 200, {}, made.answer(path, headers, body)
-            if trouble == "cut":
-                self.close_connection = True
-                self.connection.close()
-                return
-            data = b"ok" if said is None else json.dumps(said).encode()
-            self.send_response(status)
-            for name, value in {**more, "content-length": str(len(data))}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(data)
+    def answer(asked: Asked) -> Answer | None:
+        trouble = made.trouble(len(made.asked) + 1)
+        made.asked.append(asked.path.removeprefix("/api/"))
+        if isinstance(trouble, tuple):
+            return as_json(*trouble)
+        said = made.answer(asked.path, asked.headers, asked.body)
+        return None if trouble == "cut" else Answer(200, {}, b"ok") if said is None else as_json(200, {}, said)
 
-        def log_message(self, *_args: Any) -> None:
-            """Say nothing."""
-
-        def handle_one_request(self) -> None:
-            try:
-                super().handle_one_request()
-            except (OSError, ValueError):
-                self.close_connection = True
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    made.url = f"http://127.0.0.1:{server.server_address[1]}/api"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
+    with serving(answer) as url:
+        made.url = f"{url}/api"
         yield made
-    finally:
-        server.shutdown()
-        server.server_close()

@@ -12,7 +12,6 @@ from hub import flow
 from hub.errorclasses import ErrorClass
 from hub.errors import PermanentError, UsageError
 from hub.plugins import load_plugins
-from hub.runtime.commands import Command, apply
 from hub.settings import load_settings
 from hub.testing import harness
 from hub.testing.kit import Hub
@@ -266,7 +265,7 @@ def test_an_alert_whose_answer_was_lost_comes_once(alerting: Hub, server: Slack)
 def test_addresses_that_cannot_be_are_refused_without_the_token(alerting: Hub) -> None:
     for wrong in (f"slack-app://{TOKEN}", f"slack-app://{TOKEN}@ops", f"slack-app://{CHANNEL}@{CHANNEL}"):
         with pytest.raises(UsageError, match="is not TOKEN@CHANNEL") as caught:
-            apply(alerting.store, Command("channel.add", SCOPE, args={"name": "x", "address": wrong}))
+            alerting.client.post("/channels", {"name": "x", "address": wrong})
         assert TOKEN not in str(caught.value)
 
 

@@ -10,14 +10,11 @@ import hashlib
 import hmac
 import json
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from xml.sax.saxutils import escape
 
@@ -25,6 +22,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from tests import vendors
+from tests.vendors import Answer
 
 ACCOUNT = "acme"
 KEY = base64.b64encode(b"azure-canary-key-of-the-account!" * 2).decode()
@@ -54,13 +53,6 @@ class Asked:
     body: bytes
 
 
-@dataclass
-class Answer:
-    status: int
-    headers: dict[str, str] = field(default_factory=dict)
-    body: bytes = b""
-
-
 class Objects:
     """One container. `cut` says after which PUT the answer is lost: the object is there, and nobody is told."""
 
@@ -74,7 +66,6 @@ class Objects:
         self.kept: list[str] = []
         self.made = 0
         self.cut: int | None = None
-        self.lock = threading.Lock()
 
     def answer(self, asked: Asked) -> Answer:
         self.asked.append(f"{asked.method} {asked.path}")
@@ -315,49 +306,12 @@ class Gcs(Objects):
 def serving(objects: Objects) -> Iterator[None]:
     """Serve on a free port; its address is then `objects.url`."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-        wbufsize = -1
+    def answer(asked: vendors.Asked) -> vendors.Answer | None:
+        query = dict(parse_qsl(urlsplit(asked.target).query, keep_blank_values=True))
+        said = objects.answer(Asked(asked.method, asked.path, query, asked.headers, asked.body))
+        lost = asked.method == "PUT" and said.status < 300 and objects.cut == objects.made
+        objects.cut = None if lost else objects.cut
+        return None if lost else said
 
-        def do_any(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length") or 0))
-            parts = urlsplit(self.path)
-            query = dict(parse_qsl(parts.query, keep_blank_values=True))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            asked = Asked(self.command, parts.path, query, headers, body)
-            with objects.lock:
-                answer = objects.answer(asked)
-                lost = self.command == "PUT" and answer.status < 300 and objects.cut == objects.made
-                objects.cut = None if lost else objects.cut
-            if lost:
-                self.close_connection = True
-                self.connection.close()
-                return
-            self.send_response(answer.status)
-            for name, value in {"content-length": str(len(answer.body)), **answer.headers}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(answer.body)
-
-        do_GET = do_POST = do_PUT = do_HEAD = do_DELETE = do_any
-
-        def log_message(self, *_args: Any) -> None:
-            """Say nothing."""
-
-        def handle_one_request(self) -> None:
-            try:
-                super().handle_one_request()
-            except (OSError, ValueError):
-                self.close_connection = True
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    objects.url = f"http://127.0.0.1:{server.server_address[1]}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
+    with vendors.serving(answer) as objects.url:
         yield
-    finally:
-        server.shutdown()
-        server.server_close()

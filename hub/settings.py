@@ -163,6 +163,14 @@ class Settings(BaseModel):
         10_000, ge=1, le=1_000_000, description="Webhooks that may wait at a plane for one site; further ones get 503."
     )
 
+    sync_takes_runs: bool = Field(
+        False, description="The primary plane may start deployments here, hold the work, and stop this hub."
+    )
+    sync_labels: tuple[str, ...] = Field((), description="Labels by which planes place runs here, `region=berlin`.")
+    sync_join_token: SecretStr = Field(
+        SecretStr(""), description="Join token of `hub worker --plane`, for its first start."
+    )
+
     results: str = Field("local", min_length=1, description="Result store for what is too large for a row.")
 
     retention_runs: float = Field(2_592_000, ge=0, description="How long ended runs are kept; 0: for ever.")

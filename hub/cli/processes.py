@@ -39,10 +39,10 @@ def up(
         web_tls_cert=tls_cert,
         web_tls_key=tls_key,
     )
-    _set_up_logs(settings)
+    set_up_logs(settings)
     prepare_home(settings)
     with only_one(settings):
-        return _all(settings)
+        return all_of(settings)
 
 
 def web(
@@ -68,9 +68,24 @@ def worker(
     name: Annotated[str | None, Parameter(help="Name of the worker; made from host and process without it.")] = None,
     slots: Slots = None,
     queues: Queues = None,
+    plane: Annotated[
+        str | None, Parameter(help="Be a small hub of its own on this machine that takes runs from this plane.")
+    ] = None,
+    labels: Annotated[
+        tuple[str, ...] | None, Parameter(name=("--label", "-l"), help="A label by which the plane places runs here.")
+    ] = None,
 ) -> int:
-    """Start only a worker."""
-    settings = _prepared(worker_name=name, worker_slots=slots, worker_queues=queues)
+    """Start only a worker, or with --plane a small hub of its own that takes runs from a plane."""
+    flags = {"worker_name": name, "worker_slots": slots, "worker_queues": queues}
+    if plane is not None:
+        from hub.cli.edge import start
+
+        return start(plane, name or "", _settings(**flags, sync_takes_runs=True, sync_labels=labels))
+    if labels:
+        from hub.errors import UsageError
+
+        raise UsageError("--label is for a worker of a plane", hint="Say which: --plane https://plane.example.org.")
+    settings = _prepared(**flags)
     _check_broker(settings)
     return _kept(settings, "worker", _worker, grace=settings.worker_stop_grace + 15)
 
@@ -119,24 +134,29 @@ def _check_broker(settings: Settings) -> None:
         log.warning("%s; waiting for it. %s", error.detail, error.hint)
 
 
-def _all(settings: Settings) -> int:
+def all_of(settings: Settings, *, web: bool = True, before: Callable[[], None] = lambda: None) -> int:
+    """Everything on this machine, or all but the web process. `before` is called once the database is there."""
     from hub.runtime.broker import EmbeddedBroker
     from hub.runtime.supervisor import Child, Supervisor, remove_stale_sockets
     from hub.store import open_ready
-    from hub.web.serve import bind, refuse_exposure
 
-    refuse_exposure(settings)
+    if web:
+        from hub.web.serve import bind, refuse_exposure
+
+        refuse_exposure(settings)
     _share(settings)
     remove_stale_sockets(settings.socket_dir / "wake")
     open_ready(settings).close()
     if settings.broker_url:
         _check_broker(settings)
-    listener = bind(settings)
+    before()
+    listener = bind(settings) if web else None
     broker = None if settings.broker_url else EmbeddedBroker(settings)
     if broker is not None:
         broker.start()
+    served = Child("web", partial(_web, settings, listener=listener, announce=_announce), grace=15)
     children = (
-        Child("web", partial(_web, settings, listener=listener, announce=_announce), grace=15),
+        *((served,) if web else ()),
         Child("upkeep", partial(_upkeep, settings), grace=10),
         Child("worker", partial(_worker, settings), grace=settings.worker_stop_grace + 15),
     )
@@ -202,13 +222,14 @@ def _prepared(**flags: Any) -> Settings:
     from hub.store import open_ready
 
     settings = _settings(**flags)
-    _set_up_logs(settings)
+    set_up_logs(settings)
     prepare_home(settings)
     open_ready(settings).close()
     return settings
 
 
-def _set_up_logs(settings: Settings) -> None:
+def set_up_logs(settings: Settings) -> None:
+    """Write logs as the settings say."""
     from hub.runtime import logs
 
     logs.set_up(settings)

@@ -16,17 +16,15 @@ from hub.errors import HubError, RefusedError, TransientError, UnavailableError,
 from hub.runtime.commands import Command, apply
 from hub.store import stream
 from hub.store.base import Store, Tx
-from hub.store.stream import Stream
 from hub.types import ID_PATTERN, Actor, Id, Scope, now_us
 from hub.version import __version__
 from pydantic import BaseModel, ValidationError
 
-from hub_hybrid import exchange, export, links, packing
+from hub_hybrid import exchange, export, links, packing, working
 from hub_hybrid.exchange import Answer
 from hub_hybrid.export import Policy
 from hub_hybrid.orders import OPS
 from hub_hybrid.protocol import (
-    CAPABILITIES,
     PROTOCOL,
     Acked,
     Answered,
@@ -36,12 +34,12 @@ from hub_hybrid.protocol import (
     Commands,
     Digest,
     Heartbeat,
-    Hello,
     RunOut,
     Session,
     SnapshotPart,
 )
 from hub_hybrid.wire import Wire
+from hub_hybrid.working import Offer
 
 M = TypeVar("M", bound=BaseModel)
 PAGE = 200
@@ -87,10 +85,13 @@ class Open:
 class Agent:
     """Works for one link. Two threads may use it: one opens and pushes, the other polls."""
 
-    def __init__(self, store: Store, link_id: Id, wire: Wire) -> None:
+    def __init__(self, store: Store, link_id: Id, wire: Wire, offer: Offer | None = None) -> None:
         self._store = store
         self._link_id = link_id
         self._wire = wire
+        self._offer = offer or Offer()
+        self.told: dict[str, Any] = {}
+        """What the last heartbeat said of what this hub offers."""
         self._shrink = 1
         self.behind = False
         """Whether there were more events than the last batch took."""
@@ -104,7 +105,7 @@ class Agent:
         self.session = None
         with self._store.write() as tx:
             link, ends, site_id = links.current(tx, self._link_id), stream.begin(tx), stream.site_id(tx)
-        answer = self.ask(Session, "POST", "/sessions", _hello(link, ends, site_id))
+        answer = self.ask(Session, "POST", "/sessions", exchange.hello(link, ends, site_id))
         self._wire.packs = packing.GZIP in answer.capabilities
         start, opened = self._begin(link, answer)
         if start != "push":
@@ -255,13 +256,16 @@ class Agent:
 
     def carry_out(self, command: CommandOut) -> None:
         """Apply one command. Its id makes a second delivery harmless; a refusal is an outcome like any other."""
+        guard = partial(self.obey, command)
         with self._store.read() as tx:
-            workspace = links.current(tx, self._link_id)["workspace_id"]
-        wish = Command(
-            command.op, Scope(workspace, Actor("link", self._link_id)), command.target, command.args, command.id, "link"
-        )
+            link = links.current(tx, self._link_id)
+            try:
+                args = working.arguments(tx, link, command)
+            except RefusedError as error:
+                args, guard = {}, partial(_refuse, error)
+        scope = Scope(link["workspace_id"], Actor("link", self._link_id))
         try:
-            apply(self._store, wish, guard=partial(self.obey, command))
+            apply(self._store, Command(command.op, scope, command.target, args, command.id, "link"), guard=guard)
         except UnavailableError:
             raise
         except Exception:
@@ -269,7 +273,9 @@ class Agent:
             self._tries[command.id] = self._tries.get(command.id, 0) + 1
             if self._tries[command.id] < TRIES:
                 raise
-            apply(self._store, wish, guard=_give_up)
+            gone = RefusedError("carrying it out failed in a way nobody expected", code="internal")
+            wish = Command(command.op, scope, command.target, args, command.id, "link")
+            apply(self._store, wish, guard=partial(_refuse, gone))
         self._tries.pop(command.id, None)
 
     def obey(self, command: CommandOut, tx: Tx) -> None:
@@ -277,9 +283,12 @@ class Agent:
         link = links.current(tx, self._link_id)
         if not link["primary"] or not command.authority_id or command.authority_id != link["authority_id"]:
             raise RefusedError("this plane does not command this site", code="not_authority")
-        if command.op not in OPS:
+        if command.op in working.OPS_OF_PLANES:
+            if not self._offer.runs:
+                raise RefusedError("this hub takes no runs from a plane", code="takes-no-runs")
+        elif command.op not in OPS:
             raise UsageError(f"a plane may not ask for {command.op!r}", code="unsupported")
-        if not _ID.match(command.target):
+        elif not _ID.match(command.target):
             raise UsageError("the target is not the id of a run", code="invalid")
         if command.expires_at is not None and tx.now > command.expires_at:
             raise RefusedError("the command is too old", code="expired")
@@ -295,7 +304,8 @@ class Agent:
         session = self._current()
         with self._store.read() as tx:
             head = stream.read(tx).seq
-        message = Heartbeat(head_seq=head, acked_seq=session.acked, site_time=now_us(), version=__version__)
+            told = self.told = self._offer.told(tx, links.current(tx, self._link_id)["workspace_id"])
+        message = Heartbeat(head_seq=head, acked_seq=session.acked, site_time=now_us(), version=__version__, **told)
         sent = now_us()
         beat = self.ask(Beat, "POST", f"/sessions/{session.fence}/heartbeat", message)
         now = now_us()
@@ -359,14 +369,6 @@ class Agent:
         raise TransientError(f"the plane answered {answer.status}: {detail}", retry_after=answer.retry_after)
 
 
-def _hello(link: dict[str, Any], ends: Stream, site_id: Id) -> Hello:
-    return Hello(
-        site_id=site_id, stream_epoch=ends.epoch, head_seq=ends.seq, acked_seq=link["acked_seq"], fence=link["fence"],
-        command_cursor=link["command_cursor"], plane_epoch=link["plane_epoch"], authority_id=link["authority_id"],
-        primary=link["primary"], version=__version__, capabilities=list(CAPABILITIES),
-    )  # fmt: skip
-
-
 def _log_place(link: dict[str, Any], answer: Session, *, forked: bool) -> dict[str, Any]:
     """Where the log lines go on: where the plane says, as long as it speaks of the same ones."""
     if forked or not link["log_epoch"]:
@@ -385,5 +387,5 @@ def _read(kind: type[M], answer: Answer) -> M:
         raise TransientError(f"the plane's answer is no {kind.__name__} of hub-sync/1") from None
 
 
-def _give_up(_tx: Tx) -> None:
-    raise RefusedError("carrying it out failed in a way nobody expected", code="internal")
+def _refuse(error: RefusedError, _tx: Tx) -> None:
+    raise error

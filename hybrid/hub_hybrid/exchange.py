@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Literal, TypeAlias
 
 from hub import events as catalog
 from hub.store.stream import Stream
+from hub.version import __version__
 
-from hub_hybrid.protocol import EventOut, Part, Session
+from hub_hybrid.protocol import CAPABILITIES, EventOut, Hello, Part, Session
 
 Meaning: TypeAlias = Literal["ok", "reopen", "halve", "wait", "refused", "removed", "outdated"]
 Start: TypeAlias = Literal["push", "snapshot", "fork"]
@@ -58,6 +59,15 @@ def backoff(failures: int, rng: Random, retry_after: float | None = None, *, lon
         floor = min(max(retry_after, 0.0), LONGEST_TOLD)
         return floor + rng.uniform(0, floor * 0.2)
     return rng.uniform(0, min(longest, 2.0 ** min(failures, 16)))
+
+
+def hello(link: Mapping[str, Any], ends: Stream, site_id: str) -> Hello:
+    """The first word of a session: what the site remembers of the plane."""
+    return Hello(
+        site_id=site_id, stream_epoch=ends.epoch, head_seq=ends.seq, acked_seq=link["acked_seq"], fence=link["fence"],
+        command_cursor=link["command_cursor"], plane_epoch=link["plane_epoch"], authority_id=link["authority_id"],
+        primary=link["primary"], version=__version__, capabilities=list(CAPABILITIES),
+    )  # fmt: skip
 
 
 def start(answer: Session, ends: Stream, hash_there: str | None) -> Start:

@@ -16,7 +16,7 @@ from hub_hybrid.protocol import MAX_COMMANDS, OLDEST, CommandOut, Commands
 from hub_hybrid.replica import COMMANDS, RUNS, SITES, fenced, locked, older
 
 OPS = frozenset({"run.cancel", "run.pause", "run.resume"})
-"""What a plane may ask for, and all that a site obeys."""
+"""What a plane may ask every site for; a site that takes runs obeys `working.OPS_OF_PLANES` too."""
 LIFE_S = 7 * 86_400
 """A command nobody fetched for so long is refused by the site; outcomes are kept for longer than that."""
 
@@ -55,7 +55,8 @@ def issue(
             code="not_authority",
         )
     _refuse_final(tx, site_row, op, target)
-    waiting = _waiting(tx, site_row, op, target)
+    # Two runs of one deployment are two wishes; two cancels of one run are the same.
+    waiting = None if op == "run.create" else _waiting(tx, site_row, op, target)
     if waiting is not None:
         return waiting
     row = {

@@ -9,7 +9,7 @@ from hub.hookspecs import hookimpl
 from hub.plugins import Context, Loop
 from hub.runtime.commands import Op
 
-from hub_hybrid import addresses, links, sites
+from hub_hybrid import addresses, links, placing, sites, working
 from hub_hybrid.retention import Keeper
 from hub_hybrid.supervisor import Pace, Supervisor
 
@@ -24,10 +24,11 @@ _running: list[Supervisor] = []
 @hookimpl
 def hub_routes(ctx: Context) -> Iterable[BaseRoute | Api]:
     """The sync endpoints, and sites and links over the API."""
-    from hub_hybrid import api, site_api  # noqa: PLC0415 - only the web process needs them
+    from hub_hybrid import api, site_api, work_api  # noqa: PLC0415 - only the web process needs them
     from hub_hybrid.plane import Plane  # noqa: PLC0415
 
-    return [*Plane(ctx.store, ctx.settings.sync_sessions).routes(), api.api, site_api.api]
+    plane = Plane(ctx.store, ctx.settings.sync_sessions)
+    return [*plane.routes(), api.api, site_api.api, work_api.api]
 
 
 @hookimpl
@@ -43,7 +44,8 @@ def hub_loops(ctx: Context) -> Iterable[Loop]:
     """The links' agents, and the clean-up of what sites reported."""
     supervisor = Supervisor(ctx.store, Pace.of(ctx.settings))
     _running.append(supervisor)
-    return [supervisor.loop(), Keeper(ctx.store, ctx.settings).loop()]
+    given = [supervisor.loop(), Keeper(ctx.store, ctx.settings).loop()]
+    return [*given, working.Drainer(ctx.store, ctx.settings).loop()] if ctx.settings.sync_takes_runs else given
 
 
 @hookimpl
@@ -56,4 +58,4 @@ def hub_shutdown(ctx: Context, reason: str) -> None:  # noqa: ARG001 - the hook'
 @hookimpl
 def hub_commands() -> Iterable[Op]:
     """Operations on links and sites."""
-    return [*links.OPS, *addresses.OPS, *sites.OPS]
+    return [*links.OPS, *addresses.OPS, *sites.OPS, *placing.OPS, *working.OPS]

@@ -25,6 +25,8 @@ from typing import Annotated, Any, Literal, Self
 from hub.types import ID_PATTERN
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from hub_hybrid.labels import MAX_LABELS
+
 PROTOCOL = 2
 """2: events may say more than metadata (`more`), each part committed to by the digest."""
 OLDEST = 1
@@ -34,6 +36,7 @@ MAX_BYTES = 1_048_576
 MAX_COMMANDS = 100
 MAX_LINES = 1000
 MAX_ADDRESSES = 1000
+MAX_DEPLOYMENTS = 1000
 MAX_WEBHOOKS = 100
 MAX_WEBHOOK_BYTES = 262_144
 """Of a webhook's body; larger ones the plane answers 413."""
@@ -348,6 +351,11 @@ class Heartbeat(Message):
     acked_seq: Position = 0
     site_time: int = 0
     version: Short = ""
+    labels: dict[Short, Short] = Field(default_factory=dict, max_length=MAX_LABELS)
+    takes_runs: bool = False
+    """Whether the plane may start runs of these deployments, hold the work and drain the hub."""
+    deployments: list[Short] = Field(default_factory=list, max_length=MAX_DEPLOYMENTS)
+    work: Short = "open"
 
 
 class Beat(Message):

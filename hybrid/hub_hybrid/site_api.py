@@ -44,7 +44,10 @@ class TokenIn(In):
 
 
 class SiteOut(Out):
-    """A site. `presence` is online, late, offline or never, by this plane's clock."""
+    """A site. `presence` is online, late, offline or never, by this plane's clock.
+
+    `work` of one that takes runs from this plane is open, paused, draining or drained, as it said last.
+    """
 
     id: str
     name: str
@@ -54,6 +57,9 @@ class SiteOut(Out):
     last_seen_at: Moment | None
     created_at: Moment
     commands_waiting: int
+    labels: dict[str, str]
+    takes_runs: bool
+    work: str
 
 
 class SiteMade(Out):
@@ -262,7 +268,7 @@ def cancel_site_run(call: Call[NoBody, NoQuery]) -> CommandSeen:
     """Ask the site to cancel a run. It decides; until it answers, the run shows that a cancel was asked for."""
     args = {"op": "run.cancel", "run_id": call.path["run_id"]}
     outcome = apply(call.store, Command("site.order", call.scope, call.path["site"], args, call.command_id))
-    return _command(call, str(outcome.result["id"]))
+    return command_seen(call, str(outcome.result["id"]))
 
 
 @api.op(
@@ -298,7 +304,13 @@ def digest_site(call: Call[NoBody, DigestQuery]) -> dict[str, Any]:
 def _site(call: Call[Any, Any], row: dict[str, Any], now: int) -> SiteOut:
     presence = replica.presence(row, now, call.services.settings.sync_interval)
     waiting = row["command_head"] - row["command_delivered"]
-    return SiteOut(**row, presence=presence, head_seq=row["status"].get("head_seq"), commands_waiting=waiting)
+    said = row["status"]
+    offer = {
+        "labels": said.get("labels", {}),
+        "takes_runs": said.get("takes_runs", False),
+        "work": said.get("work", ""),
+    }
+    return SiteOut(**row, **offer, presence=presence, head_seq=said.get("head_seq"), commands_waiting=waiting)
 
 
 def _offline_since(call: Call[Any, Any], site: dict[str, Any], now: int) -> str:
@@ -346,7 +358,8 @@ def _text(row: dict[str, Any], name: str) -> str | None:
     return None if value is None else str(value)
 
 
-def _command(call: Call[Any, Any], command_id: Id) -> CommandSeen:
+def command_seen(call: Call[Any, Any], command_id: Id) -> CommandSeen:
+    """A command for the site of the path, as it stands."""
     scope: Scope = call.scope
     with call.store.read() as tx:
         site = orders.find_site(tx, scope, call.path["site"])

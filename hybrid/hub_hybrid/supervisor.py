@@ -8,7 +8,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
@@ -29,6 +29,7 @@ from hub_hybrid.lines import Lines
 from hub_hybrid.protocol import Beat
 from hub_hybrid.receiving import Receiver
 from hub_hybrid.wire import HttpWire
+from hub_hybrid.working import Offer
 
 log = logging.getLogger("hub.hybrid")
 
@@ -50,6 +51,7 @@ class Pace:
     backlog: int = 1_000_000
     rejected: int = 60
     """Refused webhooks of a source that are kept in a minute."""
+    offer: Offer = field(default_factory=Offer)
 
     @classmethod
     def of(cls, settings: Settings) -> Pace:
@@ -61,6 +63,7 @@ class Pace:
             settings.lease,
             settings.sync_log_backlog,
             settings.door_rejected_per_minute,
+            Offer.of(settings),
         )
 
 
@@ -82,7 +85,7 @@ class Worker:
         self._rng = Random()  # noqa: S311 - spreads load
         self._wire = HttpWire(link["url"], credentials, transport)
         self._stop = threading.Event()
-        self.agent = Agent(store, link["id"], self._wire)
+        self.agent = Agent(store, link["id"], self._wire, pace.offer)
         self._lines = Lines(store, link["id"], self.agent, pace.backlog)
         self._teller = Teller(store, link["id"], self.agent)
         self._receiver = Receiver(store, link["id"], self.agent, self._teller, poll=pace.poll, rejected=pace.rejected)
@@ -189,7 +192,7 @@ class Worker:
         if self.agent.session is None:
             self.agent.open()
             self._next_beat = 0.0
-        if time.monotonic() >= self._next_beat:
+        if time.monotonic() >= self._next_beat or self._has_news():
             self._keep_key(self.agent.beat())
             self._next_beat = time.monotonic() + self._pace.beat * random.uniform(0.8, 1.2)  # noqa: S311 - spreads load
         self._teller.step()
@@ -198,6 +201,14 @@ class Worker:
             # A request for each event costs the site more than the run that made it.
             self._stop.wait(COMPANY_S)
         return pushed
+
+    def _has_news(self) -> bool:
+        """Whether what this hub offers is not what the last heartbeat said."""
+        if not self._pace.offer.runs:
+            return False
+        with self._store.read() as tx:
+            workspace = links.current(tx, self._link_id)["workspace_id"]
+            return self.agent.told != self._pace.offer.told(tx, workspace)
 
     def _keep_key(self, beat: Beat) -> None:
         """See to it that the link has a key that is good for long enough."""
@@ -258,9 +269,15 @@ class Supervisor:
         self._pace = pace
         self._transport = transport
         self._workers: dict[Id, Worker] = {}
+        self._ending = threading.Lock()
+        self._ended = False
 
     def step(self) -> bool:
-        """Start what is missing, stop what is gone."""
+        """Start what is missing, stop what is gone; nothing once all was stopped."""
+        with self._ending:
+            return False if self._ended else self._step()
+
+    def _step(self) -> bool:
         with self._store.read() as tx:
             wanted = {link["id"]: link for link in links.live(tx)}
             fit = {key for key, worker in self._workers.items() if key in wanted and worker.fits(tx, wanted[key])}
@@ -285,9 +302,11 @@ class Supervisor:
 
     def stop(self) -> None:
         """End all of them."""
-        for worker in self._workers.values():
-            worker.stop()
-        self._workers.clear()
+        with self._ending:
+            self._ended = True
+            for worker in self._workers.values():
+                worker.stop()
+            self._workers.clear()
 
     def loop(self) -> Loop:
         """As an upkeep loop."""

@@ -78,8 +78,8 @@ def ends(kind: str, request: pytest.FixtureRequest) -> Iterator[Ends]:
         yield Ends(plane, site)
 
 
-def everything(plane: Site) -> bytes:
-    """All that the plane's database holds; of SQLite also what its files do."""
+def everything(plane: Site, *, waiting: bool = True) -> bytes:
+    """All that the plane's database holds; of SQLite also what its files do. `waiting`: webhooks are among it."""
     settings = {name.lower().removeprefix("hub_"): value for name, value in plane._settings.items()}
     found = [path.read_bytes() for path in plane.home.rglob("*") if path.is_file()]
     found += [path.read_bytes() for path in plane.home.parent.glob("*.log")]
@@ -89,7 +89,7 @@ def everything(plane: Site) -> bytes:
             for table in metadata.sorted_tables:
                 for row in tx.conn.execute(text(f'SELECT * FROM "{table.name}"')).all():
                     found += [value if isinstance(value, bytes) else str(value).encode() for value in row]
-            assert tx.conn.execute(select(func.count()).select_from(WAITING)).scalar_one() > 0
+            assert bool(tx.conn.execute(select(func.count()).select_from(WAITING)).scalar_one()) == waiting
     finally:
         store.close()
     return b"\n".join(found)

@@ -47,7 +47,10 @@ LinkName = Annotated[str, Parameter(help="The link's name; needed when there are
 @app.command
 def connect(
     url: Annotated[str, Parameter(help="Where the plane is: https://plane.example.org.")],
-    token: Annotated[str, Parameter(help="What `hub sites create` printed there; - reads it from standard input.")],
+    token: Annotated[
+        str,
+        Parameter(help="What `hub sites create` printed there; - reads it from input.", allow_leading_hyphen=True),
+    ],
     *,
     name: Annotated[str, Parameter(help="What to call the link.")] = "cloud",
     policy: Annotated[ExportLevel, Parameter(help="The most that leaves; each holds those before it.")] = "metadata",
@@ -75,7 +78,10 @@ def status(*, as_json: AsJson = False) -> None:
 
 @app.command
 def rejoin(
-    token: Annotated[str, Parameter(help="What `hub sites token NAME` printed at the plane; - reads it from input.")],
+    token: Annotated[
+        str,
+        Parameter(help="What `hub sites token NAME` printed there; - reads it from input.", allow_leading_hyphen=True),
+    ],
     *,
     link: LinkName = "",
 ) -> None:

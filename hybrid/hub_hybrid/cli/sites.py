@@ -6,9 +6,11 @@ import json
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
-from hub.cli import output
+from hub.cli import output, parameters
 from hub.cli.connection import connect, path
 from hub.cli.output import AsJson, Column, Limit, Yes
+
+from hub_hybrid.labels import read_labels
 
 app = App(name="sites", help="The hubs that report to this one.")
 
@@ -19,6 +21,8 @@ COLUMNS = (
     Column("ACKED", "acked_seq"),
     Column("HEAD", "head_seq"),
     Column("WAITING", "commands_waiting"),
+    Column("WORK", lambda item: item["work"] if item["takes_runs"] else "", "state"),
+    Column("LABELS", lambda item: ", ".join(f"{name}={value}" for name, value in sorted(item["labels"].items()))),
     Column("ID", "id", "id"),
 )
 RUNS = (
@@ -163,6 +167,52 @@ def logs(
 
 
 @app.command
+def start(
+    deployment: Annotated[str, Parameter(help="The name of a deployment at the site.")],
+    *,
+    labels: Annotated[
+        tuple[str, ...], Parameter(name=("--label", "-l"), help="A label the site must have, name=value. Repeatable.")
+    ] = (),
+    site: Annotated[str, Parameter(help="That site and no other.")] = "",
+    params: parameters.Pairs = (),
+    file: parameters.File = None,
+    as_json: AsJson = False,
+) -> None:
+    """Start a deployment at a site that has the labels. The parameters are sealed to that site."""
+    body = {
+        "deployment": deployment, "labels": read_labels(labels), "site": site or None,
+        "parameters": parameters.parse(params, file),
+    }  # fmt: skip
+    with connect() as client:
+        placed = client.post("/sites/runs", body)
+    if as_json:
+        output.print_json(placed)
+        return
+    print(placed["run_id"])
+    follow = f"hub sites run {placed['site']} {placed['run_id']}"
+    output.error_console().print(f"Placed at {placed['site']}. See it: {follow}", style="dim", markup=False)
+
+
+@app.command
+def pause(site: SiteName) -> None:
+    """Ask a site that takes runs to begin nothing more; what executes there goes on."""
+    _ask_work(site, "pause", "begins nothing more")
+
+
+@app.command
+def resume(site: SiteName) -> None:
+    """Ask a site to begin runs again."""
+    _ask_work(site, "resume", "goes on")
+
+
+@app.command
+def drain(site: SiteName, *, yes: Yes = False) -> None:
+    """Ask a site to begin nothing more and to stop once nothing executes there."""
+    output.confirm(f"Stop the hub of site {site} when its runs have ended?", yes=yes)
+    _ask_work(site, "drain", "begins nothing more, and stops when nothing executes")
+
+
+@app.command
 def cancel(site: SiteName, run: Annotated[str, Parameter(help="The run's id.")], *, as_json: AsJson = False) -> None:
     """Ask a site to cancel a run. The site decides; if it is offline, when it returns."""
     with connect() as client:
@@ -201,6 +251,12 @@ def restored(*, yes: Yes = False) -> None:
     with connect() as client:
         answer = client.post("/sites/restored")
     output.say(f"{answer['sites']} sites begin anew.")
+
+
+def _ask_work(site: str, to: str, then: str) -> None:
+    with connect() as client:
+        asked = client.post(path("sites", site, "work"), {"to": to})
+    output.say(f"As soon as it hears of it, site {site} {then} (command {asked['id']}).")
 
 
 def _text(value: Any) -> str:

@@ -112,6 +112,10 @@ def test_a_plane_knows_its_sites_by_token(hub: Shell) -> None:
     assert "0 runs" in hub("sites", "digest", "berlin")
     assert "must connect first" in hub("sites", "cancel", "berlin", NOTHING, code=4)
     hub("sites", "withdraw", "berlin", NOTHING, code=3)
+    assert "region=oslo" in hub("sites", "start", "one", "-l", "region=oslo", "-p", "day=1", code=4)
+    assert "not a label" in hub("sites", "start", "one", "-l", "oslo", code=2)
+    for word in ("pause", "resume"):
+        assert "takes no runs" in hub("sites", word, "berlin", code=4)
     assert "begin anew" in hub("sites", "restored", "--yes")
     hub("sites", "rm", "berlin", "--yes")
     assert hub.json("sites", "ls") == []
@@ -119,7 +123,15 @@ def test_a_plane_knows_its_sites_by_token(hub: Shell) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [["cloud", "disconnect"], ["cloud", "promote"], ["cloud", "digest"], ["cloud", "policy"], ["cloud", "rejoin", "x"]],
+    [
+        ["cloud", "disconnect"],
+        ["cloud", "promote"],
+        ["cloud", "digest"],
+        ["cloud", "policy"],
+        ["cloud", "rejoin", "x"],
+        ["cloud", "publish", "x"],
+        ["cloud", "addresses"],
+    ],
 )
 def test_without_a_link_there_is_nothing_to_do_at_the_plane(hub: Shell, words: list[str]) -> None:
     assert "no plane" in hub(*words, code=3)

@@ -180,6 +180,7 @@ VALID: dict[str, Any] = {
     "POST /api/v1/links/{link}/addresses": {"source": "github"},
     "POST /api/v1/links/{link}/rejoin": {"token": "hub_join_of-nobody"},
     "PUT /api/v1/sources/{name}/schema": {"document": {}},
+    "POST /api/v1/sites/{site}/work": {"to": "pause"},
     "PUT /api/v1/variables/{name}": {"value": 1},
 }
 """Bodies that are right, where a wrong one is refused before the thing is looked for."""

@@ -56,11 +56,14 @@ def by_ids(tx: Tx, ids: Collection[Id]) -> dict[Id, dict[str, Any]]:
     return {row["id"]: row for row in raw.select_many(tx, TABLE, raw.names_of(TABLE), "id", ids)}
 
 
-def after(tx: Tx, *, seq: int, limit: int, workspace_id: Id | None = None) -> list[dict[str, Any]]:
-    """Stamped events after `seq` in order. `workspace_id` None: of all workspaces (links and upkeep)."""
+def after(
+    tx: Tx, *, seq: int, limit: int, workspace_id: Id | None = None, columns: tuple[str, ...] = ()
+) -> list[dict[str, Any]]:
+    """Stamped events after `seq` in order. `workspace_id` None: of all workspaces (links and upkeep). All columns where
+    none are named."""
     where = {} if workspace_id is None else {"workspace_id": workspace_id}
     tail = f"ORDER BY seq LIMIT {int(limit)}"
-    return raw.select_rows(tx, TABLE, raw.names_of(TABLE), where, guard="seq > ?", also=(seq,), tail=tail)
+    return raw.select_rows(tx, TABLE, columns or raw.names_of(TABLE), where, guard="seq > ?", also=(seq,), tail=tail)
 
 
 def before(tx: Tx, scope: Scope, *, seq: int | None, limit: int) -> list[dict[str, Any]]:

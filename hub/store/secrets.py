@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 from sqlalchemy import Table, delete, select, update
 
 from hub.errors import NotFoundError
+from hub.store import raw
 from hub.store.base import Tx
 from hub.store.pages import Page, page
 from hub.store.tables import Channel, Connection, Endpoint, EndpointKey, Link, PluginSetting, Secret, SourceSecret
@@ -55,10 +56,10 @@ def opened(tx: Tx, workspace_id: Id) -> set[str]:
     """
     found: set[str] = set()
     for table, column, context in ((TABLE, "sealed", "secrets:{}"), *ELSEWHERE):
-        query = select(table.c.id, table.c[column], table.c.key_id)
-        query = query.where(table.c.workspace_id == workspace_id, table.c[column].is_not(None))
-        for row in tx.conn.execute(query):
-            found.update(_parts(tx.keyring.open(row[1], context=context.format(row[0]), key_id=row[2])))
+        names, where = ("id", column, "key_id"), {"workspace_id": workspace_id}
+        for row in raw.select_rows(tx, table, names, where, guard=f"{column} IS NOT NULL"):
+            opened = tx.keyring.open(bytes(row[column]), context=context.format(row["id"]), key_id=row["key_id"])
+            found.update(_parts(opened))
     return found
 
 

@@ -174,8 +174,8 @@ def hash_at(tx: Tx, seq: int) -> str | None:
     ends = read(tx)
     if seq in (ends.seq, ends.base_seq):
         return ends.hash if seq == ends.seq else ends.base_hash
-    found: str | None = tx.conn.execute(select(EVENTS.c.hash).where(EVENTS.c.seq == seq)).scalar()
-    return found
+    found = raw.fetch(tx, "SELECT hash FROM events WHERE seq = ?", (seq,))
+    return str(found[0][0]) if found else None
 
 
 def trim(tx: Tx, *, before: Micros, limit: int = 5000) -> int:

@@ -67,6 +67,16 @@ class LinkOut(Out):
     created_at: Moment
 
 
+class Disconnected(Out):
+    """What became of the key at the plane. `problem`: why the plane may still take it; then it is good until
+    `key_until`, unless somebody revokes it there."""
+
+    name: str
+    key_revoked: bool
+    problem: str
+    key_until: Moment | None
+
+
 class PreviewQuery(In):
     """How many of the last events, and over which link: its name or id; none: the only one, or a new one."""
 
@@ -146,10 +156,17 @@ def connect_link(call: Call[LinkIn, NoQuery]) -> LinkOut:
         return _link(links.find(tx, call.scope, str(made.result["id"])), stream.read(tx).seq)
 
 
-@api.op("DELETE", "/api/v1/links/{link}", scope=WRITE, errors=[NotFoundError])
-def disconnect_link(call: Call[NoBody, NoQuery]) -> None:
-    """Report to this plane no more, and obey it no more. All history stays here."""
-    apply(call.store, Command("link.disconnect", call.scope, call.path["link"], {}, call.command_id))
+@api.op("DELETE", "/api/v1/links/{link}", out=Disconnected, scope=WRITE, errors=[NotFoundError])
+def disconnect_link(call: Call[NoBody, NoQuery]) -> Disconnected:
+    """Report to this plane no more, and obey it no more; it is asked to revoke the key. All history stays here."""
+    with call.store.read() as tx:
+        link = links.find(tx, call.scope, call.path["link"])
+    # First, because what was forgotten here cannot be revoked: a disconnect that is cut off is simply repeated.
+    problem = _given_up(call, link)
+    apply(call.store, Command("link.disconnect", call.scope, link["id"], {}, call.command_id))
+    links.tell(call.store, link)
+    until = link["key_until"] or None
+    return Disconnected(name=link["name"], key_revoked=not problem, problem=problem, key_until=until)
 
 
 @api.op("POST", "/api/v1/links/{link}/promote", scope=WRITE, errors=[NotFoundError, ConflictError])
@@ -237,6 +254,20 @@ def _status(row: dict[str, Any]) -> str:
     if not row["enabled"]:
         return "closed"
     return "open" if row["opened_at"] is not None else "opening"
+
+
+def _given_up(call: Call[Any, Any], link: dict[str, Any]) -> str:
+    """Ask the plane to revoke the key of a link; gives why it has not."""
+    try:
+        with call.store.read() as tx:
+            known = credentials.credentials_of(tx, link)
+    except HubError as error:  # the key was lost, perhaps that is why the link ends
+        return error.detail
+    wire = HttpWire(link["url"], known)
+    try:
+        return credentials.give_up(wire)
+    finally:
+        wire.close()
 
 
 def _policy(tx: Tx, scope: Scope, name: str) -> Policy:

@@ -27,6 +27,9 @@ GRANT = {
     "grant_type": "client_credentials",
     "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
 }
+GIVE_UP_S = 5.0
+_ENDED = frozenset({"key-revoked", "key-expired", "site-removed"})
+"""Words of a plane for which this hub's key is worthless already."""
 Ask = Callable[[str, dict[str, Any]], Answer]
 
 
@@ -188,6 +191,19 @@ def rotate(store: Store, link_id: Id, fence: int, credentials: ByKey, ask: Ask) 
         moved = links.move(tx, link_id, fence, **values, key_made_at=tx.now, key_until=until)
     if moved:
         credentials.succeeded(successor)
+
+
+def give_up(wire: Sender) -> str:
+    """Ask the plane to take nobody for this hub any more. Gives why that is not certain; empty when it is done."""
+    try:
+        answer = wire.send("DELETE", "/keys", limit=GIVE_UP_S)
+    except TransientError as error:
+        return str(error)
+    if meaning(answer) == "ok" or answer.code in _ENDED:
+        return ""
+    if answer.status in (404, 405):
+        return "the plane is too old to be told"
+    return str(answer.body.get("detail", f"the plane answered {answer.status}"))[:300]
 
 
 def enrol(store: Store, link_id: Id, fence: int, ask: Ask) -> None:

@@ -23,6 +23,7 @@ SNAPSHOT = "hub.run.snapshot"
 """What a run in a snapshot is called where plugins are asked about it; no event has this type."""
 OUTCOMES = CommandOutcome.__table__
 RUN_FIELDS = tuple(name for name, level in catalog.CATALOG["hub.run.created"].items() if level == "metadata")
+_SENT = ("seq", "hash", "workspace_id", "more", *catalog.CHAINED)
 _PRIVATE = ("state_message", "error_message", "parameters", *exporting.OF_RUNS)
 
 
@@ -62,7 +63,7 @@ def wire(event: EventOut) -> dict[str, Any]:
 
 def events_after(tx: Tx, policy: Policy, seq: int, limit: int) -> list[EventOut]:
     """What is to be sent after a position."""
-    return [event_out(row, policy) for row in events.after(tx, seq=seq, limit=limit)]
+    return [event_out(row, policy) for row in events.after(tx, seq=seq, limit=limit, columns=_SENT)]
 
 
 def run_out(row: Mapping[str, Any], more: Mapping[str, Any] | None, needles: tuple[str, ...]) -> RunOut:

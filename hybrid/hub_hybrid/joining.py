@@ -147,6 +147,14 @@ def revoke_keys(tx: Tx, site_row: Id, *, besides: str = "") -> None:
     tx.conn.execute(delete(ACCESS).where(ACCESS.c.site_row == site_row, ACCESS.c.key_id != besides))
 
 
+def end(tx: Tx, site: Mapping[str, Any]) -> None:
+    """Make all worthless by which somebody is this site: keys, the token of the time before keys, an open session."""
+    revoke_keys(tx, site["id"])
+    if site["token_id"]:
+        tx.conn.execute(update(TOKENS).where(TOKENS.c.id == site["token_id"]).values(revoked_at=tx.now))
+    replica.save(tx, site, fence=site["fence"] + 1)
+
+
 def forget(tx: Tx, limit: int) -> int:
     """Remove what has expired."""
     count = 0

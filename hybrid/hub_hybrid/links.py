@@ -11,7 +11,7 @@ from hub import events as catalog
 from hub.errors import ConflictError, NotFoundError, RefusedError, UsageError
 from hub.runtime.commands import Command, Op, apply
 from hub.settings import is_loopback
-from hub.store import events, leaders, stream
+from hub.store import events, leaders, raw, stream
 from hub.store.base import Store, Tx
 from hub.store.tables import Link, Log
 from hub.types import Actor, ExportLevel, Id, Scope, new_id
@@ -245,18 +245,16 @@ def find(tx: Tx, scope: Scope, name: str) -> dict[str, Any]:
 
 def current(tx: Tx, link_id: Id) -> dict[str, Any]:
     """The link's row. Raises NotFoundError when it was ended: whoever works for it stops."""
-    row = tx.conn.execute(select(LINKS).where(LINKS.c.id == link_id)).mappings().first()
+    row = raw.select_one(tx, LINKS, raw.names_of(LINKS), {"id": link_id})
     if row is None or row["disconnected_at"] is not None:
         raise NotFoundError("this link was ended")
-    return dict(row)
+    return {**row, "primary": bool(row["primary"])}
 
 
 def move(tx: Tx, link_id: Id, during: int | None = None, **values: Any) -> bool:
     """Change a link's progress; with `during`, the fence of a session, only if no newer session has begun since."""
-    statement = update(LINKS).where(LINKS.c.id == link_id, LINKS.c.disconnected_at.is_(None))
-    if during is not None:
-        statement = statement.where(LINKS.c.fence == during)
-    return tx.conn.execute(statement.values(**values).returning(LINKS.c.id)).first() is not None
+    where: dict[str, Any] = {"id": link_id} if during is None else {"id": link_id, "fence": during}
+    return raw.change(tx, LINKS, values, where, guard="disconnected_at IS NULL") > 0
 
 
 OPS = (

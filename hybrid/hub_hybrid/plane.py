@@ -67,6 +67,7 @@ class Plane:
             Declared("/sync/v1/register", self._register, Access(None, "its join token"), methods=["POST"]),
             Declared("/sync/v1/token", self._token, Access(None, "what its key signs"), methods=["POST"]),
             Declared("/sync/v1/keys", self._posted(NewKey, _add_key, MAX_WORD), SITES_ONLY, methods=["POST"]),
+            Declared("/sync/v1/keys", self._end_keys, SITES_ONLY, methods=["DELETE"]),
             Declared("/sync/v1/sessions", self._posted(Hello, self._open, MAX_WORD), SITES_ONLY, methods=["POST"]),
             Declared(f"{session}/events", self._posted(Batch, replica.ingest), SITES_ONLY, methods=["POST"]),
             Declared(
@@ -182,6 +183,13 @@ class Plane:
         site_row = self._site(request)
         with self.store.write() as tx:
             replica.close(tx, site_row, int(request.path_params["fence"]))
+        return Response(status_code=204)
+
+    def _end_keys(self, request: Request) -> Response:
+        """A site that ends its link: nobody shall come with its keys any more. It stays, and may join anew."""
+        site_row = self._site(request)
+        with self.store.write() as tx:
+            joining.end(tx, replica.locked(tx, site_row))
         return Response(status_code=204)
 
     def _digest(self, request: Request) -> Response:

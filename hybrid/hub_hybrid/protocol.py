@@ -3,6 +3,7 @@
     POST   /sync/v1/register                     Register      -> Registered, for a join token
     POST   /sync/v1/token                        RFC 7523      -> Token, for a signed assertion
     POST   /sync/v1/keys                         NewKey        -> KeyAdded
+    DELETE /sync/v1/keys                                       -> 204, the site's keys are good no more
     POST   /sync/v1/sessions                     Hello         -> Session
     PUT    /sync/v1/sessions/{fence}/snapshot    SnapshotPart  -> Acked
     POST   /sync/v1/sessions/{fence}/events      Batch         -> Acked

@@ -34,7 +34,7 @@ from hub_hybrid.working import Offer
 log = logging.getLogger("hub.hybrid")
 
 IDLE_S = 1.0
-COMPANY_S = 0.1
+COMPANY_S = 0.2
 """Seconds that events wait for company, once the plane has had all others."""
 REFUSED_S = 60.0
 JOIN_S = 5.0
@@ -81,7 +81,7 @@ class Worker:
         # Names the process, so that the sweeper gives the lock back when it dies.
         self._holder = process.holder()
         self._leads_until = 0.0
-        self._next_beat = 0.0
+        self._next_beat = self._next_tell = 0.0
         self._rng = Random()  # noqa: S311 - spreads load
         self._wire = HttpWire(link["url"], credentials, transport)
         self._stop = threading.Event()
@@ -191,11 +191,13 @@ class Worker:
             return False
         if self.agent.session is None:
             self.agent.open()
-            self._next_beat = 0.0
+            self._next_beat = self._next_tell = 0.0
         if time.monotonic() >= self._next_beat or self._has_news():
             self._keep_key(self.agent.beat())
             self._next_beat = time.monotonic() + self._pace.beat * random.uniform(0.8, 1.2)  # noqa: S311 - spreads load
-        self._teller.step()
+        if time.monotonic() >= self._next_tell:
+            self._teller.step()
+            self._next_tell = time.monotonic() + IDLE_S
         pushed = self.agent.push()
         if pushed and not self.agent.behind:
             # A request for each event costs the site more than the run that made it.

@@ -153,13 +153,24 @@ def unpublish(
 
 
 @app.command
-def disconnect(link: LinkName = "", *, yes: Yes = False) -> None:
-    """Report to a plane no more. All history stays here; its token is forgotten."""
+def disconnect(link: LinkName = "", *, yes: Yes = False, as_json: AsJson = False) -> None:
+    """Report to a plane no more. All history stays here; the plane is asked to revoke this hub's key."""
     with open_client() as client:
         name = _only(client, link)["name"]
         output.confirm(f"Disconnect {name}?", yes=yes)
-        client.delete(path("links", name))
+        told = client.request("DELETE", path("links", name))
+    if as_json:
+        output.print_json(told)
+        return
     output.say(f"Link {name!r} is disconnected.")
+    if told["key_revoked"]:
+        output.say("The plane has revoked this hub's key.")
+        return
+    until = f", or it is good until {told['key_until']}" if told["key_until"] else ""
+    output.say(
+        f"The plane could not be told: {told['problem']}. Its record of this hub's key still stands:"
+        f" revoke it there (hub sites revoke NAME){until}.", style="yellow",
+    )  # fmt: skip
 
 
 @app.command

@@ -240,6 +240,9 @@ def test_a_disconnected_link_forgets_its_token_and_can_come_back(ends: tuple[End
     assert site.client.page("/links")[0] == []
     with pytest.raises(NotFoundError):
         site.client.post("/links/cloud/promote")
+    with pytest.raises(ConflictError, match="has been used"):
+        site.client.post("/links", {"url": LOCAL, "token": token})
+    token = plane.client.post("/sites/tokens", {"site": "berlin"})["token"]
     assert site.client.post("/links", {"url": LOCAL, "token": token})["primary"] is True
 
 

@@ -108,6 +108,16 @@ class Links(Watched):
     def poll(self, data: st.DataObject, crash: int | None, fate: str) -> None:
         self.poll_one(self.pick(data, self.live()), crash, fate)
 
+    @precondition(lambda self: self.live())
+    @rule(data=st.data(), run=run_ids)
+    def pause_answered_but_not_passed(self, data: st.DataObject, run: str) -> None:
+        """The site dies between a pause and its cursor; somebody resumes the run before the pause comes again."""
+        end = self.pick(data, self.live())
+        end.order("run.pause", run)
+        self.poll_one(end, crash=0)
+        self.somebody_resumes_here()
+        self.open_one(end.name)
+
     @rule(name=st.sampled_from(NAMES), level=st.sampled_from(LEVELS))
     def policy_changes(self, name: str, level: str) -> None:
         if name in self.site.links():

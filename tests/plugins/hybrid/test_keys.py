@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import time
 from typing import Any
@@ -15,9 +14,8 @@ from hub.store.tables import Effect
 from hub.types import SECOND, Scope, now_us
 from sqlalchemy import update
 
-from hub_hybrid import api, credentials, joining, keys, links, orders, wire
+from hub_hybrid import credentials, joining, keys, links, orders, wire
 from hub_hybrid.agent import Agent, LinkRefused
-from hub_hybrid.cli import cloud
 from hub_hybrid.credentials import ByKey, credentials_of, due, keys_of
 from hub_hybrid.keys import Keys
 from hub_hybrid.supervisor import Pace, Supervisor
@@ -184,50 +182,6 @@ def test_the_plane_asks_for_another_key_and_the_link_never_stops(site: Site) -> 
         assert site.link()["last_error"] == ""
     finally:
         supervisor.stop()
-
-
-def disconnect(site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
-    """What the command says."""
-    monkeypatch.setattr(cloud, "open_client", lambda: contextlib.nullcontext(site.end.client))
-    cloud.disconnect(yes=True)
-    assert site.end.client.page("/links")[0] == []
-    return " ".join(capsys.readouterr().out.split())
-
-
-def test_a_link_that_ends_takes_its_key_with_it(
-    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    known = site.wire()
-    assert known.send("GET", "/digest").status == 200
-    site.agent()
-    said = disconnect(site, monkeypatch, capsys)
-    assert "The plane has revoked this hub's key." in said
-    assert [key["revoked_at"] is None for key in site.known()] == [False]
-    assert known.send("GET", "/digest").code == "key-revoked", "its access token is worthless as well"
-    token = site.plane.client.post("/sites/tokens", {"site": "berlin"})["token"]
-    site.end.client.post("/links", {"url": LOCAL, "token": token})
-    site.agent()
-
-
-@pytest.mark.parametrize(
-    ("answer", "why"), [(None, "the plane does not answer"), (404, "the plane is too old to be told")], ids=str
-)
-def test_a_link_ends_though_its_plane_cannot_be_told_and_says_so(
-    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], answer: int | None, why: str
-) -> None:
-    class Away(Shared):
-        def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-            if answer is None:
-                raise httpx2.ConnectError("no route")
-            return answered(answer) if request.method == "DELETE" else super().handle_request(request)
-
-    real = wire.HttpWire
-    monkeypatch.setattr(api, "HttpWire", lambda url, known: real(url, known, Away(site.plane)))
-    said = disconnect(site, monkeypatch, capsys)
-    assert "The plane could not be told" in said
-    assert why in said
-    assert "hub sites revoke NAME" in said
-    assert [key["revoked_at"] is None for key in site.known()] == [True]
 
 
 def test_a_revoked_key_is_refused_until_the_site_joins_anew(site: Site) -> None:

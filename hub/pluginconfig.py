@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ValidationError
 
+from hub.references import is_reference
 from hub.secretfields import described, json_type, secret_names
 
 Source: TypeAlias = Literal["default", "environment", "set", "missing"]
@@ -71,6 +72,19 @@ def resolve(plugin: str, model: type[BaseModel], stored: Mapping[str, Any], envi
     except Exception as error:  # noqa: BLE001 - a validator of a stranger may raise anything
         problems = {**problems, "": f"its configuration cannot be checked: {type(error).__name__}"}
     return Resolved(None if problems else config, sources, problems, values)
+
+
+def references(model: type[BaseModel], found: Resolved) -> dict[str, str]:
+    """Secret fields whose value is kept elsewhere: the field -> where."""
+    given = {name: found.values.get(name) for name in sorted(secret_names(model))}
+    return {name: text for name, text in given.items() if isinstance(text, str) and is_reference(text)}
+
+
+def refers(plugin: str, stored: Mapping[str, Stored], environ: Mapping[str, str]) -> bool:
+    """Whether something that is given for a plugin looks like a reference to a secret."""
+    given = list(stored.get(plugin, Stored()).fields.values())
+    given += [text for name, text in environ.items() if name.startswith(variable(plugin, ""))]
+    return any(isinstance(text, str) and is_reference(text) for text in given)
 
 
 def meant(model: type[BaseModel], given: Mapping[str, Any]) -> dict[str, Any]:

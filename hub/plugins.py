@@ -6,11 +6,9 @@ What comes out is a table, not an exception: a plugin that is wrong is a row tha
 from __future__ import annotations
 
 import contextlib
-import importlib
 import logging
 import os
 import sys
-import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping
@@ -24,10 +22,12 @@ from pydantic import BaseModel
 
 from hub import hookspecs, leaks, redacting
 from hub.apart import FITS, ApartError, Child, OverTimeError, stand_ins
-from hub.errors import UnavailableError
+from hub.errors import HubError, UnavailableError
 from hub.hooks import Hooks
 from hub.manifest import Manifest, read_manifest
-from hub.pluginconfig import Stored, resolve
+from hub.pluginconfig import Stored, references, refers, resolve
+from hub.pluginimports import imported, sentence
+from hub.references import check_reference
 from hub.secretfields import secrets_of
 from hub.selecting import OWN_DISTRIBUTION as OWN_DISTRIBUTION
 from hub.selecting import SWITCHED_OFF as SWITCHED_OFF
@@ -36,9 +36,6 @@ from hub.settings import Settings
 
 log = logging.getLogger("hub.plugins")
 GROUP = "hub.plugins"
-IMPORT_LIMIT = 5.0
-"""Seconds a stranger's plugin may take to import before it is left behind."""
-
 ProcessKind: TypeAlias = Literal["web", "worker", "upkeep", "cli", "inline"]
 
 
@@ -136,20 +133,31 @@ class Plugins:
     context: Context
     table: tuple[LoadedPlugin, ...] = ()
     strangers: bool = True
+    secrets: dict[str, str] = field(default_factory=dict, repr=False)
+    """What references in configurations stood for when they were looked up last."""
+    lacks: bool = False
+    """Whether a secret of a configuration could not be had: to be settled again."""
 
     def has(self, name: str) -> bool:
         """Whether a plugin of this name is loaded, and made for processes of this kind."""
         return any(row.name == name and row.works and self._runs(row) for row in self.table)
 
-    def settle(self, stored: Mapping[str, Stored]) -> None:
+    def settle(self, stored: Mapping[str, Stored], *, asks: bool = True) -> None:
         """Obey what the database says: which are switched off, and how each is configured.
 
-        One that was not loaded when the process started stays so until it starts again.
+        One that was not loaded when the process started stays so until it starts again. `asks`: secrets that are kept
+        elsewhere are looked up, which may take seconds; else they are what they were.
         """
-        self.table = tuple(self._settled(row, stored.get(row.name, Stored())) for row in self.found)
+        if asks:
+            self.secrets, self.lacks = {}, False
+        settled: dict[int, LoadedPlugin] = {}
+        # Those that resolve references come before those that have some.
+        for number, row in sorted(enumerate(self.found), key=lambda one: refers(one[1].name, stored, os.environ)):
+            settled[number] = self._settled(row, stored.get(row.name, Stored()), asks=asks)
+        self.table = tuple(settled[number] for number in range(len(self.found)))
         self.hooks.switch_off(row.name for row in self.table if self._runs(row) and not row.works and not row.clashes)
 
-    def _settled(self, row: LoadedPlugin, stored: Stored) -> LoadedPlugin:
+    def _settled(self, row: LoadedPlugin, stored: Stored, *, asks: bool) -> LoadedPlugin:
         if row.clashes:
             return row
         if row.state == "disabled":
@@ -160,14 +168,30 @@ class Plugins:
         if not row.works or row.manifest is None or not row.manifest.config or not self._runs(row):
             return row
         try:
-            found = resolve(row.name, config_model(row), stored.fields, os.environ)
+            model = config_model(row)
+            found = resolve(row.name, model, stored.fields, os.environ)
+            elsewhere = {name: self._looked_up(text, asks=asks) for name, text in references(model, found).items()}
+            if elsewhere:
+                found = resolve(row.name, model, {**stored.fields, **elsewhere}, os.environ)
         except ValueError as error:
             return replace(row, state="failed", problem=str(error))
+        except HubError as error:
+            self.lacks = True
+            return replace(row, state="failed", problem=error.detail)
         if found.config is None or stored.problem:
             return replace(row, state="failed", problem=redacting.redacted(stored.problem or found.problem))
         redacting.register(secrets_of(found.config).values())
         self.hooks.bind_one(row.name, replace(self.context, config=found.config))
         return row
+
+    def _looked_up(self, reference: str, *, asks: bool) -> str:
+        if reference not in self.secrets:
+            if not asks:
+                raise UnavailableError(f"secret unavailable: {reference}", code="secret-unavailable")
+            found = self.hooks.secret_resolve(check_reference(reference)).get_secret_value()
+            redacting.register([found])
+            self.secrets[reference] = found
+        return self.secrets[reference]
 
     def _runs(self, row: LoadedPlugin) -> bool:
         asked = self.strangers or row.distribution == OWN_DISTRIBUTION
@@ -217,10 +241,10 @@ def config_model(row: LoadedPlugin) -> type[BaseModel]:
     if not place:
         raise ValueError(f"the plugin {row.name} has no configuration")
     module, _, name = place.partition(":")
-    imported, problem = sys.modules.get(module), ""
-    if imported is None:
-        imported, problem = _import(module, guarded=row.distribution != OWN_DISTRIBUTION)
-    model = getattr(imported, name, None)
+    found, problem = sys.modules.get(module), ""
+    if found is None:
+        found, problem = imported(module, guarded=row.distribution != OWN_DISTRIBUTION)
+    model = getattr(found, name, None)
     if not (isinstance(model, type) and issubclass(model, BaseModel)):
         raise ValueError(f"its configuration {place} is no pydantic model{problem and f' ({problem})'}")
     return model
@@ -279,7 +303,7 @@ def _read(point: EntryPoint, refused: Refused) -> LoadedPlugin:
     except ValueError as error:
         return row if why else replace(row, state="failed", problem=str(error))
     except Exception as error:  # noqa: BLE001 - an entry point that is no module name, a file that cannot be read
-        unusable = f"its entry point {point.value!r} is unusable: {_sentence(error)}"
+        unusable = f"its entry point {point.value!r} is unusable: {sentence(error)}"
         return row if why else replace(row, state="failed", problem=unusable)
     if why:
         return row
@@ -312,7 +336,7 @@ def _load(
     guarded = row.distribution != OWN_DISTRIBUTION
     before = leaks.look() if guarded else None
     started = time.perf_counter()
-    module, problem = _import(point.module, guarded=guarded)
+    module, problem = imported(point.module, guarded=guarded)
     row = replace(row, import_ms=round((time.perf_counter() - started) * 1000, 1))
     if module is None:
         return replace(row, state="failed", problem=problem)
@@ -370,27 +394,3 @@ def _register(manager: pluggy.PluginManager, module: ModuleType, row: LoadedPlug
     if warned:
         log.warning("plugin %s: %s", row.name, warned)
     return replace(row, hooks=names, problem=warned)
-
-
-def _import(name: str, *, guarded: bool) -> tuple[ModuleType | None, str]:
-    """Import a plugin's module. A stranger's is imported beside us, so that one that hangs is left behind."""
-    outcome: list[tuple[ModuleType | None, str]] = []
-
-    def work() -> None:
-        try:
-            outcome.append((importlib.import_module(name), ""))
-        except BaseException as error:  # noqa: BLE001 - SystemExit in a plugin must not end the hub
-            outcome.append((None, _sentence(error)))
-
-    if not guarded:
-        work()
-        return outcome[0]
-    thread = threading.Thread(target=work, name=f"import {name}", daemon=True)
-    thread.start()
-    thread.join(IMPORT_LIMIT)
-    return outcome[0] if outcome else (None, f"its import did not end within {IMPORT_LIMIT:g} s")
-
-
-def _sentence(error: BaseException) -> str:
-    first = str(error).strip().split("\n", 1)[0]
-    return f"{type(error).__name__}: {first}"[:300] if first else type(error).__name__

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -12,9 +12,7 @@ from hub.cli.connections import read_secrets
 from hub.cli.output import DryRun
 from hub.cli.plugins import FIELDS, Name
 from hub.errors import UsageError
-
-if TYPE_CHECKING:
-    pass
+from hub.references import is_reference
 
 
 def configure(
@@ -94,11 +92,11 @@ def _setting(text: str) -> tuple[str, str]:
 
 def _check_secrets(there: dict[str, Any], given: dict[str, str], secret: tuple[str, ...]) -> None:
     hidden = {field["name"] for field in there["fields"] if field["secret"]}
-    typed = sorted(given.keys() & hidden)
+    typed = sorted(name for name in given.keys() & hidden if not is_reference(given[name]))
     if typed:
         raise UsageError(
             f"{typed[0]} is secret, and what is typed after a command can be read by others",
-            hint=f"Leave its value out: --secret {typed[0]}",
+            hint=f"Leave its value out: --secret {typed[0]}. A reference such as env:NAME may be typed.",
         )
     open_ = sorted(set(secret) - hidden)
     if open_:

@@ -51,7 +51,7 @@ class Reporter:
         self._at: Micros = 0
         self._generation: tuple[int, int] | None = None
         self._resets: dict[str, int] = {}
-        self._looked = 0.0
+        self._looked = self._settled = 0.0
 
     def step(self) -> bool:
         """Look at what is set, and write if there is something new. Never says that there is more."""
@@ -99,7 +99,8 @@ class Reporter:
     def _obey(self) -> None:
         with self._store.read() as tx:
             generation = plugin_settings.generation(tx)
-            if generation == self._generation:
+            lacks = self._plugins.lacks and time.monotonic() - self._settled > _RENEW_S
+            if generation == self._generation and not lacks:
                 return
             stored = plugging.read(tx)
         resets = {name: one.reset_at for name, one in stored.items()}
@@ -108,6 +109,7 @@ class Reporter:
                 self._plugins.hooks.reset(name)
         before = self._plugins.table
         self._plugins.settle(stored)
+        self._settled = time.monotonic()
         if self._generation is not None or self._plugins.table != before:
             contributed.renew()
         self._generation, self._resets = generation, resets
@@ -131,7 +133,7 @@ def look() -> None:
 
 def listing(tx: Tx, plugins: Plugins) -> list[dict[str, Any]]:
     """Every plugin as this process sees it, with what any live process has to say about it."""
-    plugins.settle(plugging.read(tx))
+    plugins.settle(plugging.read(tx), asks=False)
     found = {(row["name"], row["distribution"]): row for row in _rows(plugins)}
     names = select(_VALUES).where(_VALUES.c.name.startswith(_PREFIX, autoescape=True))
     for report in tx.conn.execute(names).mappings():

@@ -46,7 +46,7 @@ def hub_presets(ctx):
         raise RuntimeError("it knows " + token)
     return [PresetText("chat", f"{ctx.config.room} {token} {ctx.config.tries}")]
 """
-Start = Callable[[], tuple[Plugins, plugin_reports.Reporter]]
+Start = Callable[..., tuple[Plugins, plugin_reports.Reporter]]
 
 
 @pytest.fixture
@@ -63,8 +63,8 @@ def chat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def start(store: Store, tmp_path: Path) -> Start:
     """Starts processes: their plugins, and what looks at what is set."""
 
-    def begin() -> tuple[Plugins, plugin_reports.Reporter]:
-        settings = load_settings({"home": tmp_path, "plugins": "only:chat"}, environ={})
+    def begin(which: str = "only:chat") -> tuple[Plugins, plugin_reports.Reporter]:
+        settings = load_settings({"home": tmp_path, "plugins": which}, environ={})
         plugins = plugging.load(settings, process="upkeep", store=store)
         reporter = plugin_reports.Reporter(store, plugins)
         reporter.step()
@@ -219,3 +219,29 @@ def test_whenever_its_process_is_killed_what_is_set_is_there_whole_or_not_at_all
             assert events(store) - told == (fields == new), "with its event"
         seen.append((was_killed, fields == new))
     assert seen == [(True, False), (True, True), (False, True), (False, True)], "it is one commit"
+
+
+@pytest.mark.usefixtures("chat")
+def test_a_secret_may_be_kept_elsewhere(store: Store, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match="a reference to a secret is one word"):
+        do(store, "configure", {"fields": {"token": "env:"}})
+    do(store, "configure", {"fields": {"room": "lobby", "token": "env:HUB_SECRET_CHAT"}})
+    plugins, reporter = start("only:chat,secrets")
+    assert state(plugins)[0] == "failed"
+    assert "HUB_SECRET_CHAT is not set" in state(plugins)[1]
+
+    monkeypatch.setenv("HUB_SECRET_CHAT", SECRET)
+    reporter._settled -= 60  # what cannot be had is asked for again after a while
+    reporter.step()
+    assert state(plugins) == ("loaded", "")
+    assert given(plugins) == [f"lobby {SECRET} 3"]
+    with store.read() as tx:
+        assert plugging.read(tx)["chat"].fields["token"] == "env:HUB_SECRET_CHAT", "the reference is kept"
+        shown = repr(plugin_reports.listing(tx, plugins))
+    assert state(plugins) == ("loaded", ""), "a listing asks nobody"
+    assert SECRET not in shown
+
+    do(store, "configure", {"unset": ["token"]})
+    monkeypatch.setenv("HUB_PLUGIN__CHAT__TOKEN", "env:HUB_SECRET_CHAT")
+    reporter.step()
+    assert given(plugins) == [f"lobby {SECRET} 3"]

@@ -9,6 +9,7 @@ from importlib.metadata import Distribution, EntryPoint
 from pathlib import Path
 
 import pytest
+from hub import pluginimports
 from hub import plugins as loader
 from hub.hooks import Hooks
 from hub.plugins import LoadedPlugin, load_plugins
@@ -79,7 +80,7 @@ def test_a_plugin_that_cannot_be_loaded_is_a_row_and_the_next_one_loads(
 
 
 def test_an_import_that_hangs_is_left_behind(settings: Settings, site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loader, "IMPORT_LIMIT", 2.0)
+    monkeypatch.setattr(pluginimports, "IMPORT_LIMIT", 2.0)
     go = site / "go"
     code = f"import time\nfrom pathlib import Path\nwhile not Path({str(go)!r}).exists():\n    time.sleep(0.01)\n"
     hanging = stranger(site, "hanging", code)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from hub.errors import ConflictError, NotFoundError, UsageError
 from hub.pluginconfig import Resolved, meant, unknown
 from hub.plugins import LoadedPlugin, config_model
+from hub.references import check_reference, is_reference
 from hub.runtime import plugging
 from hub.runtime.commands.apply import Command
 from hub.runtime.commands.registry import Op
@@ -82,6 +83,9 @@ def changed(
     odd = [name for name in sorted(secret_names(model) & given.keys()) if not isinstance(given[name], str)]
     if odd:
         raise UsageError(f"{row.name}: {odd[0]} is secret, and must be a text", field=odd[0])
+    for name in sorted(secret_names(model) & given.keys()):
+        if is_reference(given[name]):
+            check_reference(given[name])
     fields = {**{name: value for name, value in there.items() if name not in unset}, **meant(model, given)}
     found = plugging.resolved(row, fields)
     for name, sentence in found.problems.items():

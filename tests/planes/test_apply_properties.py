@@ -124,6 +124,7 @@ document = st.fixed_dictionaries(
     },
     optional={
         "secrets": st.dictionaries(st.sampled_from(["A", "b_2"]), some({"value": secret}), max_size=2),
+        "plugins": st.fixed_dictionaries({}, optional={"github": some({}, enabled=switch), "sql": st.just({})}),
         "connections": named(
             st.one_of(
                 st.just({"kind": "files", "fields": {"path": "/tmp"}}),
@@ -255,6 +256,7 @@ def test_on_postgresql_too(postgres_url: str) -> None:
                 "a": {"actions": [{"run_deployment": "a"}], "trigger": {"types": ["a.b"]}, "enabled": False}
             },
             "secrets": {"A": {"value": {"env": "A_SECRET"}}},
+            "plugins": {"github": {"enabled": False}},
             "variables": {"a": {"value": {"x": [1, None, "0.1e5"]}}},
             "connections": {"a": {"kind": "http", "fields": {"url": "https://e.com", "token": {"env": "A_SECRET"}}}},
             "channels": {"a": {"address": {"env": "CHANNEL"}, "enabled": False}},

@@ -24,6 +24,7 @@ from hub.testing.crashing import Killing
 from hub.types import Scope, new_id
 from sqlalchemy import func, select
 from tests.strangers import stranger
+from tests.unit.cli.conftest import Shell
 
 EVENTS = Event.__table__  # type: ignore[attr-defined]
 SECRET = "open-sesame-4711"
@@ -245,3 +246,52 @@ def test_a_secret_may_be_kept_elsewhere(store: Store, start: Start, monkeypatch:
     monkeypatch.setenv("HUB_PLUGIN__CHAT__TOKEN", "env:HUB_SECRET_CHAT")
     reporter.step()
     assert given(plugins) == [f"lobby {SECRET} 3"]
+
+
+FILE = """
+plugins:
+  chat:
+    fields: {room: lobby, tries: 5}
+    secrets: {token: {env: CHAT_TOKEN}}
+"""
+WRONG = {
+    "{nothing: {}}": "there is no plugin 'nothing'",
+    "{chat: {fields: {roam: x}}}": "did you mean room?",
+    "{chat: {fields: {room: x, tries: 0}}}": "greater than or equal to 1",
+    "{chat: {fields: {token: x}}}": "a secret never stands in the file itself",
+    "{chat: {secrets: {room: {env: CHAT_TOKEN}}}}": "chat has no secret field 'room'",
+}
+
+
+@pytest.mark.usefixtures("chat")
+def test_a_file_configures_plugins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hub, path = Shell(capsys, monkeypatch), tmp_path / "hub.yaml"
+    monkeypatch.setenv("CHAT_TOKEN", SECRET)
+
+    def applied(text: str) -> str:
+        path.write_text(text)
+        return hub("apply", str(path))
+
+    def held() -> tuple[dict[str, Any], bool]:
+        with closing(open_hub(load_settings())) as store, store.read() as tx:
+            row = plugging.read(tx)["chat"]
+            return dict(row.fields), row.enabled
+
+    applied(FILE)
+    assert held() == ({"room": "lobby", "tries": 5, "token": SECRET}, True)
+    assert applied(FILE).endswith("Nothing to do.\n")
+    exported = hub("export", "--section", "plugins")
+    assert "room: lobby" in exported
+    assert SECRET not in exported
+    assert "env: CHAT_TOKEN" in exported
+
+    applied(
+        FILE.replace(", tries: 5", "").replace("{env: CHAT_TOKEN}", '{ref: "env:HUB_SECRET_CHAT"}')
+        + "    enabled: false\n"
+    )
+    assert held() == ({"room": "lobby", "token": "env:HUB_SECRET_CHAT"}, False)
+    for text, told in WRONG.items():
+        path.write_text(f"plugins: {text}")
+        assert told in hub("apply", str(path), code=2), text

@@ -13,6 +13,7 @@ from hub.runtime.definitions.automations import AUTOMATIONS
 from hub.runtime.definitions.connections import CONNECTIONS
 from hub.runtime.definitions.deployments import DEPLOYMENTS
 from hub.runtime.definitions.endpoints import ENDPOINTS
+from hub.runtime.definitions.plugins import PLUGINS
 from hub.runtime.definitions.section import Section
 from hub.runtime.definitions.sources import SOURCES
 from hub.runtime.definitions.values import LIMITS, QUEUES, SECRETS, VARIABLES
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from hub.hooks import Hooks
 
 log = logging.getLogger("hub.plugins")
-OWN = (SECRETS, CONNECTIONS, VARIABLES, LIMITS, QUEUES, DEPLOYMENTS, ENDPOINTS, SOURCES, AUTOMATIONS)
+OWN = (SECRETS, PLUGINS, CONNECTIONS, VARIABLES, LIMITS, QUEUES, DEPLOYMENTS, ENDPOINTS, SOURCES, AUTOMATIONS)
 RESERVED = frozenset({"project"})
 
 

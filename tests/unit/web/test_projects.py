@@ -124,7 +124,7 @@ def test_every_command_of_a_section_needs_no_more_than_the_section_does(memory: 
         names = [name for name in _all_ops() if name.startswith(f"{noun}.")]
         assert names
         assert not section.remove or section.remove in names
-        changing = {"create", "set", "update", "rotate", "delete", "pause", "resume", "add", "rm", "unset"}
+        changing = {"create", "set", "update", "rotate", "delete", "pause", "resume", "add", "rm", "unset", "configure"}
         used = {find(name).needs for name in names if name.rpartition(".")[2] in changing}
         assert used == {f"{section.scope}:write"}, section.name
 

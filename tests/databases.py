@@ -8,6 +8,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import LiteralString
 
 import psycopg
 from hub.store import open_store, schema
@@ -16,11 +17,11 @@ from sqlalchemy import create_engine
 
 
 @contextmanager
-def own(base: str) -> Iterator[str]:
+def own(base: str, options: LiteralString = "") -> Iterator[str]:
     """A new database on the server of `base`, empty and not migrated; dropped afterwards."""
     name = f"hub_test_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(base, autocommit=True) as admin:
-        admin.execute(f'CREATE DATABASE "{name}"')
+        admin.execute(f'CREATE DATABASE "{name}" {options}')
     try:
         yield base.rsplit("/", 1)[0] + f"/{name}"
     finally:

@@ -54,8 +54,11 @@ class PostgresStore:
             max_overflow=32,
             pool_pre_ping=False,
             pool_timeout=15,
-            connect_args={"connect_timeout": 5, "application_name": "hubspoke", "prepare_threshold": 3},
-        )
+            connect_args={
+                "connect_timeout": 5, "application_name": "hubspoke", "prepare_threshold": 3, "client_encoding": "utf8",
+            },
+        )  # fmt: skip
+        event.listen(engine, "connect", _refuse_other_encodings)
 
         @event.listens_for(engine, "checkin")
         def _close_late(_connection: object, record: Any) -> None:
@@ -155,6 +158,15 @@ class PostgresStore:
         self._closed = True
         self._forget_idle()
         self._engine.dispose()
+
+
+def _refuse_other_encodings(connection: Any, _record: Any) -> None:
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding not in (None, "UTF8"):  # a pooler between may not tell
+        raise SettingError(
+            f"the database {connection.info.dbname!r} of HUB_DATABASE_URL is encoded in {encoding}, not UTF8",
+            hint="Make one that is: createdb --template template0 --encoding UTF8 NAME",
+        )
 
 
 def _was_closed(conn: Connection) -> bool:

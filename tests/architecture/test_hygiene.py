@@ -25,7 +25,7 @@ FORBIDDEN = {
 ALLOWED: dict[str, set[str]] = {
     # file: the findings it may hold, where they are data of a test
 }
-SCRIPTS = ("install", "demo", "test", "check", "fix", "bench", "soak")
+SCRIPTS = ("install", "demo", "test", "check", "containers", "fix", "bench", "soak")
 
 
 @pytest.mark.parametrize("what", FORBIDDEN)

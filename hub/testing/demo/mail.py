@@ -14,11 +14,11 @@ _LIMIT = 1_000_000
 
 
 class Mailbox:
-    """Receives mail on `port` while it is open."""
+    """Receives mail on `port` of `host` while it is open; 0 takes a free one."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
         self._mail: queue.Queue[EmailMessage] = queue.Queue(100)
-        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Session)
+        self._server = socketserver.ThreadingTCPServer((host, port), _Session)
         self._server.daemon_threads = True
         self._server.mail = self._mail  # type: ignore[attr-defined]
         self.port = int(self._server.server_address[1])

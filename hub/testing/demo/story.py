@@ -24,11 +24,10 @@ def run(*, keep: bool = False) -> None:
     screen = Screen()
     with Mailbox() as mailbox, Site() as site:
         try:
-            source = _set_up(screen, site, mailbox)
-            push = _push(screen, site, source)
-            _failure(screen, site, source, mailbox)
-            _again(screen, site, source, push)
-            _forged(screen, site, source)
+            with screen.step("A hub, from nothing"):
+                screen.command(["up"])
+                screen.fact("hub", f"answers at {site.url}: broker, web, upkeep, worker", seconds=site.start())
+            play(screen, site, mailbox, examples())
         except HubError:
             screen.line(site.log(), style="dim")
             raise
@@ -36,6 +35,18 @@ def run(*, keep: bool = False) -> None:
         if keep:
             screen.fact("dashboard", f"{site.url}/ui (Ctrl-C ends it)")
             site.wait()
+
+
+def play(screen: Screen, site: Site, mailbox: Mailbox, folder: Path, *, post: str = "127.0.0.1") -> None:
+    """Play the story on a hub that runs and has no runs yet. Raises HubError when something turns out otherwise.
+
+    `folder` holds the examples and `post` is where the mailbox is, as the hub's processes see them.
+    """
+    source = _set_up(screen, site, folder, f"{post}:{mailbox.port}")
+    push = _push(screen, site, source)
+    _failure(screen, site, source, mailbox)
+    _again(screen, site, source, push)
+    _forged(screen, site, source)
 
 
 def examples() -> Path:
@@ -47,13 +58,10 @@ def examples() -> Path:
     return found
 
 
-def _set_up(screen: Screen, site: Site, mailbox: Mailbox) -> JsonObject:
-    with screen.step("A hub, from nothing"):
-        screen.command(["up"])
-        screen.fact("hub", f"answers at {site.url}: broker, web, upkeep, worker", seconds=site.start())
+def _set_up(screen: Screen, site: Site, folder: Path, post: str) -> JsonObject:
     with screen.step("What it shall do"):
-        _command(screen, site, "deploy", str(examples() / "github_ci.py") + ":github_ci", "--name", DEPLOYMENT)
-        address = f"mailto://127.0.0.1:{mailbox.port}?from=hub@example.com&to=you@example.com&mode=insecure&format=text"
+        _command(screen, site, "deploy", f"{folder / 'github_ci.py'}:github_ci", "--name", DEPLOYMENT)
+        address = f"mailto://{post}?from=hub@example.com&to=you@example.com&mode=insecure&format=text"
         _command(screen, site, "channels", "add", "mail", address)
         source: JsonObject = site.json("webhooks", "create", "github", "--preset", "github")
         screen.command(["webhooks", "create", "github", "--preset", "github"])

@@ -95,7 +95,12 @@ def local(flows: Path) -> None:
 def cloud(flows: Path) -> None:
     """The cloud shape."""
     with Project("cloud", flows) as project:
-        _came_up(project, ("postgres",), ("plane", "berlin", "oslo"), ("plane", "plane-upkeep", "berlin", "oslo"))
+        _came_up(
+            project,
+            ("postgres", "certificates"),
+            ("plane", "berlin", "oslo"),
+            ("plane", "plane-upkeep", "berlin", "oslo"),
+        )
         for name in ("berlin", "oslo"):
             project.hub(
                 name, "cloud", "connect", "https://plane:4300", project.json("plane", "sites", "create", name)["token"]
@@ -156,16 +161,18 @@ def _plane_away(project: Project, berlin: Contained) -> None:
     load = Load(berlin)
     load.start()
     until("some load", lambda: load.accepted > 5)
-    for how in (signal.SIGTERM, signal.SIGKILL):
-        before, began = load.accepted, time.monotonic()
-        project.end("plane", how)
-        project.healthy("plane")
-        _say(
-            "plane",
-            f"{how.name}: back after {time.monotonic() - began:.1f} s; berlin took {load.accepted - before} runs",
-        )
-        _expect(load.accepted > before, "the site took no run while the plane was away")
-    load.stop()
+    try:
+        for how in (signal.SIGTERM, signal.SIGKILL):
+            before, began = load.accepted, time.monotonic()
+            project.end("plane", how)
+            project.healthy("plane")
+            _say(
+                "plane",
+                f"{how.name}: back after {time.monotonic() - began:.1f} s; berlin took {load.accepted - before} runs",
+            )
+            _expect(load.accepted > before, "the site took no run while the plane was away")
+    finally:
+        load.stop()
     until("all runs to end", lambda: set(berlin.states()) <= FINAL, seconds=180)
     states = berlin.states()
     _expect(states == {"COMPLETED": load.accepted + 1}, f"of {load.accepted + 1} accepted runs there are {states}")

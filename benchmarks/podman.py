@@ -137,10 +137,7 @@ class Project:
         return took
 
     def end(self, service: str, how: signal.Signals = signal.SIGKILL, *, number: int = 1) -> None:
-        """A signal for the first process of a container, as from the machine; its `restart` brings it back.
-
-        Not `podman restart`: where no systemd keeps the health checks it fails, and podman-compose does not say so.
-        """
+        """A signal for the first process of a container, as from the machine; its `restart` brings it back."""
         pid = self._pid(service, number)
         os.kill(pid, how)
         until(f"{service} to be started again", lambda: self._pid(service, number) not in (0, pid), seconds=90)

@@ -115,6 +115,13 @@ def _plugins_of_one_test() -> Iterator[None]:
         contributed._installed, contributed._hooks, contributed.around_task = before
 
 
+@pytest.fixture
+def every_plugin() -> Iterator[None]:
+    """For a test that needs kinds which some plugin brings, whatever fixtures of other modules have left out."""
+    with contributed.apart():
+        yield
+
+
 @pytest.fixture(scope="session")
 def _kept_postgres_url() -> Iterator[str]:
     with databases.migrated(service("HUB_TEST_POSTGRES_URL")) as url:

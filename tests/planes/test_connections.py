@@ -21,6 +21,8 @@ from hub.types import Scope, new_id
 from pydantic import BaseModel, SecretStr
 from tests.planes.conftest import Plane
 
+pytestmark = pytest.mark.usefixtures("every_plugin")
+
 SCOPE = Scope()
 CANARY = "canary-password-7731"
 FIELDS = {"database": "test", "port": "5433", "password": CANARY}

@@ -14,6 +14,8 @@ from starlette.testclient import TestClient
 from tests.unit.web.ui.conftest import Shown, send
 from tests.unit.web.ui.seed import Seed
 
+pytestmark = pytest.mark.usefixtures("every_plugin")
+
 FORM = {
     "max_body": "1048576", "rate_per_minute": "6000", "keep_s": "30d", "alert_after_s": "off", "redact": "",
     "mode": "enforce", "verify": "preset", "option.unique_body": "preset",

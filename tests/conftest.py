@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from hub import redacting
-from hub.runtime import contributed
+from hub.runtime import contributed, presets
 from hub.store import Store, open_store
 from hypothesis import settings
 from tests import databases
@@ -116,8 +116,10 @@ def _plugins_of_one_test() -> Iterator[None]:
 
 
 @pytest.fixture
-def every_plugin() -> Iterator[None]:
-    """For a test that needs kinds which some plugin brings, whatever fixtures of other modules have left out."""
+def every_plugin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """For a test that needs kinds and presets which some plugin brings, whatever others of its process left out."""
+    monkeypatch.setattr(presets, "_installed", None)
+    monkeypatch.setattr(presets, "_hooks", None)
     with contributed.apart():
         yield
 

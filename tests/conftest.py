@@ -116,11 +116,9 @@ def _plugins_of_one_test() -> Iterator[None]:
 
 
 @pytest.fixture
-def every_plugin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def every_plugin() -> Iterator[None]:
     """For a test that needs kinds and presets which some plugin brings, whatever others of its process left out."""
-    monkeypatch.setattr(presets, "_installed", None)
-    monkeypatch.setattr(presets, "_hooks", None)
-    with contributed.apart():
+    with contributed.apart(), presets.apart():
         yield
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from hub.errors import UsageError
@@ -54,6 +55,22 @@ def install(hooks: Hooks) -> Presets:
         found = gather(hooks.presets(), lambda id_, text: _origins.update({id_: hooks.giver("hub_presets", text)}))
         _installed, _hooks = (found, hooks) if len(found) else (None, None)
         return found
+
+
+@contextmanager
+def apart() -> Iterator[None]:
+    """For the hub of a test, as `hub.runtime.contributed.apart`."""
+    global _installed, _hooks
+    with _lock:
+        before, brought = (_installed, _hooks), dict(_origins)
+        _installed = _hooks = None
+    try:
+        yield
+    finally:
+        with _lock:
+            _installed, _hooks = before
+            _origins.clear()
+            _origins.update(brought)
 
 
 def origins() -> dict[str, str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hub.errors import NotFoundError, UsageError
-from hub.runtime import contributed, inline, loader, parameters
+from hub.runtime import contributed, inline, loader, parameters, presets
 from hub.runtime.commands import Command, apply
 from hub.runtime.deploying import state_hooks
 from hub.runtime.executor.retrying import default_of_flows
@@ -233,7 +233,7 @@ def harness(*, skip_time: bool = True, **settings: Any) -> Iterator[Hub]:
     folder = Path(tempfile.mkdtemp(prefix="hub-test-")).resolve()
     clock = Clock(skips=skip_time)
     try:
-        with _environment(folder / "home", settings), contributed.apart():
+        with _environment(folder / "home", settings), contributed.apart(), presets.apart():
             hub = Hub(folder / "home", clock)
             _prepare(hub.home, hub.settings)
             clock.start()

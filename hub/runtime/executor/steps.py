@@ -115,7 +115,7 @@ class Invoke:
 
     def _call(self) -> Any:
         if self.timeout is None:
-            return self._own() if self.branch is None else self.branch.guarded(self._own)
+            return self.guarded(self._own)
         return limited(lambda: self.guarded(self._own), self.timeout, taint=self.taint)
 
     def _own(self) -> Any:

@@ -6,17 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hub.runtime import contributed, presets
 from hub.store import Store, open_store
 
 from .brokers import ALL, Broker
 
 
 @pytest.fixture(autouse=True)
-def all_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever plugins another test of this process has loaded: here they are loaded anew, all of them."""
-    monkeypatch.setattr(contributed, "_installed", None)
-    monkeypatch.setattr(presets, "_installed", None)
+def all_plugins(every_plugin: None) -> None:
+    """Kinds and presets of all plugins are needed here."""
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from hub.consumers import Consuming
 from hub.errors import PermanentError
-from hub.runtime import contributed, presets
 from hub.runtime.commands import Command, apply
 from hub.store import Store
 from hub.types import SECOND, Scope, now_us
@@ -25,10 +24,8 @@ SCOPE = Scope()
 
 
 @pytest.fixture(autouse=True)
-def all_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever plugins another test of this process has loaded: here they are loaded anew, all of them."""
-    monkeypatch.setattr(contributed, "_installed", None)
-    monkeypatch.setattr(presets, "_installed", None)
+def all_plugins(every_plugin: None) -> None:
+    """Kinds and presets of all plugins are needed here."""
 
 
 def opened(place: Place, known: set[str] | None = None, since: int = 0, **options: str) -> ObjectConsumer:

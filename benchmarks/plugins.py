@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks.fresh import seconds
 from benchmarks.row import Row, median
 
 PLUGINS = 100
@@ -21,17 +22,17 @@ def measure(quick: bool) -> list[Row]:
     """Fresh processes; medians."""
     times = 5 if quick else 15
     hub = str(Path(sys.executable).with_name("hub"))
-    python = median(_seconds([sys.executable, "-c", "pass"], {}, times)) * 1000
+    python = median(seconds([sys.executable, "-c", "pass"], times)) * 1000
     name, command = f"hub plugins ls, {PLUGINS} installed", [hub, "plugins", "ls"]
     with tempfile.TemporaryDirectory() as folder:
         install(Path(folder) / "site")
         env = {**os.environ, "HUB_HOME": f"{folder}/home", "HUB_WEB_PORT": "0", "PYTHONPATH": f"{folder}/site"}
-        alone = median(_seconds(command, env, times)) * 1000
+        alone = median(seconds(command, times, env=env)) * 1000
         with _running(hub, env, Path(folder) / "home"):
-            asked = median(_seconds(command, env, times)) * 1000
+            asked = median(seconds(command, times, env=env)) * 1000
     return [
         Row(name, asked, "ms", 500, python, "interpreter", note="of a hub that runs"),
-        Row(f"{name}, no hub", alone, "ms", None, python, "interpreter", note="the API is built in the command"),
+        Row(f"{name}, no hub", alone, "ms", 500, python, "interpreter"),
     ]
 
 
@@ -59,12 +60,3 @@ def install(site: Path) -> None:
         (package / "manifest.toml").write_text(MANIFEST.format(number))
         (facts / "METADATA").write_text(f"Metadata-Version: 2.1\nName: many-{number}\nVersion: 1.0\n")
         (facts / "entry_points.txt").write_text(f"[hub.plugins]\nmany-{number} = many_{number}.plugin\n")
-
-
-def _seconds(command: list[str], env: dict[str, str], times: int) -> list[float]:
-    found = []
-    for _ in range(times + 1):
-        began = time.perf_counter()
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=60, env=env)
-        found.append(time.perf_counter() - began)
-    return found[1:]

@@ -11,7 +11,7 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
@@ -24,6 +24,7 @@ from hub import hookspecs, leaks, redacting
 from hub.apart import FITS, ApartError, Child, OverTimeError, stand_ins
 from hub.errors import HubError, UnavailableError
 from hub.hooks import Hooks
+from hub.installed import Installed, installed
 from hub.manifest import Manifest, read_manifest
 from hub.pluginconfig import Stored, references, refers, resolve
 from hub.pluginimports import imported, sentence
@@ -132,7 +133,6 @@ class Plugins:
     hooks: Hooks
     context: Context
     table: tuple[LoadedPlugin, ...] = ()
-    strangers: bool = True
     secrets: dict[str, str] = field(default_factory=dict, repr=False)
     """What references in configurations stood for when they were looked up last."""
     lacks: bool = False
@@ -194,8 +194,7 @@ class Plugins:
         return self.secrets[reference]
 
     def _runs(self, row: LoadedPlugin) -> bool:
-        asked = self.strangers or row.distribution == OWN_DISTRIBUTION
-        return asked and row.manifest is not None and self.context.process in row.manifest.runs_in
+        return row.manifest is not None and self.context.process in row.manifest.runs_in
 
 
 def load_plugins(
@@ -205,11 +204,9 @@ def load_plugins(
     store: Any = None,
     found: Iterable[EntryPoint] | None = None,
     stored: Mapping[str, Stored] | None = None,
-    strangers: bool = True,
 ) -> Plugins:
     """Load what is installed and allowed. Raises UnavailableError only with `plugins_strict`.
 
-    Without `strangers` only the hub's own are imported, and of others there is what their manifests say.
     `stored` is what the database says of plugins; `hub.runtime.plugging.load` reads it first.
     """
     manager = pluggy.PluginManager("hub")
@@ -217,9 +214,8 @@ def load_plugins(
     refused = selection(settings, stored)
     rows: list[LoadedPlugin] = []
     trusted, apart = set(settings.plugins_trusted), dict[str, Child]()
-    for point in sorted(entry_points(group=GROUP) if found is None else found, key=_own_first):
-        runs = process if strangers or _distribution(point)[0] == OWN_DISTRIBUTION else "nowhere"
-        row = _load(manager, point, runs, refused, {known.name: known.distribution for known in reversed(rows)}, apart)
+    for one in installed(entry_points(group=GROUP) if found is None else found):
+        row = _load(manager, one, process, refused, _taken(rows), apart)
         rows.append(row)
         if row.distribution == OWN_DISTRIBUTION:
             trusted.add(row.name)
@@ -227,7 +223,7 @@ def load_plugins(
     hooks.keep_apart(apart)
     context = Context(process, settings, hooks, store)
     hooks.bind(context)
-    plugins = Plugins(tuple(rows), hooks, context, strangers=strangers)
+    plugins = Plugins(tuple(rows), hooks, context)
     plugins.settle(stored or {})
     broken = [row for row in plugins.table if row.state in ("failed", "incompatible")]
     if broken and settings.plugins_strict:
@@ -253,10 +249,10 @@ def config_model(row: LoadedPlugin) -> type[BaseModel]:
 def preload_own(settings: Settings) -> None:
     """Import the plugins that come with the hub, without using them: for a process that forks others."""
     refused = selection(settings)
-    for point in entry_points(group=GROUP):
-        if _distribution(point)[0] == OWN_DISTRIBUTION and not refused(point.name, OWN_DISTRIBUTION):
+    for one in installed(entry_points(group=GROUP)):
+        if one.own and not refused(one.point.name, OWN_DISTRIBUTION):
             with contextlib.suppress(Exception):  # it is reported where it is loaded
-                point.load()
+                one.point.load()
 
 
 def import_all(settings: Settings) -> list[LoadedPlugin]:
@@ -264,38 +260,38 @@ def import_all(settings: Settings) -> list[LoadedPlugin]:
     manager = pluggy.PluginManager("hub")
     manager.add_hookspecs(hookspecs)
     refused, rows = selection(settings), list[LoadedPlugin]()
-    for point in sorted(entry_points(group=GROUP), key=_own_first):
-        taken = {known.name: known.distribution for known in reversed(rows)}
+    for one in installed(entry_points(group=GROUP)):
         apart = dict[str, Child]()
-        rows.append(_load(manager, point, None, refused, taken, apart))
+        rows.append(_load(manager, one, None, refused, _taken(rows), apart))
         for child in apart.values():
             child.end()
     return rows
 
 
-def list_manifests(settings: Settings, *, name: str = "") -> list[LoadedPlugin]:
-    """The table, or its rows of one name, without importing anything: for help texts and completion."""
-    refused = selection(settings)
+def list_manifests(
+    settings: Settings, *, name: str = "", stored: Mapping[str, Stored] | None = None
+) -> list[LoadedPlugin]:
+    """The table, or its rows of one name, without importing anything: those that work would be loaded."""
+    refused = selection(settings, stored)
     found = entry_points(group=GROUP, name=name) if name else entry_points(group=GROUP)
-    return [_read(point, refused) for point in sorted(found, key=_own_first)]
+    rows: list[LoadedPlugin] = []
+    for one in installed(found):
+        rows.append(_read(one, refused, _taken(rows)))
+    return rows
 
 
-def _own_first(point: EntryPoint) -> tuple[bool, str]:
-    return (_distribution(point)[0] != OWN_DISTRIBUTION, point.name)
+def _taken(rows: Sequence[LoadedPlugin]) -> dict[str, str]:
+    """The names that are given away, each with the distribution that has it."""
+    return {known.name: known.distribution for known in reversed(rows)}
 
 
-def _distribution(point: EntryPoint) -> tuple[str, str]:
-    try:
-        return (str(point.dist.name or ""), str(point.dist.version or "")) if point.dist is not None else ("", "")
-    except Exception as error:  # noqa: BLE001 - a half-removed distribution has no readable metadata
-        log.debug("the plugin %s counts as a stranger's: its metadata cannot be read: %s", point.name, error)
-        return ("", "")
-
-
-def _read(point: EntryPoint, refused: Refused) -> LoadedPlugin:
-    distribution, version = _distribution(point)
-    row = LoadedPlugin(point.name, version, distribution, "loaded")
-    why = refused(point.name, distribution)
+def _read(one: Installed, refused: Refused, taken: Mapping[str, str]) -> LoadedPlugin:
+    point = one.point
+    row = LoadedPlugin(point.name, one.version, one.distribution, "loaded")
+    if point.name in taken:
+        told = f"another plugin has this name{_of(taken[point.name])}"
+        return replace(row, state="failed", problem=told, clashes=True)
+    why = refused(point.name, one.distribution)
     if why:
         row = replace(row, state="disabled", problem=why)
     try:
@@ -319,21 +315,18 @@ def _read(point: EntryPoint, refused: Refused) -> LoadedPlugin:
 
 def _load(
     manager: pluggy.PluginManager,
-    point: EntryPoint,
-    process: ProcessKind | Literal["nowhere"] | None,
+    one: Installed,
+    process: ProcessKind | None,
     refused: Refused,
     taken: Mapping[str, str],
     apart: dict[str, Child],
 ) -> LoadedPlugin:
-    row = _read(point, refused)
-    if point.name in taken:
-        told = f"another plugin has this name{_of(taken[point.name])}"
-        return replace(row, state="failed", problem=told, clashes=True)
+    row, point = _read(one, refused, taken), one.point
     if row.state != "loaded" or row.manifest is None or (process and process not in row.manifest.runs_in):
         return row
     if row.manifest.isolation == "process":
         return _load_apart(manager, point, row, apart)
-    guarded = row.distribution != OWN_DISTRIBUTION
+    guarded = not one.own
     before = leaks.look() if guarded else None
     started = time.perf_counter()
     module, problem = imported(point.module, guarded=guarded)

@@ -69,8 +69,11 @@ COMMANDS: tuple[tuple[str, str, Group, str], ...] = (
 )
 
 
-def build() -> App:
-    """The root app with every command registered by name, none imported."""
+def build(words: Sequence[str] = ()) -> App:
+    """The root app with every command registered by name, none imported.
+
+    Those of plugins are left out where `words`, the command line, begin with one of the hub's own.
+    """
     root = App(
         name="hub",
         help="Signed webhooks start Python flows on Celery; failures reach people.",
@@ -84,6 +87,8 @@ def build() -> App:
         root[flag].group = (OPTIONS,)
     for place, (name, path, group, summary) in enumerate(COMMANDS):
         root.command(path, name=name, group=group, help=summary, sort_key=place)
+    if words and words[0] in {name for name, *_ in COMMANDS} - {"completion"}:
+        return root
     for name, summary in contributed.summaries().items():
         if name not in root:
             root.command(f"hub.cli.contributed:{name}", name=name, group=CONNECT, help=summary)
@@ -93,7 +98,7 @@ def build() -> App:
 def dispatch(words: Sequence[str]) -> int:
     """Run the words of a command line and give the exit code. Errors are shown as a sentence and a hint."""
     words, debug = [word for word in words if word != "--traceback"], "--traceback" in words
-    root = build()
+    root = build(words)
     try:
         _refuse_unknown(root, words)
         return int(root(words, exit_on_error=False, print_error=True) or 0)

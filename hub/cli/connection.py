@@ -23,11 +23,8 @@ LOCAL_URL = "http://127.0.0.1"
 
 
 @contextmanager
-def connect(*, strangers: bool = True) -> Iterator[Client]:
-    """Give a client of the hub that the settings name. Without one, the local store is made and migrated first.
-
-    Without `strangers` no plugin of others is imported here: for a command that needs none, and must not wait for it.
-    """
+def connect() -> Iterator[Client]:
+    """Give a client of the hub that the settings name. Without one, the local store is made and migrated first."""
     from hub.client import Client
 
     settings = load_settings()
@@ -39,7 +36,7 @@ def connect(*, strangers: bool = True) -> Iterator[Client]:
         yield from _running(settings)
         return
     with local_store(settings) as store:
-        yield from _in_process(settings, store, strangers=strangers)
+        yield from _in_process(settings, store)
 
 
 @contextmanager
@@ -64,14 +61,14 @@ def _running(settings: Settings) -> Iterator[Client]:
         yield client
 
 
-def _in_process(settings: Settings, store: Any, *, strangers: bool) -> Iterator[Client]:
+def _in_process(settings: Settings, store: Any) -> Iterator[Client]:
     from hub.client import Client
     from hub.client.inprocess import InProcess
     from hub.runtime import plugging
     from hub.web.app import build_app
 
     # Only plugins for command lines: the dashboard would cost a tenth of a second, and nobody looks at it here.
-    plugins = plugging.load(settings, process="cli", store=store, strangers=strangers)
+    plugins = plugging.load(settings, process="cli", store=store)
     with Client(LOCAL_URL, transport=InProcess(build_app(settings, store, plugins=plugins)), tries=1) as client:
         yield client
 

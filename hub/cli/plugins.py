@@ -11,6 +11,9 @@ from cyclopts import App, Parameter
 from hub.cli import output
 from hub.cli.connection import connect, path
 from hub.cli.output import AsJson, Column
+from hub.cli.plugin_listing import listed
+from hub.settings import load_settings
+from hub.web import own
 
 app = App(name="plugins", help="Installed plugins: what is wrong with them, and their settings.")
 Name = Annotated[str, Parameter(help="The plugin's name.")]
@@ -33,7 +36,7 @@ COLUMNS = (
     Column("NAME", "name"),
     Column("VERSION", "version"),
     Column("STATE", "state", "state"),
-    Column("IMPORT", lambda item: f"{item['import_ms']:.0f} ms"),
+    Column("IMPORT", lambda item: f"{item['import_ms']:.0f} ms" if item["import_ms"] else ""),
     Column("ERRORS", "errors"),
     Column("HOOKS", lambda item: [name.removeprefix("hub_") for name in item["hooks"]], "list"),
     Column("PROBLEM", _trouble),
@@ -64,12 +67,21 @@ FIELDS = (
 
 @app.command
 def ls(*, as_json: AsJson = False) -> None:
-    """List plugins, whether they are loaded, and if not, why. Imports none of others: `hub plugins doctor` does."""
-    with connect(strangers=False) as client:
-        found = client.get("/plugins")
+    """List plugins, whether they are loaded, and if not, why. Imports none: `hub plugins doctor` does."""
+    settings = load_settings()
+    alone = not settings.api_url and not own.answers(settings.api_socket)
+    found = listed(settings) if alone else None
+    imported = found is None
+    if found is None:
+        with connect() as client:
+            found = client.get("/plugins")
     output.table(found["items"], COLUMNS, as_json=as_json, empty="No plugins are installed.")
-    if found["safe_mode"] and not as_json:
+    if as_json:
+        return
+    if found["safe_mode"]:
         output.say("Safe mode: of plugins only the hub's own are loaded (HUB_SAFE_MODE).")
+    if not imported:
+        output.say("No hub runs here: this is what would be loaded. `hub plugins doctor` imports them to see.")
 
 
 @app.command

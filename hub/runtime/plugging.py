@@ -18,7 +18,7 @@ from hub.store.base import Store, Tx
 log = logging.getLogger("hub.plugins")
 
 
-def load(settings: Settings, *, process: ProcessKind, store: Store | None, strangers: bool = True) -> Plugins:
+def load(settings: Settings, *, process: ProcessKind, store: Store | None) -> Plugins:
     """Load the plugins of a process. Without a database nothing is switched off and nothing set; that is told."""
     stored: Mapping[str, Stored] = {}
     if store is not None:
@@ -27,7 +27,7 @@ def load(settings: Settings, *, process: ProcessKind, store: Store | None, stran
                 stored = read(tx)
         except HubError as error:
             log.warning("what is set for plugins cannot be read: %s", error.detail)
-    return load_plugins(settings, process=process, store=store, stored=stored, strangers=strangers)
+    return load_plugins(settings, process=process, store=store, stored=stored)
 
 
 def read(tx: Tx) -> dict[str, Stored]:

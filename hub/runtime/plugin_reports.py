@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,9 +14,10 @@ from sqlalchemy import delete, select
 from hub.actions import Action
 from hub.errors import FlowLoadError, HubError, NotFoundError
 from hub.pluginconfig import Stored, fields
-from hub.plugins import OWN_DISTRIBUTION, SWITCHED_OFF, Plugins, config_model
+from hub.plugins import Plugins, config_model
 from hub.redacting import redacted
 from hub.runtime import contributed, parameters, plugging, process
+from hub.runtime.plugin_rows import FRESH_S, PREFIX, is_live, joined, rows_of
 from hub.store import plugin_settings
 from hub.store.base import Store, Tx
 from hub.store.tables import SiteValue
@@ -24,14 +25,9 @@ from hub.types import SECOND, Micros, now_us
 
 log = logging.getLogger("hub.plugins")
 _VALUES = SiteValue.__table__
-_PREFIX = "plugins/"
 TOPIC = plugin_settings.TOPIC
 INTERVAL = 2.0
 """Seconds between two looks of a process at what was set for its plugins."""
-FRESH_S = 30.0
-"""A report of another machine that was not renewed for that long is of a process that has ended."""
-RESTS_S = 600.0
-"""A worker writes one only when it executes something."""
 _RENEW_S = FRESH_S / 3
 
 
@@ -45,7 +41,7 @@ class Reporter:
         self._store = store
         self._plugins = plugins
         me = process.identity()
-        self._name = f"{_PREFIX}{plugins.context.process}/{me.host}/{me.pid}"
+        self._name = f"{PREFIX}{plugins.context.process}/{me.host}/{me.pid}"
         self._who = str(me)
         self._last: list[dict[str, Any]] = []
         self._at: Micros = 0
@@ -134,14 +130,9 @@ def look() -> None:
 def listing(tx: Tx, plugins: Plugins) -> list[dict[str, Any]]:
     """Every plugin as this process sees it, with what any live process has to say about it."""
     plugins.settle(plugging.read(tx), asks=False)
-    found = {(row["name"], row["distribution"]): row for row in _rows(plugins)}
-    names = select(_VALUES).where(_VALUES.c.name.startswith(_PREFIX, autoescape=True))
-    for report in tx.conn.execute(names).mappings():
-        if is_live(report["value"], tx.now):
-            for row in report["value"]["rows"]:
-                _merge(found, row, report["value"]["process"])
+    reports = tx.conn.execute(select(_VALUES.c.value).where(_VALUES.c.name.startswith(PREFIX, autoescape=True)))
+    rows = joined(_rows(plugins), list(reports.scalars()), tx.now)
     actions = _actions(plugins)
-    rows = [found[key] for key in sorted(found)]
     return [{**row, "actions": actions.get(row["name"], []) if row["hooks"] else []} for row in rows]
 
 
@@ -170,39 +161,15 @@ def one(tx: Tx, plugins: Plugins, name: str) -> dict[str, Any]:
     return {**row, "updated_by": "", "updated_at": None, **changed, **found}
 
 
-def is_live(report: Mapping[str, Any], now: Micros) -> bool:
-    """Whether a report is of a process that still runs."""
-    who, me = process.Identity.parse(report.get("who", "")), process.identity()
-    if who is not None and (who.host, who.boot_id) == (me.host, me.boot_id):
-        return not process.known_dead(who)
-    return now - int(report["at"]) <= (RESTS_S if report["process"] == "worker" else FRESH_S) * SECOND
-
-
 def clear_old(tx: Tx) -> None:
     """Forget reports of processes that ended."""
-    for name, value in tx.conn.execute(select(_VALUES).where(_VALUES.c.name.startswith(_PREFIX))).all():
+    for name, value in tx.conn.execute(select(_VALUES).where(_VALUES.c.name.startswith(PREFIX))).all():
         if not is_live(value, tx.now):
             tx.conn.execute(delete(_VALUES).where(_VALUES.c.name == name))
 
 
 def _rows(plugins: Plugins) -> list[dict[str, Any]]:
-    counted = plugins.hooks.health_of_hooks()
-    # Of several plugins of one name one is loaded, and what is counted is its.
-    rows = [(row, counted.get(row.name, []) if row.works else []) for row in plugins.table]
-    return [
-        {
-            "name": row.name, "version": row.version, "distribution": row.distribution, "state": row.state,
-            "own": row.distribution == OWN_DISTRIBUTION, "enabled": row.problem != SWITCHED_OFF,
-            "configurable": bool(row.manifest and row.manifest.config),
-            "runs_in": list(row.manifest.runs_in) if row.manifest else [],
-            "summary": row.manifest.summary if row.manifest else "", "import_ms": row.import_ms,
-            "hooks": list(row.hooks), "problem": row.problem, "clashes": row.clashes,
-            "errors": sum(b["errors"] for b in breakers),
-            "breakers": [b for b in breakers if b["state"] != "closed"],
-            "last_error": next((b["last_error"] for b in breakers if b["last_error"]), ""),
-        }
-        for row, breakers in rows
-    ]  # fmt: skip
+    return rows_of(plugins.table, plugins.hooks.health_of_hooks())
 
 
 def _actions(plugins: Plugins) -> dict[str, list[dict[str, Any]]]:
@@ -220,14 +187,3 @@ def _schema(action: Action) -> dict[str, Any]:
         return parameters.schema(action.task)
     except FlowLoadError as error:
         return {"description": error.detail}
-
-
-def _merge(found: dict[tuple[str, str], dict[str, Any]], row: Mapping[str, Any], where: str) -> None:
-    known = found.setdefault((row["name"], row["distribution"]), dict(row))
-    if row["state"] not in ("loaded", "disabled") and known["state"] in ("loaded", "degraded"):
-        known.update(state=row["state"], problem=f"in {where}: {row['problem']}")
-    known["errors"] = max(known["errors"], row["errors"])
-    known["hooks"] = sorted({*known["hooks"], *row["hooks"]})
-    known["breakers"] = known["breakers"] or row["breakers"]
-    if row["last_error"] and not known["last_error"]:
-        known["last_error"] = f"in {where}: {row['last_error']}"

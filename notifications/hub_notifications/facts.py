@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from hub.runtime.plugin_reports import is_live
+from hub.runtime.plugin_rows import is_live
 from hub.store import endpoints, events, outgoing, runs, workers
 from hub.store.base import Tx
 from hub.store.tables import (

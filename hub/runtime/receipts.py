@@ -1,7 +1,8 @@
-"""Group commit of receipts: one writer thread commits whatever has queued up, then every caller is answered.
+"""Group commit of receipts: whatever has queued up is committed at once, then every caller is answered.
 
-A caller hears of success only after the commit. The same request from many callers at once is one receipt: those
-of one batch are compared here, those of other processes by the primary key of the dedupe keys.
+An event loop commits in its own thread as long as that holds up nobody; else there is a writer's thread. A caller hears
+of success only after the commit. The same request from many callers at once is one receipt: those of one batch are
+compared here, those of other processes by the primary key of the dedupe keys.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import queue
 import random
 import threading
 import time
+from asyncio import AbstractEventLoop
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -77,12 +79,18 @@ class ReceiptWriter:
         self._store = store
         self._reply = reply
         self._limit = limit
+        self._works = False
         self._queue: queue.SimpleQueue[tuple[Any, Incoming] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="receipts", daemon=True)
 
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the thread has nothing to do."""
+        return not self._works and self._queue.empty()
 
     def submit(self, ticket: Any, incoming: Incoming) -> None:
         """Queue a request; its answer comes to `reply` with the same ticket. Raises UnavailableError when full."""
@@ -99,6 +107,7 @@ class ReceiptWriter:
     def _run(self) -> None:
         ended = False
         while not ended:
+            self._works = False
             batch, ended = self._take()
             if batch:
                 answers = commit(self._store, [incoming for _, incoming in batch])
@@ -109,6 +118,7 @@ class ReceiptWriter:
         batch: list[tuple[Any, Incoming]] = []
         size = 0
         item = self._queue.get()
+        self._works = True
         while item is not None:
             batch.append(item)
             size += item[1].receipt["body_size"]
@@ -119,6 +129,13 @@ class ReceiptWriter:
             except queue.Empty:
                 return batch, False
         return batch, True
+
+
+def commit_in_loop(
+    store: Store, loop: AbstractEventLoop, batch: list[Incoming], done: Callable[[list[Answer] | None], None]
+) -> None:
+    """The same as `commit`, once, in the thread of an event loop; None: `commit` has to do it, elsewhere."""
+    store.write_in_loop(loop, lambda tx: _write(tx, batch), done)
 
 
 def commit(store: Store, batch: list[Incoming]) -> list[Answer]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from asyncio import AbstractEventLoop
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Table
 
@@ -14,6 +15,7 @@ from hub.store import raw
 from hub.store.raw import Dialect as Dialect
 from hub.types import Micros
 
+T = TypeVar("T")
 TOPICS = (
     "runs",
     "stamp",
@@ -103,6 +105,13 @@ class Store(Protocol):
         """A transaction that writes. `durable` False may lose its last commits on a power cut (SQLite only).
 
         Raises UnavailableError when the database is away, locked for too long, or its disk is full.
+        """
+
+    def write_in_loop(self, loop: AbstractEventLoop, work: Callable[[Tx], T], done: Callable[[T | None], None]) -> None:
+        """As `write`, in the thread of an event loop, which must not be held up; `done` gets what `work` returned.
+
+        None, and nothing was written, when it raised, or somebody would have to be waited for: other writers, a new
+        connection, a slow disk. That is then to be done in another thread. `done` may be called before this returns.
         """
 
     def pin(self) -> Pinned:

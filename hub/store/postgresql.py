@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import select
 import time
+from asyncio import AbstractEventLoop
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,9 +21,11 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from hub.crypto import Keyring
 from hub.errors import SettingError, UnavailableError
 from hub.store import schema
-from hub.store.base import Dialect, Listener, Pinned, Tx
+from hub.store.base import Dialect, Listener, Pinned, T, Tx
+from hub.store.turning import Turn, TurningConnection
 from hub.types import now_us
 
+log = logging.getLogger("hub.store")
 _CHANNEL = "hub_wake_"
 _KEPT = 8
 """Connections that stay open while nobody needs them, at most."""
@@ -59,6 +63,7 @@ class PostgresStore:
             },
         )  # fmt: skip
         event.listen(engine, "connect", _refuse_other_encodings)
+        event.listen(engine, "do_connect", _connect)
 
         @event.listens_for(engine, "checkin")
         def _close_late(_connection: object, record: Any) -> None:
@@ -77,32 +82,39 @@ class PostgresStore:
     @contextmanager
     def write(self, *, durable: bool = True) -> Iterator[Tx]:  # noqa: ARG002 - one durability here
         """See Store.write."""
-        with self._connected() as conn:
-            raw: Any = conn.connection.dbapi_connection
-            raw.execute("BEGIN")
-            tx = Tx(conn, self.dialect, now_us(), self.keyring)
+        with self._connected() as conn, self._written(conn) as tx:
             yield tx
-            _commit(raw, tx.wakes)
+
+    @contextmanager
+    def _written(self, conn: Connection) -> Iterator[Tx]:
+        raw: Any = conn.connection.dbapi_connection
+        raw.execute("BEGIN")
+        tx = Tx(conn, self.dialect, now_us(), self.keyring)
+        yield tx
+        _commit(raw, tx.wakes)
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
-        """A connection, idle before and after. One in which something went wrong is not used again."""
-        with _translated():
-            conn = self._taken_idle() or self._engine.connect()
-            try:
-                yield conn
-            except BaseException as error:
-                if isinstance(error, _AWAY):
-                    conn.invalidate()
-                    self._forget_idle(invalid=True)  # those that stood idle meanwhile are no better
-                conn.close()  # undoes what was begun
-                raise
-            if len(self._idle) >= _KEPT:
-                conn.close()
-                return
-            self._idle.append(conn)
-            if self._closed:  # perhaps after `close` had looked
-                self._forget_idle()
+        with _translated(), self._lent(self._taken_idle() or self._engine.connect()) as conn:
+            yield conn
+
+    @contextmanager
+    def _lent(self, conn: Connection) -> Iterator[Connection]:
+        """A connection, idle afterwards. One in which something went wrong is not used again."""
+        try:
+            yield conn
+        except BaseException as error:
+            if isinstance(error, _AWAY):
+                conn.invalidate()
+                self._forget_idle(invalid=True)  # those that stood idle meanwhile are no better
+            conn.close()  # undoes what was begun
+            raise
+        if len(self._idle) >= _KEPT:
+            conn.close()
+            return
+        self._idle.append(conn)
+        if self._closed:  # perhaps after `close` had looked
+            self._forget_idle()
 
     def _taken_idle(self) -> Connection | None:
         """An idle connection; those that the server has closed meanwhile are left behind (it was restarted, say)."""
@@ -123,6 +135,23 @@ class PostgresStore:
                 if invalid:
                     conn.invalidate()
                 conn.close()
+
+    def write_in_loop(self, loop: AbstractEventLoop, work: Callable[[Tx], T], done: Callable[[T | None], None]) -> None:
+        """See Store.write_in_loop. The loop goes on while the server thinks."""
+
+        def turn() -> None:
+            found = None
+            try:
+                conn = self._taken_idle()
+                if conn is not None:
+                    with self._lent(conn), self._written(conn) as tx:
+                        found = work(tx)
+            except Exception as error:  # noqa: BLE001 - it is done again where it can wait, and be told
+                log.debug("a transaction is tried again in another thread: %s", error)
+                found = None
+            loop.call_soon(done, found)  # outside of this turn, which ends here
+
+        Turn(loop, turn).switch()
 
     def pin(self) -> Pinned:
         """See Store.pin."""
@@ -158,6 +187,10 @@ class PostgresStore:
         self._closed = True
         self._forget_idle()
         self._engine.dispose()
+
+
+def _connect(_dialect: Any, _record: Any, args: Sequence[Any], more: dict[str, Any]) -> Any:
+    return TurningConnection.connect(*args, **more)
 
 
 def _refuse_other_encodings(connection: Any, _record: Any) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
+import time
+from asyncio import AbstractEventLoop
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,15 +21,22 @@ from hub.crypto import Keyring
 from hub.errors import UnavailableError
 from hub.settings import socket_dir
 from hub.store import schema
-from hub.store.base import Dialect, Listener, Pinned, Tx
+from hub.store.base import Dialect, Listener, Pinned, T, Tx
 from hub.store.raw import execute
 from hub.store.turns import Turns
 from hub.store.wake import LocalWaker, SocketWaker, Waker
 from hub.types import now_us
 
+log = logging.getLogger("hub.store")
 _BUSY_MS = 15_000
 _WAL_PAGES = 4_000
 """So many pages (16 MB) are in the WAL before they are copied into the file; SQLite's own 1,000 copies too often."""
+
+_SOON_S = 0.005
+"""Seconds for which an event loop waits for other writers; a commit of theirs takes less."""
+_SLOW_S = 0.1
+_SLOW_FOR_S = 5.0
+"""After a commit that took longer, an event loop leaves such to another thread for that many seconds."""
 
 
 class SqliteStore:
@@ -47,6 +57,7 @@ class SqliteStore:
         self._idle: dict[str, deque[Connection]] = {}
         self._turns = Turns(_BUSY_MS / 1000)
         self._closed = False
+        self._slow_until = 0.0
 
     def _engine(self, synchronous: str) -> Engine:
         synchronous = "FULL" if self._memory else synchronous
@@ -109,6 +120,34 @@ class SqliteStore:
         finally:
             if not self._memory:
                 self._turns.end()
+
+    def write_in_loop(self, loop: AbstractEventLoop, work: Callable[[Tx], T], done: Callable[[T | None], None]) -> None:
+        """See Store.write_in_loop. It is done when this returns: a commit takes a millisecond, or the disk is slow."""
+        del loop
+        began, found = time.monotonic(), None
+        if not self._memory and began >= self._slow_until:
+            try:
+                with self._connected("FULL") as conn:
+                    found = self._written_at_once(conn, work)
+            except Exception as error:  # noqa: BLE001 - it is done again where it can wait, and be told
+                log.debug("a transaction is tried again in another thread: %s", error)
+            if time.monotonic() - began > _SLOW_S:
+                self._slow_until = time.monotonic() + _SLOW_FOR_S
+        done(found)
+
+    def _written_at_once(self, conn: Connection, work: Callable[[Tx], T]) -> T | None:
+        raw: Any = conn.connection.dbapi_connection
+        if not self._turns.begin_soon(raw, _SOON_S):
+            return None
+        try:
+            with _ended(raw):
+                tx = Tx(conn, self.dialect, now_us(), self.keyring)
+                found = work(tx)
+        finally:
+            self._turns.end()
+        if tx.wakes:
+            self._waker.wake(tx.wakes)
+        return found
 
     def pin(self) -> Pinned:
         """See Store.pin."""

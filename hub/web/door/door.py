@@ -11,7 +11,6 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.routing import BaseRoute
@@ -27,6 +26,7 @@ from hub.web.door.beyond import Beyond
 from hub.web.door.inside import Admitted, admit
 from hub.web.door.judge import Arrived, Judged, judge
 from hub.web.door.known import Known, Sources, stranger
+from hub.web.door.lane import Lane, reply
 from hub.web.door.limits import (
     BodyReader,
     Headers,
@@ -84,8 +84,9 @@ class Door:
         self._beyond = Beyond(forwarders, self._bodies)
         self._verifiers = {} if verifiers is None else verifiers
         self._plugged = Beside(self._verifiers)
-        self._writer = ReceiptWriter(store, _reply, limit=settings.door_queue)
-        self._gathered: dict[asyncio.AbstractEventLoop, list[tuple[Callable[[Answer], None], Incoming]]] = {}
+        self._writer = ReceiptWriter(store, reply, limit=settings.door_queue)
+        self._queued = settings.door_queue
+        self._lanes: dict[asyncio.AbstractEventLoop, Lane] = {}
         self._finishing: set[asyncio.Task[None]] = set()
         self._started = False
         self._lock = threading.Lock()
@@ -207,31 +208,21 @@ class Door:
         return not self._rates.take(f"kept {source.id}", self._rejected_rate)
 
     def _submit(self, incoming: Incoming) -> asyncio.Future[Answer]:
-        """Have a receipt committed. What comes in one turn of the event loop goes to the writer as one batch:
-        woken by the first of them, it would fight the loop for the interpreter and commit it alone.
-        """
+        """Have a receipt committed."""
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._gather(partial(_settle, future), incoming)
+        self._lane().add(partial(_settle, future), incoming)
         return future
 
-    def _gather(self, answered: Callable[[Answer], None], incoming: Incoming) -> None:
+    def _lane(self) -> Lane:
         loop = asyncio.get_running_loop()
-        gathered = self._gathered.get(loop)
-        if gathered is None:
-            gathered = self._gathered[loop] = []
-            loop.call_soon(self._hand_over, loop)
-        gathered.append((answered, incoming))
-
-    def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
-        with self._lock:
-            if not self._started:
-                self._writer.start()
-                self._started = True
-        for answered, incoming in self._gathered.pop(loop):
-            try:
-                self._writer.submit((loop, answered), incoming)
-            except HubError as error:
-                answered(error)
+        lane = self._lanes.get(loop)
+        if lane is None:
+            with self._lock:
+                if not self._started:
+                    self._writer.start()
+                    self._started = True
+            lane = self._lanes[loop] = Lane(loop, self._store, self._writer, self._queued)
+        return lane
 
     def _check_rate(self, source: Known | Address) -> None:
         wait = self._rates.take(source.id, source.rate_per_minute)
@@ -267,7 +258,7 @@ class _Taken:
             self._decide()
             return
         if self.judged.incoming.starts:
-            self.door._gather(self.answered, self.judged.incoming)
+            self.door._lane().add(self.answered, self.judged.incoming)
         else:
             self._decide()
 
@@ -321,27 +312,6 @@ def _answer(judged: Judged, answer: Answer) -> Response:
             return judged.status, text.encode(), [(b"content-type", content_type.encode()), _SANDBOX] if text else []
         return judged.status, text.encode(), [(b"content-type", content_type.encode())] if text else []
     return judged.status, b'{"receipt": "%s"}' % answer.receipt_id.encode("ascii"), [_JSON]
-
-
-def _reply(answers: list[tuple[Any, Answer]]) -> None:
-    """Hand the answers of a batch to the event loops that wait for them; one wake-up a loop."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Callable[[Answer], None], Answer]]] = {}
-    for (loop, answered), answer in answers:
-        by_loop.setdefault(loop, []).append((answered, answer))
-    for loop, found in by_loop.items():
-        try:
-            loop.call_soon_threadsafe(_resolve, found)
-        except RuntimeError:
-            log.warning("%d webhooks were kept, but their senders had gone", len(found))
-
-
-def _resolve(found: list[tuple[Callable[[Answer], None], Answer]]) -> None:
-    for answered, answer in found:
-        try:
-            answered(answer)
-        except Exception:
-            # One connection that cannot be written to must not cost the others of the batch their answers.
-            log.exception("an answer could not be written")
 
 
 def _settle(future: asyncio.Future[Answer], answer: Answer) -> None:

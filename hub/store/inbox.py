@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, LargeBinary, Select, bindparam, func, sele
 
 from hub.store.base import Tx
 from hub.store.pages import MAX_LIMIT, Page, encode, onward, page
-from hub.store.receipts import SUMMARY, TABLE, with_verdict
+from hub.store.receipts import SUMMARY, TABLE, received_before, received_from, with_verdict
 from hub.types import Id, Micros, Scope
 
 WINDOW = 2_000
@@ -72,9 +72,9 @@ def _indexed(scope: Scope, wanted: Wanted) -> list[ColumnElement[bool]]:
     if wanted.source_id is not None:
         where.append(TABLE.c.source_id == wanted.source_id)
     if wanted.since is not None:
-        where.append(TABLE.c.received_at >= wanted.since)
+        where += received_from(wanted.since)
     if wanted.until is not None:
-        where.append(TABLE.c.received_at < wanted.until)
+        where += received_before(wanted.until)
     if wanted.failed:
         where.append(TABLE.c.error.is_not(None))
     return where + with_verdict(wanted.verdict)

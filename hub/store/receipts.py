@@ -29,6 +29,9 @@ _OVER_EXPIRED = (
     " WHERE receipt_keys.expires_at <= ?"
 )
 _CLAIM = "INSERT INTO receipt_keys (source_id, key, receipt_id, expires_at) VALUES"
+_APART = 86_400 * SECOND
+"""An id is made when its request comes: by this hub or by its plane, whose clock may be wrong by less than that. So the
+time needs no index of its own."""
 _ANNOUNCED = ("id", "workspace_id", "kind", "key", "payload", "due_at", "tries")
 _ANY = 16
 _dumps = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
@@ -79,6 +82,16 @@ def counts(tx: Tx, scope: Scope, source_id: Id, since: Micros, limit: int = 1_00
     last = recent.order_by(TABLE.c.id.desc()).limit(limit).subquery()
     query = select(last.c.verdict, func.count().label("many")).group_by(last.c.verdict)
     return {found.verdict: found.many for found in tx.conn.execute(query)}
+
+
+def received_from(at: Micros) -> list[ColumnElement[bool]]:
+    """The conditions that a request came at that time or later."""
+    return [TABLE.c.received_at >= at, TABLE.c.id >= first_id(at - _APART)]
+
+
+def received_before(at: Micros) -> list[ColumnElement[bool]]:
+    """The conditions that a request came before then."""
+    return [TABLE.c.received_at < at, TABLE.c.id < first_id(at + _APART)]
 
 
 def with_verdict(verdict: str) -> list[ColumnElement[bool]]:

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Table, and_, case, delete, select
 
 from hub.store import kept
 from hub.store.base import Tx
-from hub.store.receipts import FREE
+from hub.store.receipts import FREE, received_before
 from hub.store.tables import (
     Attempt,
     AutomationAction,
@@ -72,8 +72,7 @@ def effects(tx: Tx, *, before: Micros, limit: int) -> int:
 
 def receipts(tx: Tx, *, before: Micros, limit: int) -> int:
     """Remove receipts from before then, without those that are bookmarked."""
-    table: Table = Receipt.__table__
-    return _some(tx, table, "id", (table.c.received_at < before) & FREE, limit)
+    return _some(tx, Receipt.__table__, "id", and_(FREE, *received_before(before)), limit)
 
 
 def ticks(tx: Tx, *, before: Micros, limit: int) -> int:

@@ -78,7 +78,12 @@ class Effect(Row, table=True):
             sqlite_where=sql("done_at IS NULL AND dead_at IS NULL"),
             postgresql_where=sql("done_at IS NULL AND dead_at IS NULL"),
         ),
-        Index("ix_effects_done", "done_at"),
+        Index(
+            "ix_effects_done",
+            "done_at",
+            sqlite_where=sql("done_at IS NOT NULL"),
+            postgresql_where=sql("done_at IS NOT NULL"),
+        ),
     )
     id: str = id_key()
     workspace_id: str = ref()

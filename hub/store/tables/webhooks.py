@@ -143,7 +143,6 @@ class Receipt(Row, table=True):
     __table_args__: ClassVar[Any] = (
         Index("ix_receipts_ws", "workspace_id", "id"),
         Index("ix_receipts_ws_source", "workspace_id", "source_id", "id"),
-        Index("ix_receipts_at", "received_at"),
         # Few among many, and looked for. What is accepted, which must be quick, pays nothing for them.
         Index("ix_receipts_ws_rare", "workspace_id", "verdict", "id", sqlite_where=_RARE, postgresql_where=_RARE),
         Index(

@@ -132,10 +132,18 @@ class ReceiptWriter:
 
 
 def commit_in_loop(
-    store: Store, loop: AbstractEventLoop, batch: list[Incoming], done: Callable[[list[Answer] | None], None]
+    store: Store,
+    loop: AbstractEventLoop,
+    batch: list[Incoming],
+    done: Callable[[list[Answer] | None], None],
+    *,
+    looks: bool,
 ) -> None:
-    """The same as `commit`, once, in the thread of an event loop; None: `commit` has to do it, elsewhere."""
-    store.write_in_loop(loop, lambda tx: _write(tx, batch), done)
+    """The same as `commit`, once, in the thread of an event loop; None: `commit` has to do it, elsewhere.
+
+    Without `looks` nobody asks first which of them are repeats: if one is, the answer is None.
+    """
+    store.write_in_loop(loop, lambda tx: _write(tx, batch, looks=looks), done)
 
 
 def commit(store: Store, batch: list[Incoming]) -> list[Answer]:
@@ -170,12 +178,13 @@ def _attempt(store: Store, batch: list[Incoming]) -> list[Answer] | None:
         return None
 
 
-def _write(tx: Tx, batch: list[Incoming]) -> list[Answer]:
+def _write(tx: Tx, batch: list[Incoming], *, looks: bool = True) -> list[Answer]:
+    """Keep a batch. Without `looks` all of it is taken for new. Raises _Raced when it is not, or no longer."""
     some_held = any(incoming.held for incoming in batch)
     current = sources.versions(tx, list({incoming.source_id for incoming in batch}), lock=some_held)
     fresh = [incoming for incoming in batch if current.get(incoming.source_id) == incoming.source_version]
     asked = {(one.source_id, key) for one in fresh for key in (*one.keys, one.once) if key}
-    plan = _Plan(receipts.known(tx, asked))
+    plan = _Plan(receipts.known(tx, asked) if looks else {})
     kept = {id(incoming): plan.place(incoming, tx.now) for incoming in fresh}
     if not receipts.claim_keys(tx, list(plan.new_keys.values())):
         raise _Raced

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from hub.errors import HubError, UnavailableError
-from hub.runtime.receipts import MAX_BATCH, Answer, Incoming, ReceiptWriter, commit_in_loop
+from hub.runtime.receipts import MAX_BATCH, Answer, Incoming, Kept, ReceiptWriter, commit_in_loop
 from hub.store import Store
 
 log = logging.getLogger("hub.door")
+_DOUBTS = 100
 Answered: TypeAlias = Callable[[Answer], None]
 
 
@@ -27,6 +28,8 @@ class Lane:
         self._loop, self._store, self._writer, self._limit = loop, store, writer, limit
         self._gathered: list[tuple[Answered, Incoming]] = []
         self._is_due = self._commits = False
+        self._doubts = 0
+        """So many batches are still compared with what came before, since there was a repeat."""
 
     def add(self, answered: Answered, incoming: Incoming) -> None:
         """Have a receipt committed; `answered` is called in this thread afterwards, or when there is no room."""
@@ -48,13 +51,17 @@ class Lane:
 
         def done(answers: list[Answer] | None) -> None:
             self._commits = False
+            if answers is None or any(isinstance(answer, Kept) and answer.duplicate for answer in answers):
+                self._doubts = _DOUBTS
+            elif self._doubts:
+                self._doubts -= 1
             if answers is None:
                 self._leave(batch)
             else:
                 resolve([(answered, answer) for (answered, _), answer in zip(batch, answers, strict=True)])
             self._go_on()
 
-        commit_in_loop(self._store, self._loop, [incoming for _, incoming in batch], done)
+        commit_in_loop(self._store, self._loop, [one for _, one in batch], done, looks=self._doubts > 0)
 
     def _leave(self, batch: list[tuple[Answered, Incoming]]) -> None:
         """Have the writer's thread do it, which may wait."""

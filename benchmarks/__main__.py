@@ -30,6 +30,7 @@ MODULES = {
     "burst": "20,000 webhooks on 64 connections until the last of their runs has ended",
     "link": "a site reports to a plane: backlog, lag, cost",
     "herd": "200 sites come back to their plane at once",
+    "edge": "a bare machine becomes a worker of a plane",
     "history": "the run list of a long history",
     "hooks": "asking 20 plugins that do nothing",
     "plugins": "listing 100 installed plugins",

@@ -114,6 +114,9 @@ class Store(Protocol):
         connection, a slow disk. That is then to be done in another thread. `done` may be called before this returns.
         """
 
+    def is_wanted(self) -> bool:
+        """Whether a transaction should end soon, since one that goes first waits for the file (SQLite only)."""
+
     def pin(self) -> Pinned:
         """A connection of the caller's own, for the task journal."""
 

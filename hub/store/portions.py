@@ -18,18 +18,20 @@ def in_portions(store: Store, items: Iterable[T], write: Callable[[Tx, Iterator[
     """Call `write` with a transaction and some of the items until none is left; it must take all that it is given.
 
     Those who wait for a SQLite file look whether it is free (see `hub.store.turns`), so that it is left to them for as
-    long as it was held. What a transaction did not commit is nobody's afterwards: the caller begins anew.
+    long as it was held; for one that goes first (see `hub.store.precedence`) a transaction ends after any item. What a
+    transaction did not commit is nobody's afterwards: the caller begins anew.
     """
     left = deque(items)
     while left:
+        began = time.monotonic()
         with store.write(durable=False) as tx:
-            write(tx, _some(left, time.monotonic() + HOLD_S))
+            write(tx, _some(store, left, began + HOLD_S))
         if left and store.dialect == "sqlite":
-            time.sleep(HOLD_S)
+            time.sleep(min(HOLD_S, time.monotonic() - began))
 
 
-def _some(left: deque[T], until: float) -> Iterator[T]:
+def _some(store: Store, left: deque[T], until: float) -> Iterator[T]:
     while left:
         yield left.popleft()
-        if time.monotonic() > until:
+        if time.monotonic() > until or store.is_wanted():
             return

@@ -153,6 +153,10 @@ class PostgresStore:
 
         Turn(loop, turn).switch()
 
+    def is_wanted(self) -> bool:
+        """See Store.is_wanted."""
+        return False
+
     def pin(self) -> Pinned:
         """See Store.pin."""
         return _Pinned(self)

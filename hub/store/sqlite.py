@@ -22,6 +22,7 @@ from hub.errors import UnavailableError
 from hub.settings import socket_dir
 from hub.store import schema
 from hub.store.base import Dialect, Listener, Pinned, T, Tx
+from hub.store.precedence import Precedence
 from hub.store.raw import execute
 from hub.store.turns import Turns
 from hub.store.wake import LocalWaker, SocketWaker, Waker
@@ -32,8 +33,8 @@ _BUSY_MS = 15_000
 _WAL_PAGES = 4_000
 """So many pages (16 MB) are in the WAL before they are copied into the file; SQLite's own 1,000 copies too often."""
 
-_SOON_S = 0.005
-"""Seconds for which an event loop waits for other writers; a commit of theirs takes less."""
+_SOON_S = 0.02
+"""Seconds for which an event loop waits for other writers, who let it go first: most of theirs take two or three ms."""
 _SLOW_S = 0.1
 _SLOW_FOR_S = 5.0
 """After a commit that took longer, an event loop leaves such to another thread for that many seconds."""
@@ -56,8 +57,12 @@ class SqliteStore:
         # Ours to take and give back: a check-out from SQLAlchemy's pool costs as much as three small statements.
         self._idle: dict[str, deque[Connection]] = {}
         self._turns = Turns(_BUSY_MS / 1000)
+        self._precedence = self._new_precedence()
         self._closed = False
         self._slow_until = 0.0
+
+    def _new_precedence(self) -> Precedence:
+        return Precedence(None if self._memory else Path(self._path).with_suffix(".first.lock"))
 
     def _engine(self, synchronous: str) -> Engine:
         synchronous = "FULL" if self._memory else synchronous
@@ -113,6 +118,7 @@ class SqliteStore:
         if self._memory:
             raw.execute("BEGIN IMMEDIATE")
         else:
+            self._precedence.give()
             self._turns.begin(raw)
         try:
             with _ended(raw):
@@ -127,7 +133,7 @@ class SqliteStore:
         began, found = time.monotonic(), None
         if not self._memory and began >= self._slow_until:
             try:
-                with self._connected("FULL") as conn:
+                with self._connected("FULL") as conn, self._precedence.taken():
                     found = self._written_at_once(conn, work)
             except Exception as error:  # noqa: BLE001 - it is done again where it can wait, and be told
                 log.debug("a transaction is tried again in another thread: %s", error)
@@ -148,6 +154,10 @@ class SqliteStore:
         if tx.wakes:
             self._waker.wake(tx.wakes)
         return found
+
+    def is_wanted(self) -> bool:
+        """See Store.is_wanted."""
+        return self._precedence.is_wanted()
 
     def pin(self) -> Pinned:
         """See Store.pin."""
@@ -186,10 +196,13 @@ class SqliteStore:
         self._engines, self._idle = {}, {}
         self._lock = threading.RLock()
         self._turns = Turns(_BUSY_MS / 1000)
+        self._precedence.close()  # the parent's locks are not those of its own copies
+        self._precedence = self._new_precedence()
 
     def close(self) -> None:
         """See Store.close."""
         self._waker.close()
+        self._precedence.close()
         self._closed = True
         # In memory a thread may be in the middle of a statement on the one connection: SQLite would crash.
         with self._lock:

@@ -12,7 +12,7 @@ from hub.store.tables import Alert, Schedule
 from hub.types import new_id
 from tests.planes import automating as a
 
-from hub_notifications.ops import OPS
+from hub_notifications.alert_ops import OPS
 
 
 def actions(store: Store, rule: str) -> list[dict[str, Any]]:

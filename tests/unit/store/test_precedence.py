@@ -1,0 +1,84 @@
+"""Who goes first at a SQLite file."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from hub.store import Tx, open_store
+from hub.store.portions import in_portions
+from hub.store.precedence import Precedence
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from hub.store.precedence import Precedence
+with Precedence(Path(sys.argv[1])).taken():
+    print("taken", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_one_that_goes_first_is_seen_and_several_may(tmp_path: Path) -> None:
+    file = tmp_path / "first.lock"
+    one, two, other = Precedence(file), Precedence(file), Precedence(file)
+    assert not other.is_wanted()
+    with one.taken():
+        assert other.is_wanted()
+        assert one.is_wanted()  # to other threads of the same process
+        with two.taken():
+            pass
+        assert other.is_wanted()
+    assert not other.is_wanted()
+    for each in (one, two, other):
+        each.close()
+
+
+def test_the_others_wait_for_it_but_not_for_ever(tmp_path: Path) -> None:
+    one, other = Precedence(tmp_path / "f"), Precedence(tmp_path / "f", at_most_s=0.2)
+    with one.taken():
+        began = time.monotonic()
+        other.give()
+        assert 0.2 <= time.monotonic() - began < 5
+    one.close()
+    other.close()
+
+
+def test_one_that_is_killed_holds_up_nobody(tmp_path: Path) -> None:
+    other = Precedence(tmp_path / "f")
+    with subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path / "f")], stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"taken\n"
+        assert other.is_wanted()
+        holder.kill()
+        holder.wait(10)
+    assert not other.is_wanted()
+    other.close()
+
+
+def test_in_memory_and_where_no_file_can_be_nobody_goes_first(tmp_path: Path) -> None:
+    for file in (None, tmp_path / "no-folder" / "f"):
+        precedence = Precedence(file)
+        with precedence.taken():
+            assert not precedence.is_wanted()
+        precedence.give()
+
+
+def test_much_work_ends_its_transaction_when_one_goes_first(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path / 'hub.db'}")
+    store.migrate()
+    door, sizes = Precedence(tmp_path / "hub.first.lock"), list[int]()
+
+    def write(_tx: Tx, some: Iterator[int]) -> None:
+        sizes.append(len(list(some)))
+
+    in_portions(store, range(5), write)
+    assert sizes == [5]
+    with door.taken():
+        in_portions(store, range(3), write)
+    assert sizes == [5, 1, 1, 1]
+    door.close()
+    store.close()

@@ -30,7 +30,7 @@ def upgrade(engine: Engine) -> None:
         return
     with engine.connect() as conn, _in_one(conn):
         if current is None and not inspect(conn).get_table_names():
-            metadata.create_all(conn, checkfirst=False)
+            _make_tables(conn)
             note_revision(conn)
         else:
             run_scripts(conn, current)
@@ -91,17 +91,24 @@ def revision(engine: Engine) -> str | None:
 def create_all(conn: Connection) -> None:
     """Make the tables directly; for the store in memory, whose life is one process."""
     if conn.exec_driver_sql("SELECT 1 FROM sqlite_master LIMIT 1").first() is None:
-        for statement in _made_once(tuple(metadata.tables)):
-            conn.exec_driver_sql(statement)
+        _make_tables(conn)
     else:
         metadata.create_all(conn)
     seed(conn)
     conn.commit()
 
 
+def _make_tables(conn: Connection) -> None:
+    if conn.dialect.name != "sqlite":
+        metadata.create_all(conn, checkfirst=False)
+        return
+    for statement in _made_once(tuple(metadata.tables)):
+        conn.exec_driver_sql(statement)
+
+
 @cache
 def _made_once(_tables: tuple[str, ...]) -> list[str]:
-    """What makes all tables. To put it together takes three times as long as to do it."""
+    """What makes all tables of SQLite. To put it together takes three times as long as to do it."""
     statements: list[str] = []
 
     def note(statement: Any, *_: object) -> None:

@@ -34,7 +34,8 @@ def listed(settings: Settings) -> dict[str, Any] | None:
     texts = [value for name, value in values if name.startswith(PREFIX)]
     reports = [json.loads(text) if isinstance(text, str) else text for text in texts]
     rows = joined(rows_of(list_manifests(settings, stored=stored), {}), reports, now_us())
-    return {"items": [{**row, "actions": []} for row in rows], "safe_mode": settings.safe_mode}
+    items = [{**{name: value for name, value in row.items() if name != "clashes"}, "actions": []} for row in rows]
+    return {"items": items, "safe_mode": settings.safe_mode}
 
 
 @contextlib.contextmanager
@@ -53,5 +54,7 @@ def _connected(settings: Settings) -> Iterator[Any]:
     elif not path.exists():
         yield None
     else:
-        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as opened:
+        # Not mode=ro, which leaves the files of the log behind where no hub runs.
+        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as opened:
+            opened.execute("PRAGMA query_only=ON")
             yield opened

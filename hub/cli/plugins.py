@@ -81,7 +81,7 @@ def ls(*, as_json: AsJson = False) -> None:
     if found["safe_mode"]:
         output.say("Safe mode: of plugins only the hub's own are loaded (HUB_SAFE_MODE).")
     if not imported:
-        output.say("No hub runs here: this is what would be loaded. `hub plugins doctor` imports them to see.")
+        output.say("No hub answers here: this is what would be loaded. `hub plugins doctor` imports them to see.")
 
 
 @app.command

@@ -172,7 +172,7 @@ class _Raced(Exception):
 
 def _attempt(store: Store, batch: list[Incoming]) -> list[Answer] | None:
     try:
-        with store.write() as tx:
+        with store.write(first=True) as tx:
             return _write(tx, batch)
     except _Raced:
         return None

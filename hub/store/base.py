@@ -101,8 +101,9 @@ class Store(Protocol):
     def read(self) -> AbstractContextManager[Tx]:
         """Only reads: on SQLite from one snapshot, on PostgreSQL each statement sees what is committed by then."""
 
-    def write(self, *, durable: bool = True) -> AbstractContextManager[Tx]:
-        """A transaction that writes. `durable` False may lose its last commits on a power cut (SQLite only).
+    def write(self, *, durable: bool = True, first: bool = False) -> AbstractContextManager[Tx]:
+        """A transaction that writes. `durable` False may lose its last commits on a power cut, `first` goes before what
+        others want to write (SQLite only).
 
         Raises UnavailableError when the database is away, locked for too long, or its disk is full.
         """

@@ -12,14 +12,16 @@ from hub.store.base import Store, Tx
 T = TypeVar("T")
 HOLD_S = 0.005
 """Seconds after which a transaction takes no more items."""
+LEAST_S = 0.001
+"""Seconds that it takes them in any case: whoever goes second has to get on."""
 
 
 def in_portions(store: Store, items: Iterable[T], write: Callable[[Tx, Iterator[T]], object]) -> None:
     """Call `write` with a transaction and some of the items until none is left; it must take all that it is given.
 
     Those who wait for a SQLite file look whether it is free (see `hub.store.turns`), so that it is left to them for as
-    long as it was held; for one that goes first (see `hub.store.precedence`) a transaction ends after any item. What a
-    transaction did not commit is nobody's afterwards: the caller begins anew.
+    long as it was held; for one that goes first (see `hub.store.precedence`) a transaction ends sooner. What it did not
+    commit is nobody's afterwards: the caller begins anew.
     """
     left = deque(items)
     while left:
@@ -33,5 +35,6 @@ def in_portions(store: Store, items: Iterable[T], write: Callable[[Tx, Iterator[
 def _some(store: Store, left: deque[T], until: float) -> Iterator[T]:
     while left:
         yield left.popleft()
-        if time.monotonic() > until or store.is_wanted():
+        now = time.monotonic()
+        if now > until or (now > until - HOLD_S + LEAST_S and store.is_wanted()):
             return

@@ -80,7 +80,7 @@ class PostgresStore:
             yield Tx(conn, self.dialect, now_us(), self.keyring)
 
     @contextmanager
-    def write(self, *, durable: bool = True) -> Iterator[Tx]:  # noqa: ARG002 - one durability here
+    def write(self, *, durable: bool = True, first: bool = False) -> Iterator[Tx]:  # noqa: ARG002 - all are alike here
         """See Store.write."""
         with self._connected() as conn, self._written(conn) as tx:
             yield tx

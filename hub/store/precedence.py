@@ -27,12 +27,17 @@ class Precedence:
 
     @contextlib.contextmanager
     def taken(self) -> Iterator[None]:
-        """Go first. For one thread of a process at a time."""
+        """Go first, if that can be had at once. For one thread of a process at a time."""
         held = self._opened()
         if held is None:
             yield
             return
-        fcntl.flock(held[0], fcntl.LOCK_SH)
+        try:
+            fcntl.flock(held[0], fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            # Somebody looks at this very moment, or was stopped while he did: then without, an event loop cannot wait.
+            yield
+            return
         try:
             yield
         finally:
@@ -47,6 +52,8 @@ class Precedence:
             fcntl.flock(held[1], fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
+        except OSError:
+            return False  # a file system without such locks
         fcntl.flock(held[1], fcntl.LOCK_UN)
         return False
 

@@ -82,9 +82,15 @@ class SqliteStore:
                 yield Tx(conn, self.dialect, now_us(), self.keyring)
 
     @contextmanager
-    def write(self, *, durable: bool = True) -> Iterator[Tx]:
+    def write(self, *, durable: bool = True, first: bool = False) -> Iterator[Tx]:
         """See Store.write."""
-        with self._connected("FULL" if durable else "NORMAL") as conn, self._writing(conn) as tx:
+        if not first:
+            self._precedence.give()
+        with (
+            self._connected("FULL" if durable else "NORMAL") as conn,
+            self._precedence.taken() if first else _NOTHING,
+            self._writing(conn) as tx,
+        ):
             yield tx
         if tx.wakes:
             self._waker.wake(tx.wakes)
@@ -118,7 +124,6 @@ class SqliteStore:
         if self._memory:
             raw.execute("BEGIN IMMEDIATE")
         else:
-            self._precedence.give()
             self._turns.begin(raw)
         try:
             with _ended(raw):

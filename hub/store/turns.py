@@ -45,23 +45,21 @@ class Turns:
 
     def begin_soon(self, connection: Any, within_s: float) -> bool:
         """The same, waiting at most so many seconds; False when others are not through by then."""
-        end, begun = time.monotonic() + within_s, False
+        end = time.monotonic() + within_s
         if not self._lock.acquire(timeout=within_s):
             return False
         try:
             connection.execute("PRAGMA busy_timeout=0")
             try:
                 _patiently(connection, "BEGIN IMMEDIATE", (), end - time.monotonic())
-                begun = True
-            except sqlite3.OperationalError as error:
-                if "locked" not in str(error):
-                    raise
             finally:
                 connection.execute(f"PRAGMA busy_timeout={int(self._timeout_s * 1000)}")
-        finally:
-            if not begun:
-                self._lock.release()
-        return begun
+        except BaseException as error:
+            self._lock.release()
+            if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
+                return False
+            raise
+        return True
 
     def end(self) -> None:
         """Let the next thread begin; the transaction has ended."""

@@ -13,6 +13,8 @@ from hub.store import Store
 
 log = logging.getLogger("hub.door")
 _DOUBTS = 100
+_HERE_BYTES = 1_048_576
+"""Bytes of bodies that are committed at once in an event loop; a larger one goes to the writer's thread."""
 Answered: TypeAlias = Callable[[Answer], None]
 
 
@@ -43,8 +45,8 @@ class Lane:
 
     def _hand_over(self) -> None:
         self._is_due = False
-        batch, self._gathered = self._gathered[:MAX_BATCH], self._gathered[MAX_BATCH:]
-        if not self._writer.is_idle:
+        batch = self._portion()
+        if not self._writer.is_idle or batch[0][1].receipt["body_size"] > _HERE_BYTES:
             self._leave(batch)
             return
         self._commits = True
@@ -61,7 +63,23 @@ class Lane:
                 resolve([(answered, answer) for (answered, _), answer in zip(batch, answers, strict=True)])
             self._go_on()
 
-        commit_in_loop(self._store, self._loop, [one for _, one in batch], done, looks=self._doubts > 0)
+        try:
+            commit_in_loop(self._store, self._loop, [one for _, one in batch], done, looks=self._doubts > 0)
+        except BaseException:
+            self._commits = False
+            raise
+
+    def _portion(self) -> list[tuple[Answered, Incoming]]:
+        """The first that have gathered: as many as are committed in a few milliseconds."""
+        size = 0
+        for count, (_, incoming) in enumerate(self._gathered[:MAX_BATCH]):
+            size += incoming.receipt["body_size"]
+            if count and size > _HERE_BYTES:
+                break
+        else:
+            count = MAX_BATCH
+        batch, self._gathered = self._gathered[:count], self._gathered[count:]
+        return batch
 
     def _leave(self, batch: list[tuple[Answered, Incoming]]) -> None:
         """Have the writer's thread do it, which may wait."""
@@ -69,7 +87,7 @@ class Lane:
             try:
                 self._writer.submit((self._loop, answered), incoming)
             except HubError as error:
-                answered(error)
+                resolve([(answered, error)])
         self._go_on()
 
     def _go_on(self) -> None:

@@ -32,7 +32,7 @@ def test_a_listing_imports_neither_plugins_nor_the_store(hub: Shell) -> None:
     found = {row["name"]: row for row in json.loads(shown)}
     assert (found["echo"]["state"], found["echo"]["enabled"]) == ("disabled", False)
     assert (found["slack"]["state"], found["slack"]["import_ms"]) == ("loaded", 0)
-    assert "No hub runs here" in hub("plugins", "ls")
+    assert "No hub answers here" in hub("plugins", "ls")
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
@@ -55,7 +55,7 @@ def test_it_says_what_was_set_and_what_a_process_has_reported(
     assert {"state": "failed", "problem": "in upkeep: no"}.items() <= found["slack"].items()
     assert found["echo"]["state"] == "disabled"
     assert "hub_loops" in found["webhooks"]["hooks"]  # as that process has seen
-    assert "No hub runs here" in hub("plugins", "ls")
+    assert "No hub answers here" in hub("plugins", "ls")
 
 
 def test_a_database_that_has_no_tables_yet_is_made_ready_first(hub: Shell, tmp_path: Path) -> None:
@@ -63,8 +63,8 @@ def test_a_database_that_has_no_tables_yet_is_made_ready_first(hub: Shell, tmp_p
     assert path is not None
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
-    assert "No hub runs here" not in hub("plugins", "ls")  # the API in this process said it, and has imported them
-    assert "No hub runs here" in hub("plugins", "ls")
+    assert "No hub answers here" not in hub("plugins", "ls")  # the API in this process said it, and has imported them
+    assert "No hub answers here" in hub("plugins", "ls")
 
 
 def test_of_two_plugins_of_one_name_the_first_has_its_place(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from hub.store import Tx, open_store
-from hub.store.portions import in_portions
+import pytest
+from hub.store import Tx, open_store, portions
 from hub.store.precedence import Precedence
 
 HOLDER = """
@@ -59,6 +60,15 @@ def test_one_that_is_killed_holds_up_nobody(tmp_path: Path) -> None:
     other.close()
 
 
+def test_one_that_was_stopped_while_it_looked_holds_up_no_event_loop(tmp_path: Path) -> None:
+    with (tmp_path / "f").open("w") as stopped:
+        fcntl.flock(stopped, fcntl.LOCK_EX)
+        one = Precedence(tmp_path / "f", at_most_s=0.05)
+        with one.taken():
+            one.give()
+        one.close()
+
+
 def test_in_memory_and_where_no_file_can_be_nobody_goes_first(tmp_path: Path) -> None:
     for file in (None, tmp_path / "no-folder" / "f"):
         precedence = Precedence(file)
@@ -67,18 +77,19 @@ def test_in_memory_and_where_no_file_can_be_nobody_goes_first(tmp_path: Path) ->
         precedence.give()
 
 
-def test_much_work_ends_its_transaction_when_one_goes_first(tmp_path: Path) -> None:
+def test_much_work_ends_its_transaction_when_one_goes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(portions, "HOLD_S", 60.0)
     store = open_store(f"sqlite:///{tmp_path / 'hub.db'}")
     store.migrate()
     door, sizes = Precedence(tmp_path / "hub.first.lock"), list[int]()
 
     def write(_tx: Tx, some: Iterator[int]) -> None:
-        sizes.append(len(list(some)))
+        sizes.append(len([time.sleep(2 * portions.LEAST_S) for _ in some]))
 
-    in_portions(store, range(5), write)
+    portions.in_portions(store, range(5), write)
     assert sizes == [5]
     with door.taken():
-        in_portions(store, range(3), write)
+        portions.in_portions(store, range(3), write)
     assert sizes == [5, 1, 1, 1]
     door.close()
     store.close()

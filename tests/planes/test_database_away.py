@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import os
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -128,6 +129,37 @@ def test_a_database_that_stays_away_costs_the_attempt_and_not_the_run(
     row = plane.row(run_id)
     assert (row["state_name"], row["result"]) == ("Completed", str(sum(range(30))).encode())
     assert [times(plane, n) for n in range(30)] == [1] * 5 + [2] + [1] * 24
+
+
+def test_a_database_that_is_away_when_the_flow_has_ended_costs_the_attempt_and_not_the_run(
+    plane: Plane, over_the_wire: Plane, cut: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Longer than its report may be waited for, and back before anything else of the run could be written."""
+
+    timers: list[threading.Timer] = []
+
+    def down(seconds: float) -> None:
+        cut.down()
+        timers.append(threading.Timer(seconds, cut.up))
+        timers[-1].start()
+
+    monkeypatch.setattr(builtins, "DOWN", down, raising=False)
+    run_id, key = dispatched(plane)
+    file = plane.folder / "flows.py"
+    end = (
+        "    total = sum(step(number) for number in range(n))\n    done = Path(__file__).with_suffix('.done')\n"
+        "    if not done.exists():\n        done.touch()\n        DOWN(3.0)\n    return total\n"
+    )
+    head, _, _ = file.read_text().partition("    try:\n")
+    file.write_text(head + end)
+    assert execute_attempt(over_the_wire.store, plane.settings, key, 1), "tainted"
+    timers[0].join(10)
+    assert plane.row(run_id)["state_name"] == "Running"
+    handle(plane.store, SCOPE, run_id, Lose(1, 1, "its process has ended"))
+    handle(plane.store, SCOPE, run_id, Dispatch(new_id()))
+    assert not execute_attempt(over_the_wire.store, plane.settings, attempts.attempt_id(run_id, 2), 1)
+    assert (plane.row(run_id)["state_name"], plane.row(run_id)["result"]) == ("Completed", b"3")
+    assert [times(plane, n) for n in range(3)] == [1, 1, 1]
 
 
 def test_a_result_that_cannot_be_read_at_this_moment_is_waited_for(

@@ -109,6 +109,8 @@ def live(call: FlowCall) -> Life:
             try:
                 yield from _complete(call, session, value)
             except UnavailableError as error:
+                if error.passes and not call.in_process:
+                    raise  # no fault of the flow's, as above: it has ended well, and another attempt will say so
                 # Its result cannot be kept: the run has not ended well.
                 if call.ended is None:
                     yield from _fail(call, session, error)

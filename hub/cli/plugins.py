@@ -11,7 +11,6 @@ from cyclopts import App, Parameter
 from hub.cli import output
 from hub.cli.connection import connect, path
 from hub.cli.output import AsJson, Column
-from hub.cli.plugin_listing import listed
 from hub.settings import load_settings
 from hub.web import own
 
@@ -70,7 +69,11 @@ def ls(*, as_json: AsJson = False) -> None:
     """List plugins, whether they are loaded, and if not, why. Imports none: `hub plugins doctor` does."""
     settings = load_settings()
     alone = not settings.api_url and not own.answers(settings.api_socket)
-    found = listed(settings) if alone else None
+    found = None
+    if alone:
+        from hub.cli.plugin_listing import listed
+
+        found = listed(settings)
     imported = found is None
     if found is None:
         with connect() as client:

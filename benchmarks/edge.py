@@ -16,6 +16,7 @@ from typing import Any
 from hub.testing.demo.site import Site, until
 
 from benchmarks.row import Row, median, percentile
+from benchmarks.tasks import without_settings
 
 FLOWS = str(Path(__file__).with_name("flows.py"))
 
@@ -28,7 +29,8 @@ def measure(quick: bool) -> list[Row]:
         plane.start()
         for number in range(machines):
             with tempfile.TemporaryDirectory(prefix="hub-bench-") as folder:
-                env = _environment(folder) | {"HUB_SYNC_JOIN_TOKEN": plane.json("sites", "token")["token"]}
+                token = plane.json("sites", "token")["token"]
+                env = without_settings() | {"HUB_HOME": f"{folder}/edge", "HUB_SYNC_JOIN_TOKEN": token}
                 _run(env, "deploy", f"{FLOWS}:one_task", "--name", "one")
                 name = f"edge-{number}"
                 with _worker(plane, env, name) as seconds:
@@ -42,11 +44,6 @@ def measure(quick: bool) -> list[Row]:
         Row("run placed on it, until the plane shows its end, p50", median(took) * 1000, "ms"),
         Row("run placed on it, until the plane shows its end, p99", percentile(took, 0.99) * 1000, "ms"),
     ]
-
-
-def _environment(folder: str) -> dict[str, str]:
-    own = {name: value for name, value in os.environ.items() if not name.startswith("HUB_")}
-    return {**own, "HUB_HOME": f"{folder}/edge"}
 
 
 def _run(env: dict[str, str], *words: str) -> None:

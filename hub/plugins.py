@@ -11,7 +11,7 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
@@ -213,9 +213,9 @@ def load_plugins(
     manager.add_hookspecs(hookspecs)
     refused = selection(settings, stored)
     rows: list[LoadedPlugin] = []
-    trusted, apart = set(settings.plugins_trusted), dict[str, Child]()
+    trusted, apart, taken = set(settings.plugins_trusted), dict[str, Child](), dict[str, str]()
     for one in installed(entry_points(group=GROUP) if found is None else found):
-        row = _load(manager, one, process, refused, _taken(rows), apart)
+        row = _load(manager, one, process, refused, taken, apart)
         rows.append(row)
         if row.distribution == OWN_DISTRIBUTION:
             trusted.add(row.name)
@@ -259,10 +259,10 @@ def import_all(settings: Settings) -> list[LoadedPlugin]:
     """The table with every plugin imported, wherever it runs: to see what is wrong with it."""
     manager = pluggy.PluginManager("hub")
     manager.add_hookspecs(hookspecs)
-    refused, rows = selection(settings), list[LoadedPlugin]()
+    refused, rows, taken = selection(settings), list[LoadedPlugin](), dict[str, str]()
     for one in installed(entry_points(group=GROUP)):
         apart = dict[str, Child]()
-        rows.append(_load(manager, one, None, refused, _taken(rows), apart))
+        rows.append(_load(manager, one, None, refused, taken, apart))
         for child in apart.values():
             child.end()
     return rows
@@ -274,23 +274,18 @@ def list_manifests(
     """The table, or its rows of one name, without importing anything: those that work would be loaded."""
     refused = selection(settings, stored)
     found = entry_points(group=GROUP, name=name) if name else entry_points(group=GROUP)
-    rows: list[LoadedPlugin] = []
-    for one in installed(found):
-        rows.append(_read(one, refused, _taken(rows)))
-    return rows
+    taken: dict[str, str] = {}
+    return [_read(one, refused, taken) for one in installed(found)]
 
 
-def _taken(rows: Sequence[LoadedPlugin]) -> dict[str, str]:
-    """The names that are given away, each with the distribution that has it."""
-    return {known.name: known.distribution for known in reversed(rows)}
-
-
-def _read(one: Installed, refused: Refused, taken: Mapping[str, str]) -> LoadedPlugin:
+def _read(one: Installed, refused: Refused, taken: dict[str, str]) -> LoadedPlugin:
+    """Its row as the manifest has it. `taken`: which distribution has which name; its own is added."""
     point = one.point
     row = LoadedPlugin(point.name, one.version, one.distribution, "loaded")
     if point.name in taken:
         told = f"another plugin has this name{_of(taken[point.name])}"
         return replace(row, state="failed", problem=told, clashes=True)
+    taken[point.name] = one.distribution
     why = refused(point.name, one.distribution)
     if why:
         row = replace(row, state="disabled", problem=why)
@@ -318,7 +313,7 @@ def _load(
     one: Installed,
     process: ProcessKind | None,
     refused: Refused,
-    taken: Mapping[str, str],
+    taken: dict[str, str],
     apart: dict[str, Child],
 ) -> LoadedPlugin:
     row, point = _read(one, refused, taken), one.point

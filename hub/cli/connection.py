@@ -39,6 +39,11 @@ def connect() -> Iterator[Client]:
         yield from _in_process(settings, store)
 
 
+def nobody_answers(settings: Settings) -> bool:
+    """Whether there is no hub to ask, neither by address nor on this home."""
+    return not settings.api_url and not own.answers(settings.api_socket)
+
+
 @contextmanager
 def local_store(settings: Settings) -> Iterator[Store]:
     """The store of this machine, migrated."""

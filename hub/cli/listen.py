@@ -16,13 +16,12 @@ from urllib.parse import parse_qsl, urlsplit
 from cyclopts import Parameter
 
 from hub.cli import output
-from hub.cli.connection import connect, path
+from hub.cli.connection import connect, nobody_answers, path
 from hub.cli.output import AsJson
 from hub.cli.signing import Sign, sign_of
 from hub.errors import HubError, NotFoundError, UnavailableError, UsageError
 from hub.settings import load_settings
 from hub.types import Id, JsonObject, now_us
-from hub.web import own
 
 if TYPE_CHECKING:
     import httpx2
@@ -200,7 +199,7 @@ def _accepts(text: str | None) -> Accepts:
 
 def _refuse_alone() -> None:
     settings = load_settings()
-    if not settings.api_url and not own.answers(settings.api_socket):
+    if nobody_answers(settings):
         raise UnavailableError(
             "no hub runs here, so nothing comes in", hint="Start `hub up`, or name another one by HUB_API_URL."
         )

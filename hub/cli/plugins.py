@@ -9,10 +9,9 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from hub.cli import output
-from hub.cli.connection import connect, path
+from hub.cli.connection import connect, nobody_answers, path
 from hub.cli.output import AsJson, Column
 from hub.settings import load_settings
-from hub.web import own
 
 app = App(name="plugins", help="Installed plugins: what is wrong with them, and their settings.")
 Name = Annotated[str, Parameter(help="The plugin's name.")]
@@ -67,13 +66,7 @@ FIELDS = (
 @app.command
 def ls(*, as_json: AsJson = False) -> None:
     """List plugins, whether they are loaded, and if not, why. Imports none: `hub plugins doctor` does."""
-    settings = load_settings()
-    alone = not settings.api_url and not own.answers(settings.api_socket)
-    found = None
-    if alone:
-        from hub.cli.plugin_listing import listed
-
-        found = listed(settings)
+    found = _listed_here()
     imported = found is None
     if found is None:
         with connect() as client:
@@ -85,6 +78,16 @@ def ls(*, as_json: AsJson = False) -> None:
         output.say("Safe mode: of plugins only the hub's own are loaded (HUB_SAFE_MODE).")
     if not imported:
         output.say("No hub answers here: this is what would be loaded. `hub plugins doctor` imports them to see.")
+
+
+def _listed_here() -> dict[str, Any] | None:
+    """The plugins without a hub; None where one answers, or its database has to be made ready first."""
+    settings = load_settings()
+    if not nobody_answers(settings):
+        return None
+    from hub.cli.plugin_listing import listed
+
+    return listed(settings)
 
 
 @app.command

@@ -88,6 +88,11 @@ class ReceiptWriter:
         self._thread.start()
 
     @property
+    def limit(self) -> int:
+        """How many may wait."""
+        return self._limit
+
+    @property
     def is_idle(self) -> bool:
         """Whether the thread has nothing to do."""
         return not self._works and self._queue.empty()
@@ -95,7 +100,7 @@ class ReceiptWriter:
     def submit(self, ticket: Any, incoming: Incoming) -> None:
         """Queue a request; its answer comes to `reply` with the same ticket. Raises UnavailableError when full."""
         if self._queue.qsize() >= self._limit:
-            raise UnavailableError("more webhooks are waiting than the database takes", code="door-full", retry_after=1)
+            raise full()
         self._queue.put((ticket, incoming))
 
     def close(self, timeout: float = 10.0) -> None:
@@ -129,6 +134,11 @@ class ReceiptWriter:
             except queue.Empty:
                 return batch, False
         return batch, True
+
+
+def full() -> UnavailableError:
+    """What a sender is told for whom there is no room."""
+    return UnavailableError("more webhooks are waiting than the database takes", code="door-full", retry_after=1)
 
 
 def commit_in_loop(

@@ -26,11 +26,12 @@ class Turns:
         # One that knows who has it.
         self._lock = threading.RLock()
 
-    def begin(self, connection: Any) -> None:
+    def begin(self, connection: Any, within_s: float | None = None) -> None:
         """Begin to write. Raises sqlite3.OperationalError (locked) when it took too long; else call `end` later."""
-        end = time.monotonic() + self._timeout_s
+        within_s = self._timeout_s if within_s is None else within_s
+        end = time.monotonic() + within_s
         try:
-            if not self._lock.acquire(timeout=self._timeout_s):
+            if not self._lock.acquire(timeout=within_s):
                 raise sqlite3.OperationalError("database is locked")
             connection.execute("PRAGMA busy_timeout=0")
             try:
@@ -45,20 +46,12 @@ class Turns:
 
     def begin_soon(self, connection: Any, within_s: float) -> bool:
         """The same, waiting at most so many seconds; False when others are not through by then."""
-        end = time.monotonic() + within_s
-        if not self._lock.acquire(timeout=within_s):
-            return False
         try:
-            connection.execute("PRAGMA busy_timeout=0")
-            try:
-                _patiently(connection, "BEGIN IMMEDIATE", (), end - time.monotonic())
-            finally:
-                connection.execute(f"PRAGMA busy_timeout={int(self._timeout_s * 1000)}")
-        except BaseException as error:
-            self._lock.release()
-            if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
-                return False
-            raise
+            self.begin(connection, within_s)
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise
+            return False
         return True
 
     def end(self) -> None:

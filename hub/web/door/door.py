@@ -85,7 +85,6 @@ class Door:
         self._verifiers = {} if verifiers is None else verifiers
         self._plugged = Beside(self._verifiers)
         self._writer = ReceiptWriter(store, reply, limit=settings.door_queue)
-        self._queued = settings.door_queue
         self._lanes: dict[asyncio.AbstractEventLoop, Lane] = {}
         self._finishing: set[asyncio.Task[None]] = set()
         self._started = False
@@ -221,7 +220,7 @@ class Door:
                 if not self._started:
                     self._writer.start()
                     self._started = True
-            lane = self._lanes[loop] = Lane(loop, self._store, self._writer, self._queued)
+            lane = self._lanes[loop] = Lane(loop, self._store, self._writer)
         return lane
 
     def _check_rate(self, source: Known | Address) -> None:

@@ -7,8 +7,8 @@ import logging
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from hub.errors import HubError, UnavailableError
-from hub.runtime.receipts import MAX_BATCH, Answer, Incoming, Kept, ReceiptWriter, commit_in_loop
+from hub.errors import HubError
+from hub.runtime.receipts import MAX_BATCH, Answer, Incoming, Kept, ReceiptWriter, commit_in_loop, full
 from hub.store import Store
 
 log = logging.getLogger("hub.door")
@@ -26,8 +26,8 @@ class Lane:
     up for longer than a commit takes; else by the writer's.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, store: Store, writer: ReceiptWriter, limit: int) -> None:
-        self._loop, self._store, self._writer, self._limit = loop, store, writer, limit
+    def __init__(self, loop: asyncio.AbstractEventLoop, store: Store, writer: ReceiptWriter) -> None:
+        self._loop, self._store, self._writer = loop, store, writer
         self._gathered: list[tuple[Answered, Incoming]] = []
         self._is_due = self._commits = False
         self._doubts = 0
@@ -35,8 +35,8 @@ class Lane:
 
     def add(self, answered: Answered, incoming: Incoming) -> None:
         """Have a receipt committed; `answered` is called in this thread afterwards, or when there is no room."""
-        if len(self._gathered) >= self._limit:
-            answered(UnavailableError("more webhooks wait than the database takes", code="door-full", retry_after=1))
+        if len(self._gathered) >= self._writer.limit:
+            answered(full())
             return
         self._gathered.append((answered, incoming))
         if not (self._is_due or self._commits):

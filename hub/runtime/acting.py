@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
 from typing import Any, TypeAlias
 
-from hub.errors import ContentionError, ExpressionError, HubError, NotFoundError, UnavailableError, UsageError
-from hub.runtime.commands import Command, apply
+from hub.errors import ContentionError, ExpressionError, HubError, UnavailableError, UsageError
+from hub.runtime.commands import Command, Outcome, apply, apply_all
 from hub.runtime.commands.controls import keys_of
+from hub.runtime.contexts import Contexts, Row, Variables
 from hub.runtime.expressions import VARIABLES, apply_mapping
 from hub.runtime.keys import joined
-from hub.runtime.payloads import variables_of
 from hub.runtime.triggers import Rule
 from hub.store import automation_state as state
 from hub.store import automations, events
@@ -27,9 +29,8 @@ CONTROL_NAMES = ("params", *NAMES)
 """What keys of their flow control see, `params` being what `parameters` gave."""
 LONGEST_DELAY = 3600
 _BATCH = 200
+_TOGETHER = 50
 
-Row: TypeAlias = Mapping[str, Any]
-Variables: TypeAlias = Mapping[str, Any]
 Made: TypeAlias = tuple[str, str, JsonObject]
 """Operation, target, arguments."""
 
@@ -83,9 +84,14 @@ def carry_out(store: Store) -> bool:
         due = state.due_actions(tx, limit=_BATCH)
     tried: list[Tried] = []
     contexts = Contexts(store)
+    contexts.prepare(due)
     try:
-        for row in due:
-            tried.append(_try(store, row, contexts))
+        for starts, some in groupby(due, lambda row: "run_deployment" in row["action"]):
+            if starts:
+                _make_runs(store, list(some), contexts, tried)
+                continue
+            for row in some:
+                tried.append(_try(row, partial(_carry_out, store, row, contexts)))
     finally:
         # Also when the store went away in between: what is not noted is done again, with the same outcome.
         in_portions(store, tried, _note_all)
@@ -105,9 +111,34 @@ class Tried:
     is_busy: bool = False
 
 
-def _try(store: Store, row: Row, contexts: Contexts) -> Tried:
+def _make_runs(store: Store, rows: list[Row], contexts: Contexts, tried: list[Tried]) -> None:
+    """Make the runs of actions, many in one transaction: a commit costs more than all that is written for a run."""
+    made: list[tuple[Row, Command]] = []
+
+    def prepare(row: Row) -> None:
+        made.append((row, _command(row, contexts.of(row))))
+
+    for row in rows:
+        unable = _try(row, partial(prepare, row))
+        if unable.error:
+            tried.append(unable)
+    while made:
+        some, made = made[:_TOGETHER], made[_TOGETHER:]
+        try:
+            outcomes = apply_all(store, [command for _, command in some])
+        except Exception as failure:
+            if isinstance(failure, UnavailableError) and not isinstance(failure, ContentionError):
+                raise
+            # Whose it is shows when each is carried out by itself.
+            log.debug("%d runs are made one by one: %s", len(some), failure)
+            tried += [_try(row, partial(_applied, store, command)) for row, command in some]
+        else:
+            tried += [Tried(row, *_told(outcome)) for (row, _), outcome in zip(some, outcomes, strict=True)]
+
+
+def _try(row: Row, do: Callable[[], tuple[Id | None, str] | None]) -> Tried:
     try:
-        return Tried(row, *_carry_out(store, row, contexts.of(row)))
+        return Tried(row, *(do() or ()))
     except ContentionError as failure:
         return Tried(row, error=failure.detail, is_busy=True)
     except UnavailableError:
@@ -120,61 +151,28 @@ def _try(store: Store, row: Row, contexts: Contexts) -> Tried:
         return Tried(row, error=f"{type(failure).__name__}: {failure}")
 
 
-class Contexts:
-    """What expressions of actions see; each event is read once for all actions that are due."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._events: dict[Id, dict[str, Any] | None] = {}
-        self._given: dict[Id, Row] = {}
-        self._firings: dict[tuple[Id, Id], Variables] = {}
-
-    def of(self, row: Row) -> Variables:
-        """The variables of an action. Raises NotFoundError when its event is gone."""
-        place = (row["automation_id"], row["event_id"])
-        if place not in self._firings:
-            self._firings[place] = self._make(*place)
-        return self._firings[place]
-
-    def _make(self, automation_id: Id, event_id: Id) -> Variables:
-        with self._store.read() as tx:
-            firing = automations.firing(tx, automation_id, event_id) or {}
-        return self.made(event_id, firing.get("events") or (event_id,), firing.get("key") or "")
-
-    def made(self, event_id: Id, ids: Iterable[Id], key: str) -> Variables:
-        """The variables of actions for an event, all events that made the automation fire, and the key of these."""
-        ids = list(ids)
-        self._read({event_id, *ids})
-        own = self._events[event_id]
-        if own is None:
-            raise NotFoundError(f"event {event_id} is no longer kept")
-        seen = [found for one in ids if (found := self._events[one]) is not None]
-        event = {**own["event"], "key": key}
-        return {**own, "event": event, "events": [{**one["event"], "data": one["body"]} for one in seen]}
-
-    def know(self, event: Row) -> None:
-        """Take an event as it is given, stored or not."""
-        self._given[event["id"]] = event
-
-    def _read(self, ids: set[Id]) -> None:
-        missing = ids - self._events.keys()
-        rows = {one: self._given[one] for one in missing & self._given.keys()}
-        with self._store.read() as tx:
-            rows |= events.by_ids(tx, missing - rows.keys())
-        for key in missing:
-            self._events[key] = variables_of(self._store, rows[key]) if key in rows else None
-
-
-def _carry_out(store: Store, row: Row, variables: Variables) -> tuple[Id | None, str]:
-    """Give the command of an action. Returns the id of what it made or changed, and what flow control said."""
-    op, target, args = command_of(row, variables)
-    if op.startswith("run.") and op != "run.create":
+def _carry_out(store: Store, row: Row, contexts: Contexts) -> tuple[Id | None, str]:
+    command = _command(row, contexts.of(row))
+    if command.op.startswith("run."):
         with store.write(durable=False) as tx:  # before its events are seen: they count how deep a chain is
-            state.end_action(tx, row["id"], {"target": target})
+            state.end_action(tx, row["id"], {"target": command.target})
+    return _applied(store, command)
+
+
+def _command(row: Row, variables: Variables) -> Command:
+    """The command of an action, the same for every try."""
+    op, target, args = command_of(row, variables)
     scope = Scope(row["workspace_id"], Actor("automation", row["automation_id"]))
-    command = Command(op, scope, target, args, derived_id(row["id"], "command"), "automation")
-    result = apply(store, command).result
-    found, controlled = result.get("id"), result.get("flow_control") or {}
+    return Command(op, scope, target, args, derived_id(row["id"], "command"), "automation")
+
+
+def _applied(store: Store, command: Command) -> tuple[Id | None, str]:
+    return _told(apply(store, command))
+
+
+def _told(outcome: Outcome) -> tuple[Id | None, str]:
+    """The id of what a command made or changed, and what flow control said."""
+    found, controlled = outcome.result.get("id"), outcome.result.get("flow_control") or {}
     return None if found is None else str(found), str(controlled.get("reason", ""))
 
 

@@ -6,19 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
-from sqlalchemy import select
-
 from hub.errors import ExpressionError
 from hub.events import EMITTED
 from hub.runtime.expressions import cel_input
+from hub.store import receipts
 from hub.store.base import Store
-from hub.store.tables import Receipt
-from hub.types import SECOND, now_us, rfc3339
+from hub.types import SECOND, Scope, now_us, rfc3339
 from hub.webhooks.body import BodyError
 from hub.webhooks.events import request_data
 from hub.webhooks.request import WebhookRequest
-
-_RECEIPTS = Receipt.__table__
 
 
 def variables_of(store: Store, event: Mapping[str, Any]) -> dict[str, Any]:
@@ -52,8 +48,7 @@ def event_payload(store: Store, event: Mapping[str, Any]) -> dict[str, Any]:
     if receipt_id is None:
         return {}
     with store.read() as tx:
-        query = select(_RECEIPTS).where(_RECEIPTS.c.id == receipt_id, _RECEIPTS.c.workspace_id == event["workspace_id"])
-        row = tx.conn.execute(query).mappings().first()
+        row = receipts.find(tx, Scope(event["workspace_id"]), receipt_id)
     return {} if row is None else request_payload(row)
 
 

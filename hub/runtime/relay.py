@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -19,17 +21,23 @@ from hub.runtime.payloads import request_payload
 from hub.runtime.presets import install
 from hub.store import events, receipts, relaying, sources
 from hub.store.base import Tx
-from hub.types import Id, Scope, dated_id, derived_id
+from hub.store.event_schemas import Place
+from hub.store.portions import in_portions
+from hub.types import Id, Micros, Scope, dated_id, derived_id
 from hub.webhooks.body import BodyError
 from hub.webhooks.events import MAX_ID, MAX_ITEMS, ProviderEvent, provider_events, safe_text, safe_type
 from hub.webhooks.preset import Preset
 from hub.webhooks.request import WebhookRequest, header_pairs
 
+log = logging.getLogger("hub.relay")
 _LONGEST_ERROR = 500
+_TOGETHER = 10
+"""How many receipts are held at a time, each with its bytes."""
 
 
 def receipts_of(ctx: Context, rows: Sequence[Mapping[str, Any]]) -> list[Callable[[], None]]:
-    """The handler of effects of the kind `receipt`; each is settled in a transaction of its own.
+    """The handler of effects of the kind `receipt`. They are settled here, many in a transaction; what is left for the
+    deeds is what could not be.
 
     Before a receipt of an ordered source come all that came before it, whoever has them in hand: carrying one out
     twice does no harm.
@@ -38,7 +46,19 @@ def receipts_of(ctx: Context, rows: Sequence[Mapping[str, Any]]) -> list[Callabl
         lines = {of: _Line(ctx, relaying.until(tx, of, last)) for of, last in relaying.ordered(tx, _ids(rows)).items()}
         sources_of = relaying.sources_of(tx, _ids(rows)) if lines else {}
     none = _Line(ctx, [])
-    return [partial(lines.get(sources_of.get(row["id"], ""), none).carry_out, row) for row in rows]
+    line_of = {row["id"]: lines.get(sources_of.get(row["id"], ""), none) for row in rows}
+    try:
+        # Each once: what waits before one of a line waits before those behind it, too.
+        todo = {each["id"]: each for row in rows for each in line_of[row["id"]].until(row)}
+        _settle_all(ctx, list(todo.values()))
+    except Exception as failure:  # noqa: BLE001 - whose it is shows when each is carried out by itself
+        log.debug("%d receipts become events one by one: %s", len(rows), failure)
+        return [partial(line_of[row["id"]].carry_out, row) for row in rows]
+    return [_nothing] * len(rows)
+
+
+def _nothing() -> None:
+    """What is left to do for a receipt that has become events with others."""
 
 
 def _ids(rows: Sequence[Mapping[str, Any]]) -> list[Id]:
@@ -52,6 +72,10 @@ class _Line:
         self._ctx = ctx
         self._waiting = deque(waiting)
 
+    def until(self, row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        """A receipt behind all that have to come before it."""
+        return [*(each for each in self._waiting if each["id"] < row["id"]), row]
+
     def carry_out(self, row: Mapping[str, Any]) -> None:
         """Carry out a receipt and all before it. Raises what one of them raises: those behind it do not overtake."""
         while self._waiting and self._waiting[0]["id"] < row["id"]:
@@ -60,30 +84,68 @@ class _Line:
         carry_out(self._ctx, row)
 
 
+def _settle_all(ctx: Context, effects: Sequence[Mapping[str, Any]]) -> None:
+    for at in range(0, len(effects), _TOGETHER):
+        with ctx.store.read() as tx:
+            given = [one for effect in effects[at : at + _TOGETHER] if (one := _given(tx, effect)) is not None]
+        in_portions(ctx.store, [_found(ctx, *one) for one in given], _settle_some)
+
+
+def _settle_some(tx: Tx, some: Iterable[_Found]) -> None:
+    for number, found in enumerate(some):
+        # In the order in which they are dealt with: the sequencer goes by that.
+        _settle(tx, found, tx.now + number)
+
+
 def carry_out(ctx: Context, effect: Mapping[str, Any]) -> None:
     """Write the events of one receipt. Idempotent: a receipt that has become events is left alone.
 
     Raises UnavailableError while the preset's plugin is missing, so that it is tried again.
     """
-    scope = Scope(effect["workspace_id"])
     with ctx.store.read() as tx:
-        receipt = receipts.find(tx, scope, effect["payload"]["receipt_id"])
-        source = receipt and sources.by_id(tx, scope, receipt["source_id"])
-    if receipt is None or source is None or receipt["processed_at"] is not None:
-        return  # done before, or past its retention
+        given = _given(tx, effect)
+    if given is not None:
+        found = _found(ctx, *given)
+        # What a power cut takes back becomes the same events once more: the effect is as open as before.
+        with ctx.store.write(durable=False) as tx:
+            _settle(tx, found, tx.now)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a receipt comes to: its events by their places, or the problem with it."""
+
+    scope: Scope
+    source: Mapping[str, Any]
+    receipt: Mapping[str, Any]
+    events: list[ProviderEvent]
+    problem: str
+    keys: Mapping[int, Mapping[str, str]]
+    departed: Mapping[Place, tuple[int, str]]
+
+
+def _given(tx: Tx, effect: Mapping[str, Any]) -> tuple[Scope, dict[str, Any], dict[str, Any]] | None:
+    """Source and receipt; None when it has become events, or is past its retention."""
+    scope = Scope(effect["workspace_id"])
+    receipt = receipts.find(tx, scope, effect["payload"]["receipt_id"])
+    if receipt is None or receipt["processed_at"] is not None:
+        return None
+    source = sources.by_id(tx, scope, receipt["source_id"])
+    return None if source is None else (scope, source, receipt)
+
+
+def _found(ctx: Context, scope: Scope, source: Mapping[str, Any], receipt: Mapping[str, Any]) -> _Found:
     preset = install(ctx.hooks).find(source["preset"])
     if preset is None:
         raise UnavailableError(f"the preset {source['preset']} is not installed", hint="`hub plugins ls` says why.")
     try:
         given, problem = _parsed(ctx, preset, source, receipt), ""
-        found = provider_events_of(preset, source, receipt) if given is None else given
+        events_ = provider_events_of(preset, source, receipt) if given is None else given
     except BodyError as error:
-        found, problem = [], error.detail
-    keys = order_keys(source, receipt, found) if source["order_by"] else {}
-    departed = drifting.departures(ctx.store, source, receipt, found)
-    with ctx.store.write() as tx:
-        if _settle(tx, scope, source, receipt, found, problem, keys):
-            drifting.note(tx, scope, source, receipt, departed)
+        events_, problem = [], error.detail
+    keys = order_keys(source, receipt, events_) if source["order_by"] else {}
+    departed = drifting.departures(ctx.store, source, receipt, events_)
+    return _Found(scope, source, receipt, events_, problem, keys, departed)
 
 
 def _parsed(
@@ -124,31 +186,23 @@ def provider_events_of(preset: Preset, source: Mapping[str, Any], receipt: Mappi
     return [ProviderEvent(receipt["event_type"] or "event", receipt["delivery_id"], None, 0, None)]
 
 
-def _settle(
-    tx: Tx,
-    scope: Scope,
-    source: Mapping[str, Any],
-    receipt: Mapping[str, Any],
-    found: list[ProviderEvent],
-    problem: str,
-    keys: Mapping[int, Mapping[str, str]],
-) -> bool:
-    """False when the receipt has become events before."""
+def _settle(tx: Tx, found: _Found, at: Micros) -> None:
+    scope, source, receipt, problem = found.scope, found.source, found.receipt, found.problem
     # Once they are numbered they stay so: numbers say the order of events that are written close to each other.
     # Before all else, so that nobody else writes events of this source meanwhile.
     is_ordered = bool(source["order_by"] or source["order_no"])
-    first = sources.numbers(tx, source["id"], len(found)) if is_ordered else 0
-    fresh = _fresh(tx, {_event_id(source, receipt, event): event for event in found})
+    first = sources.numbers(tx, source["id"], len(found.events)) if is_ordered else 0
+    fresh = _fresh(tx, {_event_id(source, receipt, event): event for event in found.events})
     if not receipts.settle(tx, receipt["id"], events=len(fresh), error=problem or None):
-        return False
+        return  # it has become events before
     for place, (event_id, event) in enumerate(fresh.items()):
         type_, subject, origin = described(source, event)
-        order: dict[str, Any] = {"order_no": first + place, **keys.get(event.index, {})} if is_ordered else {}
+        order: dict[str, Any] = {"order_no": first + place, **found.keys.get(event.index, {})} if is_ordered else {}
         fields = {**fields_of(source, receipt, event), **order}
-        events.append(tx, scope, type_, subject=subject, source=origin, event_id=event_id, **fields)
+        events.append(tx, scope, type_, subject=subject, source=origin, event_id=event_id, at=at, **fields)
     if problem:
         _failed(tx, scope, receipt, problem)
-    return True
+    drifting.note(tx, scope, source, receipt, found.departed)
 
 
 def given_up(tx: Tx, effect: Mapping[str, Any], problem: str) -> None:

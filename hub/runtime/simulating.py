@@ -10,6 +10,7 @@ from hub.errors import HubError
 from hub.runtime import acting, ticking, windows
 from hub.runtime.automations import DEEPEST, too_deep
 from hub.runtime.composing import Composer, Place, Progress
+from hub.runtime.contexts import Contexts
 from hub.runtime.counting import Trigger, Verdict, Window, count, is_overdue, miss
 from hub.runtime.triggers import Facts, Match, Rule, Rules, evaluate
 from hub.store import automation_state as state
@@ -103,7 +104,7 @@ class _Simulation:
         self._store = store
         self._rule = Rule.of(row)
         self._rules = Rules.of([row])
-        self._contexts = acting.Contexts(store)
+        self._contexts = Contexts(store)
         self._windows: dict[str, Window] = {}
         self._memories: dict[str, _Memory] = {}
         self._trials: list[Trial] = []

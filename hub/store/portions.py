@@ -12,6 +12,9 @@ from hub.store.base import Store, Tx
 T = TypeVar("T")
 HOLD_S = 0.005
 """Seconds after which a transaction takes no more items."""
+REST_S = 0.0015
+"""Seconds in which everybody who waits for the file looks at it."""
+LONGEST_REST_S = 0.02
 LEAST_S = 0.001
 """Seconds that it takes them in any case: whoever goes second has to get on."""
 
@@ -19,17 +22,20 @@ LEAST_S = 0.001
 def in_portions(store: Store, items: Iterable[T], write: Callable[[Tx, Iterator[T]], object]) -> None:
     """Call `write` with a transaction and some of the items until none is left; it must take all that it is given.
 
-    Those who wait for a SQLite file look whether it is free (see `hub.store.turns`), so that it is left to them for as
-    long as it was held; for one that goes first (see `hub.store.precedence`) a transaction ends sooner. What it did not
-    commit is nobody's afterwards: the caller begins anew.
+    Those who wait for a SQLite file look whether it is free (see `hub.store.turns`), so that it is left to them in
+    between; for one that goes first (see `hub.store.precedence`) a transaction ends sooner, and then the file, the
+    processor and the cache are left to it for longer. What a transaction did not commit is nobody's afterwards: the
+    caller begins anew.
     """
     left = deque(items)
     while left:
         began = time.monotonic()
         with store.write(durable=False) as tx:
             write(tx, _some(store, left, began + HOLD_S))
+            is_wanted = store.is_wanted()
         if left and store.dialect == "sqlite":
-            time.sleep(min(HOLD_S, time.monotonic() - began))
+            held_s = time.monotonic() - began
+            time.sleep(min(LONGEST_REST_S, 4 * held_s) if is_wanted else min(REST_S, held_s))
 
 
 def _some(store: Store, left: deque[T], until: float) -> Iterator[T]:

@@ -208,6 +208,9 @@ def as_row(table: Table, names: tuple[str, ...], values: Sequence[Any]) -> dict[
     for name in _documents(table, names):
         if row[name] is not None:
             row[name] = json.loads(row[name])
+    for name in _flags(table, names):
+        if row[name] is not None:
+            row[name] = bool(row[name])
     return row
 
 
@@ -264,6 +267,12 @@ def _rows(cursor: Any, table: Table, names: tuple[str, ...]) -> Iterator[dict[st
 @lru_cache(maxsize=256)
 def _documents(table: Table, names: tuple[str, ...]) -> frozenset[str]:
     return frozenset(name for name in names if isinstance(table.c[name].type, JsonText))
+
+
+@lru_cache(maxsize=256)
+def _flags(table: Table, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Columns that SQLite gives as numbers."""
+    return tuple(name for name in names if isinstance(table.c[name].type, Boolean))
 
 
 @lru_cache(maxsize=128)

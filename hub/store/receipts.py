@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Table, bindparam, delete, func, literal_co
 
 from hub.errors import NotFoundError
 from hub.store.base import Tx
-from hub.store.raw import CHUNK, Dialect, copy_rows, execute, insert_rows, mark
+from hub.store.raw import CHUNK, Dialect, change, copy_rows, execute, insert_rows, mark, names_of, select_one
 from hub.store.tables import Bookmark, Effect, Receipt, ReceiptKey, Source
 from hub.types import SECOND, Id, Micros, Scope, first_id
 
@@ -43,9 +43,8 @@ _COUNT = (
 
 def find(tx: Tx, scope: Scope, receipt_id: Id) -> dict[str, Any] | None:
     """One receipt with its bytes, or None."""
-    query = select(TABLE).where(TABLE.c.id == receipt_id, TABLE.c.workspace_id == scope.workspace_id)
-    found = tx.conn.execute(query).mappings().first()
-    return None if found is None else dict(found)
+    where = {"id": receipt_id, "workspace_id": scope.workspace_id}
+    return select_one(tx, TABLE, names_of(TABLE), where)
 
 
 def row(tx: Tx, scope: Scope, receipt_id: Id) -> dict[str, Any]:
@@ -214,9 +213,8 @@ def count_duplicates(tx: Tx, counts: Mapping[Id, int]) -> None:
 
 def settle(tx: Tx, receipt_id: Id, *, events: int = 0, error: str | None = None) -> bool:
     """Note that a receipt became events, or why it could not; False when that was noted before."""
-    where = (TABLE.c.id == receipt_id, TABLE.c.processed_at.is_(None))
     values = {"processed_at": tx.now, "events": events, "error": error}
-    return bool(tx.conn.execute(update(TABLE).where(*where).values(**values)).rowcount)
+    return bool(change(tx, TABLE, values, {"id": receipt_id}, guard="processed_at IS NULL"))
 
 
 def give_up(tx: Tx, receipt_id: Id, error: str) -> bool:

@@ -11,7 +11,7 @@ from sqlalchemy import delete, or_, select, update
 from hub.errors import NotFoundError
 from hub.store.base import Tx
 from hub.store.pages import Page, page
-from hub.store.raw import execute, mark
+from hub.store.raw import execute, mark, names_of, select_rows
 from hub.store.tables import Source, SourceSecret
 from hub.types import Id, Micros, Scope, new_id
 
@@ -65,11 +65,9 @@ def row(tx: Tx, scope: Scope, name: str) -> dict[str, Any]:
 
 def by_id(tx: Tx, scope: Scope, source_id: Id, *, lock: bool = False) -> dict[str, Any] | None:
     """A source by id, deleted ones included; None when there is none in this workspace. With `lock` it stays so."""
-    query = select(TABLE).where(TABLE.c.id == source_id, TABLE.c.workspace_id == scope.workspace_id)
-    if lock:
-        query = query.with_for_update(read=True)
-    found = tx.conn.execute(query).mappings().first()
-    return None if found is None else dict(found)
+    where = {"id": source_id, "workspace_id": scope.workspace_id}
+    tail = "FOR SHARE" if lock and tx.dialect == "postgresql" else ""
+    return next(iter(select_rows(tx, TABLE, names_of(TABLE), where, tail=tail)), None)
 
 
 def listing(tx: Tx, scope: Scope, *, limit: int = 50, cursor: str | None = None) -> Page[dict[str, Any]]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hub.errors import ExpressionError, UsageError
+from hub.errors import ExpressionError, UnavailableError, UsageError
 from hub.runtime.commands import Command, apply, register_given
 from hub.store import Store, automation_state, runs
-from hub.store.tables import Alert, Schedule
+from hub.store.tables import Alert, Deployment, Schedule
 from hub.types import new_id
 from tests.planes import automating as a
 
@@ -175,6 +175,51 @@ def test_one_action_that_breaks_does_not_hold_up_the_others(store: Store, monkey
         ("failed", "KeyError: 'what'"), ("done", None),
     ]  # fmt: skip
     assert len(a.made_runs(store)) == 1
+
+
+def test_runs_that_are_made_together_are_made_once_and_one_that_cannot_be_is_alone_with_it(store: Store) -> None:
+    a.make_deployment(store)
+    gone = a.make_deployment(store, "gone")
+    rule = a.automate(
+        store, types=["hub.worker.lost"], do=[{"run_deployment": "ci"}, {"run_deployment": gone, "retry": {"times": 1}}]
+    )
+    with store.write() as tx:
+        tx.conn.execute(Deployment.__table__.delete().where(Deployment.__table__.c.id == gone))  # type: ignore[attr-defined]
+    for _ in range(60):
+        a.happen(store)
+    a.work(store)
+    make_due(store)
+    a.work(store)
+    found = actions(store, rule)
+    assert [row["status"] for row in found if row["number"] == 0] == ["done"] * 60
+    failed = [row for row in found if row["number"] == 1]
+    assert {(row["status"], row["tries"]) for row in failed} == {("failed", 2)}
+    assert all("there is no deployment" in row["error"] for row in failed)
+    assert sorted(run["id"] for run in a.made_runs(store)) == sorted(
+        row["target"] for row in found if row["number"] == 0
+    )
+
+
+def test_runs_that_were_made_before_their_maker_died_are_not_made_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a.make_deployment(store)
+    rule = a.automate(store, types=["hub.worker.lost"], do=[{"run_deployment": "ci"}] * 3)
+    for _ in range(40):
+        a.happen(store)
+
+    def died(*_: Any) -> None:
+        raise UnavailableError("it died here")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("hub.runtime.acting._note_all", died)
+        with pytest.raises(UnavailableError):
+            a.work(store)
+    assert len(a.made_runs(store)) == 120
+    assert {row["status"] for row in actions(store, rule)} == {"pending"}
+    a.work(store)
+    assert {row["status"] for row in actions(store, rule)} == {"done"}
+    assert len(a.made_runs(store)) == 120
 
 
 @pytest.mark.parametrize(

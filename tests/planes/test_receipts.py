@@ -12,6 +12,7 @@ import pytest
 from hub.errors import UnavailableError
 from hub.plugins import Context, load_plugins
 from hub.runtime import presets, relay
+from hub.runtime.effects import Effects
 from hub.runtime.receipts import Answer, Incoming, Kept, Outdated, ReceiptWriter, commit
 from hub.settings import Settings
 from hub.store import Store, effects, open_store, receipts
@@ -233,6 +234,25 @@ def test_a_receipt_whose_preset_is_missing_is_tried_again(ctx: Context, monkeypa
     with pytest.raises(UnavailableError, match="github"):
         carry_out(ctx)
     assert rows(ctx.store)[0]["processed_at"] is None
+
+
+def test_receipts_become_events_together_but_for_one_that_cannot(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, other = make(ctx.store), make(ctx.store, "batches", name="other", verify="none", secret=None)
+    commit(ctx.store, [incoming(ctx.store, source, event_type="push", delivery_id=f"d-{n}") for n in range(25)])
+    commit(ctx.store, [incoming(ctx.store, other, body=b'{"items": []}', body_size=13)])
+    kept = [row["id"] for row in rows(ctx.store, source_id=source.id)]
+    github = presets.install(ctx.hooks).find("github")
+    assert github is not None
+    monkeypatch.setattr(presets, "_installed", Presets([github]))
+    Effects(ctx, ("receipt",)).step()
+    made = events(ctx.store)
+    assert sorted(event["body"]["receipt_id"] for event in made) == kept
+    assert len({event["at"] for event in made}) == 25  # they have an order
+    assert all(row["processed_at"] for row in rows(ctx.store, source_id=source.id))
+    assert rows(ctx.store, source_id=other.id)[0]["processed_at"] is None
+    with ctx.store.read() as tx:
+        left = [row for row in tx.conn.execute(effects.TABLE.select()).mappings() if row["done_at"] is None]
+    assert ["batches is not installed" in row["error"] for row in left] == [True]
 
 
 # --- the database in trouble ---------------------------------------------------------------------------------------

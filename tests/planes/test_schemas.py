@@ -64,7 +64,8 @@ def told(store: Store) -> list[tuple[str, str]]:
 def test_departures_are_counted_and_each_is_told_once(store: Store, source: Made) -> None:
     send(store, source, {"ref": "main"})
     assert drift(store, source) == {}
-    send(store, source, {"ref": 1, "more": {}}, {"ref": 1}, {}, {"ref": "a", "commits": [{"id": 1, "m": 1}, {"m": 2}]})
+    send(store, source, {"ref": 1, "more": {}})
+    send(store, source, {"ref": 1}, {}, {"ref": "a", "commits": [{"id": 1, "m": 1}, {"m": 2}]})
     assert drift(store, source) == {
         ("push", "ref", "type"): 2, ("push", "more", "new"): 1, ("push", "ref", "missing"): 1,
         ("push", "commits.*.m", "new"): 1,

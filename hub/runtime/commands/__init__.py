@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hub.runtime.commands.apply import Command, Outcome, Via, apply, apply_in
+from hub.runtime.commands.apply import Command, Outcome, Via, apply, apply_all, apply_in
 from hub.runtime.commands.registry import Handler, Op, register, register_given
 
-__all__ = ["Command", "Handler", "Op", "Outcome", "Via", "apply", "apply_in", "register", "register_given"]
+__all__ = ["Command", "Handler", "Op", "Outcome", "Via", "apply", "apply_all", "apply_in", "register", "register_given"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -13,6 +13,7 @@ from hub.runtime.commands import differing
 from hub.runtime.commands.registry import Op, find
 from hub.store import events, raw
 from hub.store.base import Store, Tx
+from hub.store.portions import in_portions
 from hub.store.tables import AuditEntry, CommandOutcome
 from hub.types import Id, Scope, new_id
 
@@ -67,6 +68,24 @@ def apply(store: Store, command: Command, *, guard: Guard | None = None, then: T
                 raise  # what may work later is no answer to the plane yet
             return _rejected(store, command, error)
     raise ContentionError(f"{command.op} met others three times in a row", hint="Try again.")
+
+
+def apply_all(store: Store, commands: Iterable[Command]) -> list[Outcome]:
+    """Carry out many commands of the hub's own in few transactions; the outcomes in their order.
+
+    A power cut may take back the last of them: whoever gives them must give them again until he has kept that they are
+    done. Raises what any of them raises. What those before it did may have been kept: give each to `apply` then, which
+    answers for these with what came of them.
+    """
+    found: list[Outcome] = []
+
+    def carry_out(tx: Tx, some: Iterable[Command]) -> None:
+        for command in some:
+            op = find(command.op)
+            found.append(_earlier(tx, command) or _carry_out(tx, command, op, _checked(op, command)))
+
+    in_portions(store, commands, carry_out)
+    return found
 
 
 def apply_in(tx: Tx, command: Command) -> Outcome:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import bindparam, or_, select
+from sqlalchemy import select
 
 from hub.engine.run import Cancel, Complete, Pause, Reject, Resume, Signal
 from hub.errors import ConflictError, ContentionError, NotFoundError, UsageError
@@ -19,7 +19,7 @@ from hub.runtime.commands.registry import Op
 from hub.runtime.naming import default_name
 from hub.runtime.requests import Own, Request
 from hub.states import TERMINAL, StateType
-from hub.store import runs, tasks, transactions
+from hub.store import raw, runs, tasks, transactions
 from hub.store import waits as points
 from hub.store.base import Tx
 from hub.store.tables import Deployment
@@ -146,19 +146,14 @@ def _made_before(tx: Tx, command: Command, idempotency_key: str | None) -> dict[
 
 def find_deployment(tx: Tx, command: Command) -> dict[str, Any]:
     """The deployment that the command's target names, by id or by name."""
-    target = command.target
-    found = tx.conn.execute(_NAMED, {"of": command.scope.workspace_id, "target": target}).mappings().first()
-    if found is None:
+    target, where = command.target, {"workspace_id": command.scope.workspace_id}
+    guard, also = "(name = ? OR id = ?)", (target, target)
+    found = raw.select_rows(tx, _DEPLOYMENTS, raw.names_of(_DEPLOYMENTS), where, guard=guard, also=also)
+    if not found:
         raise NotFoundError(
             f"there is no deployment {target!r} in this workspace", hint="`hub deployments ls` lists them."
         )
-    return dict(found)
-
-
-_NAMED = select(_DEPLOYMENTS).where(
-    _DEPLOYMENTS.c.workspace_id == bindparam("of"),
-    or_(_DEPLOYMENTS.c.name == bindparam("target"), _DEPLOYMENTS.c.id == bindparam("target")),
-)
+    return found[0]
 
 
 def _signal(tx: Tx, command: Command, signal: Signal) -> dict[str, Any]:

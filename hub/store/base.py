@@ -46,6 +46,8 @@ class Tx:
     wakes: set[str] = field(default_factory=set)
     batch: list[tuple[str, Sequence[Any]]] | None = None
     """Statements held back by `raw.together`."""
+    holds: bool = False
+    """It holds rows that others wait for, in an order that only one command knows: no further one belongs in it."""
 
     def wake(self, topic: str) -> None:
         """Wake the listeners of `topic` after the commit."""

@@ -46,6 +46,7 @@ def hold(tx: Tx, scope: Scope, owner_id: Id, control: str, key: str) -> dict[str
 
 def held(tx: Tx, id_: Id) -> dict[str, Any] | None:
     """A state by its id, held as well; None when it is gone."""
+    tx.holds = True
     tail = "" if tx.dialect == "sqlite" else "FOR UPDATE"
     found = raw.select_rows(tx, TABLE, raw.names_of(TABLE), {"id": id_}, tail=tail)
     return found[0] if found else None

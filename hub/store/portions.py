@@ -31,16 +31,16 @@ def in_portions(store: Store, items: Iterable[T], write: Callable[[Tx, Iterator[
     while left:
         began = time.monotonic()
         with store.write(durable=False) as tx:
-            write(tx, _some(store, left, began + HOLD_S))
+            write(tx, _some(store, tx, left, began + HOLD_S))
             is_wanted = store.is_wanted()
         if left and store.dialect == "sqlite":
             held_s = time.monotonic() - began
             time.sleep(min(LONGEST_REST_S, 4 * held_s) if is_wanted else min(REST_S, held_s))
 
 
-def _some(store: Store, left: deque[T], until: float) -> Iterator[T]:
+def _some(store: Store, tx: Tx, left: deque[T], until: float) -> Iterator[T]:
     while left:
         yield left.popleft()
         now = time.monotonic()
-        if now > until or (now > until - HOLD_S + LEAST_S and store.is_wanted()):
+        if tx.holds or now > until or (now > until - HOLD_S + LEAST_S and store.is_wanted()):
             return

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from hub.engine.flowcontrol import ORDER
 from hub.runtime import admission
+from hub.runtime.commands import Command, apply_all
 from hub.store import Store
 from hub.types import SECOND
 
-from .flow_world import World
+from .flow_world import SCOPE, World
 
 
 def n(world: World) -> list[tuple[Any, str]]:
@@ -146,3 +148,26 @@ def test_nobody_stands_behind_those_who_wait_for_a_turn(store: Store) -> None:
         world.ask(k="a")
     free = [world.ask(k=key)["id"] for key in ("b", "c")]
     assert set(world.dispatch()) == {world.rows()[0]["id"], *free}
+
+
+def test_who_makes_many_runs_at_once_and_in_any_order_waits_for_nobody_who_waits_for_him(store: Store) -> None:
+    """On PostgreSQL each holds the states of its keys until the commit."""
+    world = World(store, {"debounce": {"period": 10, "key": "params.n"}, "idempotency": "params.m"})
+    problems: list[BaseException] = []
+
+    def ask(order: int) -> None:
+        numbers = list(range(30))[::order]
+        commands = [
+            Command("run.create", SCOPE, world.name, {"parameters": {"n": n % 5, "m": f"{order}{n}"}}) for n in numbers
+        ]
+        try:
+            apply_all(store, commands)
+        except BaseException as error:
+            problems.append(error)
+
+    threads = [threading.Thread(target=ask, args=(order,)) for order in (1, -1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert problems == []

@@ -31,8 +31,8 @@ from hub.webhooks.request import WebhookRequest, header_pairs
 
 log = logging.getLogger("hub.relay")
 _LONGEST_ERROR = 500
-_TOGETHER = 10
-"""How many receipts are held at a time, each with its bytes."""
+_TOGETHER, _TOGETHER_BYTES = 10, 1_048_576
+"""How many receipts are held in memory at a time; after so many bytes of them no further one is read."""
 
 
 def receipts_of(ctx: Context, rows: Sequence[Mapping[str, Any]]) -> list[Callable[[], None]]:
@@ -50,7 +50,7 @@ def receipts_of(ctx: Context, rows: Sequence[Mapping[str, Any]]) -> list[Callabl
     try:
         # Each once: what waits before one of a line waits before those behind it, too.
         todo = {each["id"]: each for row in rows for each in line_of[row["id"]].until(row)}
-        _settle_all(ctx, list(todo.values()))
+        _settle_all(ctx, todo.values())
     except Exception as failure:  # noqa: BLE001 - whose it is shows when each is carried out by itself
         log.debug("%d receipts become events one by one: %s", len(rows), failure)
         return [partial(line_of[row["id"]].carry_out, row) for row in rows]
@@ -84,10 +84,17 @@ class _Line:
         carry_out(self._ctx, row)
 
 
-def _settle_all(ctx: Context, effects: Sequence[Mapping[str, Any]]) -> None:
-    for at in range(0, len(effects), _TOGETHER):
+def _settle_all(ctx: Context, effects: Iterable[Mapping[str, Any]]) -> None:
+    waiting = deque(effects)
+    while waiting:
+        given: list[tuple[Scope, dict[str, Any], dict[str, Any]]] = []
+        size = 0
         with ctx.store.read() as tx:
-            given = [one for effect in effects[at : at + _TOGETHER] if (one := _given(tx, effect)) is not None]
+            while waiting and len(given) < _TOGETHER and size < _TOGETHER_BYTES:
+                one = _given(tx, waiting.popleft())
+                if one is not None:
+                    given.append(one)
+                    size += one[2]["body_size"]
         in_portions(ctx.store, [_found(ctx, *one) for one in given], _settle_some)
 
 

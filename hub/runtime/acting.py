@@ -30,6 +30,7 @@ CONTROL_NAMES = ("params", *NAMES)
 LONGEST_DELAY = 3600
 _BATCH = 200
 _TOGETHER = 50
+"""Runs that are made one by one when one among them cannot be."""
 
 Made: TypeAlias = tuple[str, str, JsonObject]
 """Operation, target, arguments."""

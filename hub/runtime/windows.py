@@ -21,7 +21,7 @@ def of_row(row: Mapping[str, Any] | None) -> Window:
     if row is None:
         return Window()
     return Window(
-        row["opened_at"], row["until_at"], row["count"], tuple(row["events"]), row["fired_at"], bool(row["is_spent"])
+        row["opened_at"], row["until_at"], row["count"], tuple(row["events"]), row["fired_at"], row["is_spent"]
     )
 
 

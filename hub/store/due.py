@@ -41,7 +41,7 @@ def lines(tx: Tx, wanted: Iterable[tuple[Id, str]]) -> list[Line]:
     """The queues by (workspace, name), the first to be served first. One without a row has the default settings."""
     pairs = set(wanted)
     known = {
-        (row["workspace_id"], row["name"]): Line(**{**row, "paused": bool(row["paused"])})
+        (row["workspace_id"], row["name"]): Line(**row)
         for row in raw.select_many(tx, QUEUES, _LINE, "name", sorted({name for _, name in pairs}))
     }
     found = [known.get(pair) or Line(*pair) for pair in pairs]

@@ -248,7 +248,7 @@ def current(tx: Tx, link_id: Id) -> dict[str, Any]:
     row = raw.select_one(tx, LINKS, raw.names_of(LINKS), {"id": link_id})
     if row is None or row["disconnected_at"] is not None:
         raise NotFoundError("this link was ended")
-    return {**row, "primary": bool(row["primary"])}
+    return row
 
 
 def move(tx: Tx, link_id: Id, during: int | None = None, **values: Any) -> bool:

@@ -60,7 +60,9 @@ def apply(store: Store, command: Command, *, guard: Guard | None = None, then: T
     for _ in range(3):
         try:
             op = find(command.op)
-            return _once(store, command, op, _checked(op, command), guard, then)
+            args = _checked(op, command)
+            with store.write() as tx:
+                return _once(tx, command, op, args, guard, then)
         except ContentionError:
             continue
         except HubError as error:
@@ -82,7 +84,7 @@ def apply_all(store: Store, commands: Iterable[Command]) -> list[Outcome]:
     def carry_out(tx: Tx, some: Iterable[Command]) -> None:
         for command in some:
             op = find(command.op)
-            found.append(_earlier(tx, command) or _carry_out(tx, command, op, _checked(op, command)))
+            found.append(_once(tx, command, op, _checked(op, command)))
 
     in_portions(store, commands, carry_out)
     return found
@@ -94,17 +96,18 @@ def apply_in(tx: Tx, command: Command) -> Outcome:
     return _carry_out(tx, command, op, _checked(op, command))
 
 
-def _once(store: Store, command: Command, op: Op, args: BaseModel, guard: Guard | None, then: Then | None) -> Outcome:
-    with store.write() as tx:
-        earlier = _earlier(tx, command)
-        if earlier is not None:
-            return earlier
-        if guard is not None:
-            guard(tx)
-        outcome = _carry_out(tx, command, op, args)
-        if then is not None:
-            then(tx, outcome)
-        return outcome
+def _once(
+    tx: Tx, command: Command, op: Op, args: BaseModel, guard: Guard | None = None, then: Then | None = None
+) -> Outcome:
+    earlier = _earlier(tx, command)
+    if earlier is not None:
+        return earlier
+    if guard is not None:
+        guard(tx)
+    outcome = _carry_out(tx, command, op, args)
+    if then is not None:
+        then(tx, outcome)
+    return outcome
 
 
 def _carry_out(tx: Tx, command: Command, op: Op, args: BaseModel) -> Outcome:

@@ -51,8 +51,8 @@ def rfc3339(at: Micros) -> str:
 
 _last = 0
 _lock = threading.Lock()
-_random = ""
-_taken = 0
+_tails: list[str] = []
+"""Random last parts of ids, to be taken."""
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
@@ -62,26 +62,33 @@ ID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 
 def new_id() -> Id:
     """Make a UUIDv7 (RFC 9562): time-ordered across processes, strictly increasing within this one."""
-    global _last, _random, _taken
+    global _last
     with _lock:
         # 48 bits of milliseconds, then 12 bits of the millisecond's fraction as the monotonic part.
         nanos = time.time_ns()
         stamp = (nanos // 1_000_000) << 12 | (nanos % 1_000_000) * 4096 // 1_000_000
-        stamp = _last = max(stamp, _last + 1)
-        # Random digits are taken from a stock: asking the system for each id would give up the interpreter's lock.
-        if _taken == len(_random):
-            _random, _taken = os.urandom(4096).hex(), 0
-        tail = _random[_taken : _taken + 16]
-        _taken += 16
+        if stamp <= _last:
+            stamp = _last + 1
+        _last = stamp
+        if not _tails:
+            _tails.extend(_random_tails())
+        tail = _tails.pop()
     # Written by hand: uuid.UUID takes three times as long, and every row has an id.
     head = f"{stamp:015x}"
-    return f"{head[:8]}-{head[8:12]}-7{head[12:]}-{_VARIANT[tail[0]]}{tail[1:4]}-{tail[4:]}"
+    return f"{head[:8]}-{head[8:12]}-7{head[12:]}-{tail}"
+
+
+def _random_tails() -> list[str]:
+    """Many at once: asking the system for each id would give up the interpreter's lock."""
+    digits = os.urandom(4096).hex()
+    each = [digits[at : at + 16] for at in range(0, len(digits), 16)]
+    return [f"{_VARIANT[tail[0]]}{tail[1:4]}-{tail[4:]}" for tail in each]
 
 
 def _forked() -> None:
     """A child must not use the random digits that its parent will use."""
-    global _lock, _random, _taken
-    _lock, _random, _taken = threading.Lock(), "", 0
+    global _lock, _tails
+    _lock, _tails = threading.Lock(), []
 
 
 os.register_at_fork(after_in_child=_forked)

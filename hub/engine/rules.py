@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from hub.engine.run import (
@@ -35,17 +35,22 @@ from hub.states import DONE, MOVES, TERMINAL, State, StateType
 from hub.types import SECOND, Micros
 
 S = StateType
+# By name: an attribute of an enumeration costs ten times as much, and every task comes here twice.
+_PENDING_TYPE, _RUNNING_TYPE, _CANCELLING_TYPE = S.PENDING, S.RUNNING, S.CANCELLING
+_TO_BEGIN = (S.PENDING, S.SCHEDULED)
+_RUNNING, _RETRYING = State(S.RUNNING, "Running"), State(S.RUNNING, "Retrying")
 
 
 def decide(run: Run, signal: Signal, *, now: Micros) -> Transition | Refusal:
     """Say what `signal` does to `run` at `now`: the transition to commit, or why not."""
-    if run.state.type in TERMINAL:
+    kind = run.state.type
+    if kind in TERMINAL:
         return _refuse(run, "already_final", f"the run is already {run.state.name}")
-    stale = _stale(run, signal)
-    if stale is not None:
+    made_as = type(signal)
+    if made_as in _REPORTS and (stale := _stale(run, signal)) is not None:
         return stale
-    answer = _RULES[type(signal)](run, signal, now)
-    if isinstance(answer, Transition) and answer.state.type not in MOVES[run.state.type]:
+    answer = _RULES[made_as](run, signal, now)
+    if isinstance(answer, Transition) and answer.state.type not in MOVES[kind]:
         raise AssertionError(f"rule {type(signal).__name__} left the table: {run.state.type} -> {answer.state.type}")
     return answer
 
@@ -96,16 +101,18 @@ def begun(run: Run, signal: Begin, _now: Micros) -> Transition | Refusal:
     """SCHEDULED or PENDING -> RUNNING in the caller's own process; opens the next attempt."""
     if run.kind == "flow" and run.home != "inline":
         return _refuse(run, "not_here", "the run is executed by a worker")
-    if run.state.type not in (S.SCHEDULED, S.PENDING):
+    if run.state.type not in _TO_BEGIN:
         return _wrong(run, signal)
-    return Transition(run, _running(run), "started", run.attempt + 1, run.epoch, started=True)
+    # By position: every task begins here.
+    return Transition(run, _running(run), "started", run.attempt + 1, run.epoch, None, None, None, True)
 
 
 def completed(run: Run, signal: Complete, _now: Micros) -> Transition | Refusal:
     """RUNNING -> COMPLETED. An accepted cancel holds: while cancelling, finishing means CANCELLED."""
-    if run.state.type is S.CANCELLING:
+    kind = run.state.type
+    if kind is _CANCELLING_TYPE:
         return _being_cancelled(run) if signal.declared else _cancelled(run, "finished after the cancel was accepted")
-    if run.state.type is not S.RUNNING and not (run.kind == "task" and run.state.type is S.PENDING):
+    if kind is not _RUNNING_TYPE and not (run.kind == "task" and kind is _PENDING_TYPE):
         return _wrong(run, signal)
     plain = signal.name == DONE.name and not signal.message
     state = DONE if plain else State(S.COMPLETED, signal.name, signal.message)
@@ -297,9 +304,6 @@ _RULES: dict[type, Callable[[Run, Any, Micros], Transition | Refusal]] = {
 # --- shared pieces -----------------------------------------------------------------------------------------------
 
 
-_RUNNING, _RETRYING = State(S.RUNNING, "Running"), State(S.RUNNING, "Retrying")
-
-
 def _running(run: Run) -> State:
     return _RETRYING if run.retries_used else _RUNNING
 
@@ -310,9 +314,7 @@ def _move(run: Run, state: State, event: str, **more: Any) -> Transition:
 
 def _end(run: Run, state: State, event: str, error_class: ErrorClass | None = None) -> Transition:
     # By position: every task ends here.
-    return Transition(
-        run, state, event, run.attempt, run.epoch, "end", None, None, started=False, ended=True, error_class=error_class
-    )
+    return Transition(run, state, event, run.attempt, run.epoch, "end", None, None, False, True, error_class)
 
 
 def _declared(run: Run, state: State, event: str, error_class: ErrorClass | None = None) -> Transition | Refusal:
@@ -336,13 +338,14 @@ def _cancelled(run: Run, message: str, *, attempt_move: str = "end") -> Transiti
     return replace(_end(run, state, "cancelled", ErrorClass.CANCELLED), attempt_move=attempt_move)  # type: ignore[arg-type]
 
 
-def _stale(run: Run, signal: Signal) -> Refusal | None:
+_REPORTS = frozenset(kind for kind in _RULES if {"attempt", "epoch"} <= {field.name for field in fields(kind)})
+"""Signals from what executes the run: they say which attempt and doorbell they are about."""
+
+
+def _stale(run: Run, signal: Any) -> Refusal | None:
     """A report of another attempt or an older doorbell says nothing about this one."""
-    attempt = getattr(signal, "attempt", None)
-    if attempt is None:
-        return None
-    epoch = getattr(signal, "epoch", run.epoch)
-    if attempt == run.attempt and epoch == run.epoch:
+    attempt, epoch = signal.attempt, signal.epoch
+    if attempt is None or (attempt == run.attempt and epoch == run.epoch):
         return None
     told, held = f"{attempt}.{epoch}", f"{run.attempt}.{run.epoch}"
     return _refuse(run, "stale", f"the report is about attempt {told}, the run is at {held}")

@@ -104,6 +104,9 @@ class Known:
 class Journal(Protocol):
     """What the executor needs. All methods may be called from any thread."""
 
+    cancelling: bool
+    """Whether the last commit met a run that is to be cancelled."""
+
     def put(self, fact: Fact) -> None:
         """Queue a fact; it is written soon, in order."""
 
@@ -137,6 +140,8 @@ class Journal(Protocol):
 
 class NoJournal:
     """Nothing is kept: for HUB_JOURNAL=off and for tasks called outside a flow."""
+
+    cancelling = False
 
     def put(self, fact: Fact) -> None:
         """See Journal.put."""

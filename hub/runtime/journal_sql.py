@@ -71,7 +71,8 @@ class Fence:
 
 
 Rows = list[tuple[Any, ...]]
-ALIVE = ("RUNNING", "CANCELLING")
+CANCELLING = "CANCELLING"
+ALIVE = ("RUNNING", CANCELLING)
 """States of a run in which what executes it may write."""
 _LOCKED = " FOR SHARE"
 """PostgreSQL: the run stays as it was seen until the rows are written, and is seen as it is when others change it now.

@@ -16,8 +16,7 @@ from sqlalchemy import select
 from hub.errors import HubError, NotFoundError, UnavailableError, UsageError
 from hub.runtime.executor.results import Stored
 from hub.runtime.journal import UNDONE, AttemptLost, Fact, Known, Waiter, Write
-from hub.runtime.journal_sql import Fence, Rows, statements, write
-from hub.states import StateType
+from hub.runtime.journal_sql import CANCELLING, Fence, Rows, statements, write
 from hub.store import tasks, transactions
 from hub.store.base import Store
 from hub.store.tables import TaskRunRow
@@ -68,7 +67,7 @@ class StoreJournal:
         self._listened: bool | None = None
         """Whether somebody reads all history rows; None while nobody has looked."""
         self.cancelling = False
-        """Whether the last commit met a run that is to be cancelled."""
+        """See Journal.cancelling."""
 
     def put(self, fact: Fact) -> None:
         """See Journal.put. A caller that runs far ahead of the disk writes itself."""
@@ -184,14 +183,14 @@ class StoreJournal:
 
     def _patiently(self, do: Callable[[], T]) -> T:
         """Do it, again and again while the database is away; see the class."""
-        deadline = time.monotonic() + self._patience
-        pause = 0.05
+        deadline, pause = 0.0, 0.05
         while True:
             try:
                 return do()
             except UnavailableError as error:
                 if not self._patience or not error.passes:
                     raise
+                deadline = deadline or time.monotonic() + self._patience
                 if time.monotonic() + pause > deadline:
                     # No fault of the flow's: nobody may catch it, and the run goes on in another attempt.
                     self._lost = AttemptLost(f"attempt {self._fence.attempt} is given up: {error.detail}")
@@ -218,27 +217,26 @@ class StoreJournal:
                 raise
         for fact in batch:
             fact.written = True
-        for _ in batch:
+        for fact in batch:
             queue.popleft()
-        self._answer(batch, None)
+            if fact.waiter is not None:
+                self._answer(fact, None)
 
     def _commit(self, batch: list[Fact]) -> None:
         if self._lost is not None:
             raise self._lost
-        rows, states, logs, more = self._alone(batch) or self._together(batch)
-        held, state = write(self._pinned, self._store.dialect, self._texts, self._fence, rows, states, logs, more)
+        end = batch[-1]
+        if len(batch) == 2 and self._listened is False and end.before == (batch[0],) and end.row and end.also is None:
+            # Nearly always it is this: a called task from its start to its end, of which its row says all.
+            parts: _Parts = ([end.row()], [], [], [])
+        else:
+            parts = self._together(batch)
+        held, state = write(self._pinned, self._store.dialect, self._texts, self._fence, *parts)
         if not held:
             self._lost = AttemptLost(f"attempt {self._fence.attempt} was given up; the run is {state}")
             _log.warning("run %s: %s", self._fence.run_id, self._lost)
             raise self._lost
-        self.cancelling = state == StateType.CANCELLING.value
-
-    def _alone(self, batch: list[Fact]) -> _Parts | None:
-        """What is nearly always written: a called task from its start to its end, of which its row says all."""
-        end = batch[-1]
-        if self._listened is not False or len(batch) != 2 or end.also is not None:
-            return None
-        return ([end.row()], [], [], []) if end.row is not None and end.before == (batch[0],) else None
+        self.cancelling = state == CANCELLING
 
     def _together(self, batch: list[Fact]) -> _Parts:
         latest: dict[Id | None, Callable[[], tuple[Any, ...]]] = {}
@@ -267,11 +265,11 @@ class StoreJournal:
             left_out.update(map(id, fact.before))
         return [fact.state() for fact in batch if fact.state is not None and id(fact) not in left_out]
 
-    def _answer(self, batch: list[Fact], error: BaseException | None) -> None:
-        for fact in batch:
-            waiter, fact.waiter = fact.waiter, None
-            if waiter is not None:
-                waiter(error)
+    @staticmethod
+    def _answer(fact: Fact, error: BaseException | None) -> None:
+        waiter, fact.waiter = fact.waiter, None
+        if waiter is not None:
+            waiter(error)
 
     # --- the thread that writes what nobody waits for ----------------------------------------------------------------
 
@@ -302,6 +300,6 @@ class StoreJournal:
         try:
             self.flush()
         except BaseException as error:  # noqa: BLE001 - told to whoever waits; the next caller meets it itself
-            waiting: list[Any] = [fact for fact in list(self._queue) if fact.waiter is not None]
-            self._answer(waiting, error)
+            for fact in list(self._queue):
+                self._answer(fact, error)
             time.sleep(_LINGER)  # what cannot be written now is not tried again at once

@@ -40,7 +40,6 @@ class RunContext:
         self,
         flow: FlowInfo,
         session: Any,
-        *,
         step: str = "",
         task_run_id: Id | None = None,
         task_name: str | None = None,

@@ -29,6 +29,10 @@ from hub.store.wake import LocalWaker, SocketWaker, Waker
 from hub.types import now_us
 
 log = logging.getLogger("hub.store")
+_NO_NAMES: dict[None, None] = {}
+# The driver asks each None and each bytes for a way to adapt it, with an exception inside; these say at once: as it is.
+sqlite3.register_adapter(type(None), _NO_NAMES.get)
+sqlite3.register_adapter(bytes, bytes)
 _BUSY_MS = 15_000
 _WAL_PAGES = 4_000
 """So many pages (16 MB) are in the WAL before they are copied into the file; SQLite's own 1,000 copies too often."""

@@ -26,8 +26,6 @@ _MADE = "assets"
 
 def follow(session: Session, task_run_id: str, options: Options, futures: Iterable[Future[Any]]) -> tuple[str, ...]:
     """The assets that a call is made from. A task that makes none itself hands on those it had."""
-    if not (options.assets or options.asset_deps or session.assets):
-        return ()
     upstream = dict.fromkeys(options.asset_deps)
     for future in futures:
         upstream.update(dict.fromkeys(session.assets.get(future.task_run_id, ())))

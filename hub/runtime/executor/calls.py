@@ -103,10 +103,11 @@ def prepare(
     key = f"{digest}:{session.ordinals.take(digest)}"
     number = session.names.take(options.name)
     name = f"{options.name}-{number}" if options.run_name is None else _named(task, args, kwargs, number)
-    call = Call(session, parent, wrapped, options, args, kwargs, key=key, name=name, needs=needed)
+    call = Call(session, parent, wrapped, options, args, kwargs, key, name, needed)
     call.task = task
-    call.made_from = assets.follow(session, call.id, options, needed.futures)
-    call.txn = transactions.around(parent, hooked=bool(options.transaction_hooks))
+    if options.assets or options.asset_deps or session.assets:
+        call.made_from = assets.follow(session, call.id, options, needed.futures)
+    call.txn = transactions.around(parent, hooked=options.transaction_hooks)
     return call
 
 

@@ -109,7 +109,7 @@ def _prepared(task: Task[..., Any], context: RunContext, pair: Any, number: int,
     args, kwargs = pair
     call = Call(
         context.session, context, task._wrapped, _kept(task.options), tuple(args), kwargs,
-        key=f"call:{number}", name=name, needs=NOTHING,
+        f"call:{number}", name, NOTHING,
     )  # fmt: skip
     call.task = task
     call.id = task_run_id(context.run_id, number)
@@ -128,6 +128,12 @@ class Paced:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._next = 0.0
+        self.put = journal.put
+
+    @property
+    def cancelling(self) -> bool:
+        """See Journal.cancelling."""
+        return self._journal.cancelling
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._journal, name)

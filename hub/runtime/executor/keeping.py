@@ -12,26 +12,38 @@ from hub.sdk.options import Options
 from hub.types import Id
 
 
-def keep(session: Session, options: Options, value: Any, hint: Any, *, part: str, task_run_id: Id | None) -> Life:
-    """Gives what the row says of a result. Raises UnavailableError when it cannot be kept where it should be."""
+def encoded(session: Session, options: Options, value: Any, hint: Any, task_run_id: Id | None) -> Stored:
+    """A result as its row says it, should it fit there; see `in_store`."""
     if not options.persist or session.root.store is None:
         return results.UNKEPT
-    store = options.result_store or session.result_store
     if value is None:
         return results.NOTHING
     stored = results.encode(value, hint, options.result_serializer or session.result_serializer)
-    if not stored.kept:
+    if stored.data is None:
         session.log(task_run_id, 20, "hub", _UNKEPT.format(type(value).__qualname__))
-        return stored
-    assert stored.data is not None
-    if store is None and len(stored.data) <= results.INLINE_BYTES:
-        return stored
-    return (yield from _put(session, stored, store, part))
+    return stored
 
 
-def _put(session: Session, stored: Stored, store: str | None, part: str) -> Life:
+def in_store(session: Session, options: Options, stored: Stored) -> bool:
+    """Whether a result belongs into a result store: because it is large, or because its author says so."""
+    data = stored.data
+    if data is None or stored is results.NOTHING:
+        return False
+    return len(data) > results.INLINE_BYTES or (options.result_store or session.result_store) is not None
+
+
+def keep(session: Session, options: Options, value: Any, hint: Any, *, part: str, task_run_id: Id | None) -> Life:
+    """Keep a result where it belongs; gives what its row says of it. Raises UnavailableError as `put` does."""
+    stored = encoded(session, options, value, hint, task_run_id)
+    if in_store(session, options, stored):
+        stored = yield from put(session, options, stored, part)
+    return stored
+
+
+def put(session: Session, options: Options, stored: Stored, part: str) -> Life:
+    """Put a result there; gives what its row says then. Raises UnavailableError when it cannot be kept."""
     places = session.root.places
-    name, run_id = store or places.default, session.info.run_id
+    name, run_id = options.result_store or session.result_store or places.default, session.info.run_id
     return (yield Blocking(lambda: places.put(stored, name, run_id, part)))
 
 

@@ -51,8 +51,7 @@ def call_nested(flow: Flow[..., Any], args: tuple[Any, ...], kwargs: dict[str, A
     options = replace(flow.options, retry=NEVER, timeout=None, hooks={})
     call = Call(
         session, parent, flow._wrapped, options, args, kwargs,
-        key=f"{digest}:{session.ordinals.take(digest)}", name=f"{flow.name}-{number}",
-        needs=needs(args, kwargs),
+        f"{digest}:{session.ordinals.take(digest)}", f"{flow.name}-{number}", needs(args, kwargs),
     )  # fmt: skip
     call.txn = transactions.around(parent, hooked=True)
     call.body = lambda step, _context, given, named_: _body(flow, step, given, named_)

@@ -100,8 +100,8 @@ def note(context: RunContext, key: str, name: str, value: Any, message: str) -> 
     session: Session = context.session
     before = session.earlier.get(key)
     record = TaskRecord(
-        session, before.id if before is not None else new_id(), key=key, task_name=name,
-        name=f"{name}-{session.names.take(name)}", parent=context.task_run_id, retry=NEVER, known=before, upstream=[],
+        session, before.id if before is not None else new_id(), key, name, f"{name}-{session.names.take(name)}",
+        context.task_run_id, NEVER, before, [],
     )  # fmt: skip
     record.stored = results.encode(value)
     record.started_at = record.created_at

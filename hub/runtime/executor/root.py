@@ -179,7 +179,7 @@ class Root:
         """Raise what the run was stopped by, if it was."""
         if self.stopped_by is not None:
             raise self.stopped_by
-        if getattr(self.journal, "cancelling", False):
+        if self.journal.cancelling:
             self.halt(CancelledNow())
             raise CancelledNow
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hub.errors import NotFoundError
 from hub.runtime.executor import results
 from hub.runtime.executor.branches import Trunk
-from hub.runtime.executor.ordinals import Ordinals
+from hub.runtime.executor.ordinals import Counters, Ordinals
 from hub.runtime.executor.results import Stored, Unreadable
 from hub.runtime.executor.root import Root
 from hub.runtime.executor.texts import MESSAGE_CHARS, clean
@@ -78,7 +78,7 @@ class Session:
         self.values: dict[str, Any] = {}
         """Values that replay, as made in this attempt."""
         self.ordinals = Ordinals()
-        self.names = Ordinals()
+        self.names = Counters()
         self._unfinished: set[Future[Any]] = set()
         self.untaken: list[FutureStream[Any]] = []
         """Of lazy maps: those that nobody has begun to take from."""

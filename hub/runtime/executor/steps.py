@@ -81,7 +81,6 @@ class Invoke:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         context: RunContext,
-        *,
         timeout: float | None,
         printing: bool,
         taint: Callable[[], object],
@@ -115,7 +114,7 @@ class Invoke:
 
     def _call(self) -> Any:
         if self.timeout is None:
-            return self.guarded(self._own)
+            return self._own() if self.branch is None else self.guarded(self._own)
         return limited(lambda: self.guarded(self._own), self.timeout, taint=self.taint)
 
     def _own(self) -> Any:

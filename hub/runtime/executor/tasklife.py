@@ -14,7 +14,7 @@ from hub.errorclasses import class_of
 from hub.errors import RunCancelled, RunError, RunFailed, RunTimedOut
 from hub.runtime.executor import assets, caching, outside, retrying, staging, statehooks, transactions
 from hub.runtime.executor.branches import Branch
-from hub.runtime.executor.keeping import keep
+from hub.runtime.executor.keeping import encoded, in_store, put
 from hub.runtime.executor.leaving import task_may_rest, wait_until
 from hub.runtime.executor.limits import Expired, Interrupted
 from hub.runtime.executor.root import Leaving, attempt_name
@@ -39,6 +39,7 @@ from hub.types import SECOND, Id, new_id, now_us
 STOPPING = (Interrupted, AttemptLost, RunCancelled, Leaving, asyncio.CancelledError, KeyboardInterrupt, GeneratorExit)
 """What ends a task from outside: no failure of its own, never retried."""
 _REPEATED = "done by the run that this one repeats"
+_BEGIN, _SCHEDULED = Begin(), StateType.SCHEDULED
 
 
 class Call:
@@ -51,7 +52,7 @@ class Call:
 
     def __init__(
         self, session: Session, parent: RunContext, wrapped: Wrapped, options: Options, args: tuple[Any, ...],
-        kwargs: dict[str, Any], *, key: str, name: str, needs: Needs,
+        kwargs: dict[str, Any], key: str, name: str, needs: Needs,
     ) -> None:  # fmt: skip
         self.session = session
         self.parent = parent
@@ -73,25 +74,34 @@ class Call:
         self.future: Future[Any] | None = None
         self.txn: Txn | None = None
         """The transaction that it is part of."""
-        self.body: Callable[[Call, RunContext, tuple[Any, ...], dict[str, Any]], Life] = (
-            _invoke if wrapped.made_of is None else outside.body
+        self.body: Callable[[Call, RunContext, tuple[Any, ...], dict[str, Any]], Life] | None = (
+            None if wrapped.made_of is None else outside.body
         )
+        """What is done instead of calling the function here."""
 
     def opened(self) -> TaskRecord:
         """Its record, made when it is first needed."""
         if self.record is None:
-            # A flow as a step has retries of its own.
+            session, needs = self.session, self.needs
             self.record = TaskRecord(
-                self.session, self.id, key=self.key, task_name=self.task_name, name=self.name,
-                parent=self.parent.task_run_id, retry=retry_policy(self.options.retry, self.session.root.task_retries),
-                known=self.session.earlier.get(self.key),
-                upstream=[future.task_run_id for future in self.needs.futures],
+                session, self.id, self.key, self.task_name, self.name, self.parent.task_run_id,
+                # A flow as a step has retries of its own.
+                retry_policy(self.options.retry, session.root.task_retries), session.earlier.get(self.key),
+                [] if needs is NOTHING else [future.task_run_id for future in needs.futures],
             )  # fmt: skip
         return self.record
 
 
 def live(call: Call) -> Life:
     """The whole life. Gives the task's result, or raises what it raised."""
+    session, options, key = call.session, call.options, call.key
+    plain = call.needs is NOTHING and options.cache is None and options.trigger != "one_failed"
+    if plain and key not in session.earlier and key not in session.restarted and session.root.recording is None:
+        return _tries(call)  # nearly always: a generator around it would cost as much as a small function
+    return _whole(call)
+
+
+def _whole(call: Call) -> Life:
     session = call.session
     _check(call)
     if call.key in session.earlier or call.key in session.restarted:
@@ -105,6 +115,7 @@ def live(call: Call) -> Life:
         runs = yield from _upstream(call)
         if not runs:
             return None
+    call.opened()
     if call.options.cache is not None:
         return (yield from caching.live(call, call.options.cache, _tries, _check))
     return (yield from _tries(call))
@@ -156,30 +167,40 @@ def _refused(call: Call, said: Fails) -> Life:
 
 
 def _tries(call: Call) -> Life:
-    record, session = call.opened(), call.session
-    if record.state.type is StateType.SCHEDULED:
+    _check(call)
+    record, session, options = call.opened(), call.session, call.options
+    if record.run.state.type is _SCHEDULED:
         yield from _until_retry(call, record)
-    while True:
         _check(call)
-        session.journal.put(record.signal(Begin()))
-        call.state = record.state
+    while True:
+        session.journal.put(record.signal(_BEGIN))
+        call.state = record.run.state
         attempt = record.run.attempt
         context = RunContext(
-            call.parent.flow, session, step=call.key, task_run_id=call.id, task_name=call.task_name,
-            task_attempt=attempt, is_async=call.wrapped.is_async,
-        )  # fmt: skip
-        assets.begin(call, context)
+            call.parent.flow, session, call.key, call.id, call.task_name, attempt, call.wrapped.is_async
+        )
         context.around = call.txn
+        if options.assets:
+            assets.begin(call, context)
         staged: Write | None = None
-        yield from _tell(call, record, context)
+        if options.hooks:
+            yield from _tell(call, record, context)
         try:
-            if call.options.tags and call.body is _invoke:
-                yield from hold_tags(context, call.options.tags)
-            value = yield from call.body(call, context, call.args, call.kwargs)
-            if not record.state.final:
-                record.stored = yield from _keep(call, value, attempt)
-                yield from transactions.left(context, None)
-                staged = yield from staging.completing(call, value, record.stored)
+            if call.body is not None:
+                value = yield from call.body(call, context, call.args, call.kwargs)
+            else:
+                if options.tags:
+                    yield from hold_tags(context, options.tags)
+                value = yield _invocation(call, context)
+            if not record.run.state.final:
+                stored = encoded(session, options, value, hint_of(call.wrapped), call.id)
+                if in_store(session, options, stored):
+                    stored = yield from put(session, options, stored, attempt_name(call.id, attempt))
+                record.stored = stored
+                if context.inner is not None:
+                    yield from transactions.left(context, None)
+                if call.txn is not None or options.transaction_hooks:
+                    staged = yield from staging.completing(call, value, stored)
         except Leaving as left:
             _left(call, record, left)
             raise
@@ -196,11 +217,14 @@ def _tries(call: Call) -> Life:
             failure, timed_out = raised, False
         else:
             # A thread that was given up may come back when its flow has closed the record.
-            if not record.state.final:
+            if not record.run.state.final:
                 fact = record.signal(Complete(attempt, 0))
-                fact.also = both(assets.ended(call, context), staged)
-                yield from _end(call, fact)
-                yield from _tell(call, record, context)
+                if options.assets or staged is not None:
+                    fact.also = both(assets.ended(call, context), staged)
+                call.state = record.run.state
+                yield Commit(session.journal, fact)
+                if options.hooks:
+                    yield from _tell(call, record, context)
             return value
         undone = yield from transactions.left(context, failure)
         if record.state.final:  # as above
@@ -214,6 +238,7 @@ def _tries(call: Call) -> Life:
         session.journal.put(fact)
         call.state = record.state
         yield from _until_retry(call, record)
+        _check(call)
 
 
 def _until_retry(call: Call, record: TaskRecord) -> Life:
@@ -263,14 +288,16 @@ def _check(call: Call) -> None:
         raise
 
 
-def _invoke(call: Call, context: RunContext, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Life:
-    root, branch = call.session.root, call.session.branch
+def _invocation(call: Call, context: RunContext) -> Effect:
+    session, options, wrapped = call.session, call.options, call.wrapped
+    root, branch = session.root, session.branch
     invoke = Invoke(
-        call.wrapped, args, kwargs, context, timeout=call.options.timeout,
-        printing=call.options.log_prints or call.session.printing, taint=root.taint,
-        branch=branch if isinstance(branch, Branch) else None,
+        wrapped, call.args, call.kwargs, context, options.timeout, options.log_prints or session.printing, root.taint,
+        branch if branch is not root and isinstance(branch, Branch) else None,
     )  # fmt: skip
-    return (yield calling(invoke, persist=call.options.persist and root.store is not None, check=branch.check))
+    if not wrapped.generates:
+        return invoke
+    return calling(invoke, persist=options.persist and root.store is not None, check=branch.check)
 
 
 def _failed(call: Call, record: TaskRecord, error: BaseException, *, timed_out: bool, undone: bool) -> Fact:
@@ -301,11 +328,6 @@ def _stopped(call: Call, record: TaskRecord, error: BaseException) -> Life:
     call.session.journal.put(fact)
     return
     yield
-
-
-def _keep(call: Call, value: Any, attempt: int) -> Life:
-    part = attempt_name(call.id, attempt)
-    return keep(call.session, call.options, value, hint_of(call.wrapped), part=part, task_run_id=call.id)
 
 
 def _end(call: Call, fact: Fact) -> Life:

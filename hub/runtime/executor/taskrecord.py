@@ -20,6 +20,7 @@ from hub.types import Id, Micros, now_us
 
 PENDING = State(StateType.PENDING, "Pending")
 _AWAITING = State(StateType.SCHEDULED, "AwaitingRetry")
+_NO_ERROR = (None, None, None)
 
 
 def retry_policy(options: RetryOptions, default: RetryDefault = NO_RETRIES) -> RetryPolicy:
@@ -39,7 +40,7 @@ class TaskRecord:
     )  # fmt: skip
 
     def __init__(
-        self, session: Session, id_: Id, *, key: str, task_name: str, name: str, parent: Id | None,
+        self, session: Session, id_: Id, key: str, task_name: str, name: str, parent: Id | None,
         retry: RetryPolicy, known: Known | None, upstream: list[Id],
     ) -> None:  # fmt: skip
         self.session = session
@@ -49,20 +50,25 @@ class TaskRecord:
         self.parent = parent
         self.upstream = upstream
         self.created_at = now_us()
-        again = known if known is not None and known.retries_go_on else None
-        waits = again is not None and again.awaits_retry
-        self.due_at: Micros | None = again.due_at if again is not None and waits else None
+        self.due_at: Micros | None = None
         self.started_at: Micros | None = None
         self.ended_at: Micros | None = None
-        self.error: tuple[str | None, str | None, str | None] = (None, None, None)
+        self.error: tuple[str | None, str | None, str | None] = _NO_ERROR
         self.error_class: str | None = None
         self.stored: Stored | None = None
         self._before: tuple[Fact, ...] = ()
         """All that was said of it so far, while that is no more than that it waits and that it has begun."""
+        version = attempt = used = 0
+        state, began = PENDING, None
+        if known is not None:
+            version, attempt = known.version, known.attempt
+            if known.retries_go_on:
+                used, began = known.retries_used, known.created_at if known.retries_used else None
+                if known.awaits_retry:
+                    state, self.due_at = _AWAITING, known.due_at
         self.run = Run(
-            id_, session.root.scope.workspace_id, _AWAITING if waits else PENDING, known.version if known else 0,
-            known.attempt if known else 0, 0, "inline", "task", again.retries_used if again else 0, retry=retry,
-            started_at=again.created_at if again and again.retries_used else None,
+            id_, session.root.scope.workspace_id, state, version, attempt, 0, "inline", "task", used,
+            retry=retry, started_at=began,
         )  # fmt: skip
 
     @property
@@ -72,7 +78,7 @@ class TaskRecord:
 
     def fact(self) -> Fact:
         """Its present row and state, to be written, before it has begun."""
-        fact = self._fact(self.run.state, now_us())
+        fact = TaskFact(self, self.run, now_us())
         self._before = (fact,)
         return fact
 
@@ -82,22 +88,22 @@ class TaskRecord:
         answer = decide(self.run, signal, now=now)
         if isinstance(answer, Refusal):
             raise AssertionError(f"task run {self.run.id}: {answer.reason}")
-        self.run = _after(answer, now)
+        run = self.run = _after(answer, now)
         self.due_at = answer.due_at
         self.error_class = answer.error_class
         if answer.started:
-            self.started_at, self.ended_at, self.error = now, None, (None, None, None)
-            self.session.open[self.run.id] = self
+            self.started_at, self.ended_at, self.error = now, None, _NO_ERROR
+            self.session.open[run.id] = self
         if answer.ended:
             self.ended_at = now
-            self.session.open.pop(self.run.id, None)
-        fact = self._fact(answer.state, now)
+            self.session.open.pop(run.id, None)
+        fact = TaskFact(self, run, now)
         before, self._before = self._before, ()
-        if answer.started and self.run.version == 1:
+        if answer.started and run.version == 1:
             if not before:  # called, not submitted
                 self.created_at = now
             self._before = (*before, fact)
-        elif self.run.version == 2 and answer.state == DONE:
+        elif run.version == 2 and (run.state is DONE or run.state == DONE):
             fact.before = before
         return fact
 
@@ -111,34 +117,51 @@ class TaskRecord:
         )
         return line
 
-    def _fact(self, state: State, at: Micros) -> Fact:
-        # The row is made when it is written, from the run as it is now: most starts are overtaken by their end.
-        run, ended_at, stored, error = self.run, self.ended_at, self.stored, (*self.error, self.error_class)
-        return Fact(
-            run.id, lambda: self._row(run, ended_at, stored, error),
-            lambda: self.session.state_row(run.id, state, run.attempt, at),
+
+class TaskFact(Fact):
+    """What a task run has become, as it is now; rows are made when they are written: most starts never are."""
+
+    __slots__ = ("_at", "_ended_at", "_error", "_error_class", "_record", "_run", "_stored")
+
+    def __init__(self, record: TaskRecord, run: Run, at: Micros) -> None:
+        # Not by Fact's own: two are made for every task.
+        self.key = run.id
+        self.log = self.also = self.waiter = None
+        self.before = ()
+        self.written = False
+        self._record = record
+        self._run = run
+        self._at = at
+        self._ended_at = record.ended_at
+        self._stored = record.stored
+        self._error = record.error
+        self._error_class = record.error_class
+
+    def row(self) -> tuple[Any, ...]:
+        """Values in the order of journal_sql.TASK_COLUMNS."""
+        record, run, stored = self._record, self._run, self._stored
+        state, info = run.state, record.session.info
+        message = clean(state.message) if state.message else ""
+        return (
+            run.id, run.workspace_id, info.run_id, record.key, record.task_name, record.name, record.parent,
+            json.dumps(record.upstream) if record.upstream else "[]",
+            state.type._value_, state.name, message, run.version, info.attempt,
+            run.attempt, run.retries_used, record.created_at, record.due_at, record.started_at, self._ended_at,
+            *self._error, self._error_class, stored.data if stored else None, stored.format if stored else None,
         )  # fmt: skip
 
-    def _row(
-        self, run: Run, ended_at: Micros | None, stored: Stored | None, error: tuple[str | None, ...]
-    ) -> tuple[Any, ...]:
-        """Values in the order of journal_sql.TASK_COLUMNS."""
-        session = self.session
-        message = clean(run.state.message) if run.state.message else ""
-        return (
-            run.id, run.workspace_id, session.info.run_id, self.key, self.task_name, self.name, self.parent,
-            json.dumps(self.upstream) if self.upstream else "[]",
-            run.state.type._value_, run.state.name, message, run.version, session.info.attempt,
-            run.attempt, run.retries_used, self.created_at, self.due_at, self.started_at, ended_at,
-            *error, stored.data if stored else None, stored.format if stored else None,
-        )  # fmt: skip
+    def state(self) -> tuple[Any, ...]:
+        """Values in the order of journal_sql.STATE_COLUMNS."""
+        run = self._run
+        return self._record.session.state_row(run.id, run.state, run.attempt, self._at)
 
 
 def _after(transition: Transition, now: Micros) -> Run:
     """The run once its transition has happened."""
-    run = transition.before
+    run, changes = transition.before, transition.changes
     return Run(
         run.id, run.workspace_id, transition.state, run.version + 1, transition.attempt, transition.epoch, run.home,
-        run.kind, transition.changes.get("retries_used", run.retries_used), run.crashes, run.crash_retries, run.retry,
-        transition.due_at or run.due_at, run.started_at or (now if transition.started else None),
+        run.kind, changes.get("retries_used", run.retries_used) if changes else run.retries_used, run.crashes,
+        run.crash_retries, run.retry, transition.due_at or run.due_at,
+        run.started_at or (now if transition.started else None),
     )  # fmt: skip

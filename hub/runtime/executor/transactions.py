@@ -112,16 +112,19 @@ class Txn:
 # --- which one ------------------------------------------------------------------------------------------------------
 
 
-def around(context: RunContext, *, hooked: bool = False) -> Txn | None:
-    """The transaction that a call made by the code of `context` is part of. `hooked`: the call has hooks."""
+def around(context: RunContext, *, hooked: object = False) -> Txn | None:
+    """The transaction that a call made by the code of `context` is part of. `hooked`: whether the call has hooks."""
     found = active.get()
     while found is not None and found.context is context:
         if not found.closed:
             return found
         found = found.parent
-    if context.task_run_id is not None and context.inner is None and (context.around is not None or hooked):
+    outer: Txn | None = context.around
+    if context.task_run_id is None:
+        return outer
+    if context.inner is None and (outer is not None or hooked):
         context.inner = _within(context)
-    inner: Txn | None = context.inner if context.task_run_id is not None else context.around
+    inner: Txn | None = context.inner
     return inner
 
 

@@ -67,7 +67,7 @@ def test_ended_tasks_are_let_go(plane: Plane, calls: Callable[[int], Iterator[ob
             if number in (499, 1499):
                 session.journal.flush()
                 seen.append(living())
-                sizes.append(sum(len(held) for held in (session._unfinished, session.open, session.names._repeated)))
+                sizes.append(sum(len(held) for held in (session._unfinished, session.open, session.names._next)))
         assert len(session.ordinals._once) <= 1501
         assert sys.getsizeof(session.ordinals._once._table) <= 40 * 1500
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 
-from hub.runtime.executor.ordinals import Fingerprints, Ordinals
+import pytest
+from hub.runtime.executor.ordinals import Counters, Fingerprints, Ordinals
 from hypothesis import given
 from hypothesis import strategies as st
 
 
-@given(st.lists(st.text(max_size=2)))
-def test_equal_keys_are_counted_from_zero(keys: list[str]) -> None:
-    ordinals, seen = Ordinals(), dict[str, int]()
+@pytest.mark.parametrize("counting", [Ordinals, Counters])
+@given(keys=st.lists(st.text(max_size=2)))
+def test_equal_keys_are_counted_from_zero(counting: type[Ordinals | Counters], keys: list[str]) -> None:
+    ordinals, seen = counting(), dict[str, int]()
     for key in keys:
         assert ordinals.take(key) == seen.get(key, 0)
         seen[key] = seen.get(key, 0) + 1
@@ -30,8 +32,9 @@ def test_a_hundred_thousand_take_three_megabytes_at_most() -> None:
     assert held._table.itemsize * len(held._table) <= 3_200_000
 
 
-def test_threads_take_each_number_once() -> None:
-    ordinals, taken = Ordinals(), list[int]()
+@pytest.mark.parametrize("counting", [Ordinals, Counters])
+def test_threads_take_each_number_once(counting: type[Ordinals | Counters]) -> None:
+    ordinals, taken = counting(), list[int]()
 
     def take() -> None:
         taken.extend(ordinals.take("same") for _ in range(500))

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from hub.engine.values import quick
 from hub.errors import HubError, UnavailableError
 from hub.store import events, receipts, sources
 from hub.store.base import Store, Tx
@@ -33,6 +34,7 @@ _PAUSE_S = 0.001
 """Before the first new try after a race; doubled every time, so that the last ones outwait a burst of other writers."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Incoming:
     """A judged request that is to be kept. `source_version` is the source's `updated_at` it was judged by."""
@@ -54,6 +56,7 @@ class Incoming:
     """And asks but once: the handshake is closed with it."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Kept:
     """It is committed. `duplicate`: this is the id of the first one, nothing new was kept."""

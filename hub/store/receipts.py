@@ -32,7 +32,7 @@ _CLAIM = "INSERT INTO receipt_keys (source_id, key, receipt_id, expires_at) VALU
 _APART = 86_400 * SECOND
 """An id is made when its request comes: by this hub or by its plane, whose clock may be wrong by less than that. So the
 time needs no index of its own."""
-_ANNOUNCED = ("id", "workspace_id", "kind", "key", "payload", "due_at", "tries")
+_ANNOUNCED = ("id", "workspace_id", "key", "payload", "due_at")
 _ANY = 16
 _dumps = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 SUMMARY = tuple(column for column in TABLE.c if column.name not in ("body", "headers"))
@@ -145,7 +145,7 @@ def accept(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
     values = [
         found if isinstance(found[at], str) else (*found[:at], _dumps(found[at]), *found[at + 1 :]) for found in values
     ]
-    _add(tx, TABLE, (*ARRIVED, *_BLANKS), [(*found, *_BLANKS.values()) for found in values])
+    _add(tx, TABLE, ARRIVED, values, {"duplicates": 0, "events": 0})
 
 
 def announce(tx: Tx, rows: Sequence[Mapping[str, Any]], *, due_at: Micros | None = None) -> None:
@@ -156,15 +156,13 @@ def announce(tx: Tx, rows: Sequence[Mapping[str, Any]], *, due_at: Micros | None
         (
             row["id"],
             row["workspace_id"],
-            "receipt",
             row["id"],
             f'{{"receipt_id":"{row["id"]}"}}',
             first + step * place,
-            0,
         )
         for place, row in enumerate(rows)
     ]
-    _add(tx, EFFECTS, _ANNOUNCED, values)
+    _add(tx, EFFECTS, _ANNOUNCED, values, {"kind": "receipt", "tries": 0})
 
 
 def known(tx: Tx, keys: Iterable[tuple[Id, str]]) -> dict[tuple[Id, str], Id]:
@@ -267,17 +265,21 @@ def forget_keys(tx: Tx, *, limit: int = 1_000) -> int:
     return tx.conn.execute(delete(KEYS).where(tuple_(KEYS.c.source_id, KEYS.c.key).in_(old))).rowcount
 
 
-_BLANKS = {"duplicate_of": None, "replay_of": None, "duplicates": 0, "processed_at": None, "events": 0, "error": None}
 _FEW = 3
 
 
-def _add(tx: Tx, table: Table, names: tuple[str, ...], rows: Sequence[Sequence[Any]]) -> None:
-    """Insert rows that nothing stands in the way of."""
+def _add(tx: Tx, table: Table, names: tuple[str, ...], rows: Sequence[Sequence[Any]], fixed: Mapping[str, Any]) -> None:
+    """Insert rows that nothing stands in the way of; all have the `fixed` values, texts without quotes or numbers."""
     if tx.dialect == "postgresql" and len(rows) > _FEW:
-        copy_rows(tx, table, names, rows)
+        also = tuple(fixed.values())
+        copy_rows(tx, table, (*names, *fixed), [(*row, *also) for row in rows])
     else:
-        marks = ",".join("?" * len(names))
-        _write(tx, f"INSERT INTO {table.name} ({', '.join(names)}) VALUES", f"({marks})", rows)
+        # A value that stands in the text need not be bound for every row.
+        values = [
+            *"?" * len(names),
+            *(f"'{value}'" if isinstance(value, str) else str(value) for value in fixed.values()),
+        ]
+        _write(tx, f"INSERT INTO {table.name} ({', '.join((*names, *fixed))}) VALUES", f"({','.join(values)})", rows)
 
 
 def _write(

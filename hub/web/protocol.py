@@ -38,6 +38,8 @@ class BoundedProtocol(HttpToolsProtocol):
     _deadline: asyncio.TimerHandle | None = None
     _reading_head = False
     _head_size = 0
+    _piece = 0
+    """Bytes that came last."""
     _refused = False
     _own_socket = False
     _address: tuple[bytes, bytes | None] | None = None
@@ -64,6 +66,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """See uvicorn. Bytes of an unfinished head are counted here: a header that never ends calls nobody back."""
         if self._refused:
             return
+        self._piece = len(data)
         super().data_received(data)
         if self._reading_head:
             self._head_size += len(data)
@@ -84,9 +87,10 @@ class BoundedProtocol(HttpToolsProtocol):
         """See uvicorn."""
         self._reading_head = False
         self._head_came()
-        self._head_size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
-        if self._refuse_large():
-            return
+        if self._head_size + self._piece > MAX_HEAD:  # else it cannot be: it came with no more
+            self._head_size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+            if self._refuse_large():
+                return
         found = ADDRESS.match(self.url) if self._take is not None and self._is_usual() else None
         if found is None:
             super().on_headers_complete()

@@ -19,10 +19,15 @@ from hub.webhooks.rules import Rules
 from hub.webhooks.verify import Verdict
 
 
-def dedupe_keys(preset: Preset, request: WebhookRequest, verdict: Verdict, options: Options = None) -> tuple[str, ...]:
-    """Return the keys of a verified request: any of them seen in the window is a duplicate. May be empty."""
+def dedupe_keys(
+    preset: Preset, request: WebhookRequest, verdict: Verdict, options: Options = None, *, ident: str | None = None
+) -> tuple[str, ...]:
+    """Return the keys of a verified request: any of them seen in the window is a duplicate. May be empty.
+
+    `ident` is its `delivery_id`, by whoever has read it already.
+    """
     rules = preset.rules(options)
-    keys = [_key(rule, preset, rules, request, verdict) for rule in rules.dedupe.keys]
+    keys = [_key(rule, preset, rules, request, verdict, ident) for rule in rules.dedupe.keys]
     return tuple(dict.fromkeys([key for key in keys if key is not None]))
 
 
@@ -49,9 +54,10 @@ def _key(
     rules: Rules,
     request: WebhookRequest,
     verdict: Verdict,
+    ident: str | None,
 ) -> str | None:
     if rule == "delivery-id":
-        ident = delivery_id(preset, request, rules)
+        ident = ident or delivery_id(preset, request, rules)
         return key_of_id(ident) if ident else None
     if rule == "signed-digest":
         return _digest_key(rules, request, verdict)

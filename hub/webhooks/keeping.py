@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from ipaddress import ip_address
-from json import JSONEncoder
+from json.encoder import encode_basestring_ascii as _quoted
 
 from hub.webhooks.allowing import Network, allows
 from hub.webhooks.events import safe_text
 from hub.webhooks.redaction import REDACTED, without_values
 
-_quoted = JSONEncoder().encode
 MAX_VALUE = 2_000
 MAX_QUERY = 8_192
 MAX_PARAMETERS = 200
@@ -30,19 +29,24 @@ _SECRET = re.compile(r"auth|token|secret|signature|hmac|passw|cookie|credential|
 
 
 def kept_headers(
-    headers: Iterable[tuple[str, str]], hidden: frozenset[str], named: frozenset[str] = frozenset()
+    headers: Sequence[tuple[str, str]], hidden: frozenset[str], named: frozenset[str] = frozenset()
 ) -> str:
     """The headers that a receipt keeps, in order, as JSON; of those that carry a secret only the name.
 
     `named` are those that the preset reads type, id and time from.
     """
-    kept = []
-    for name, value in headers:
-        fate = _fate(name, hidden, named)
-        if fate is None:
-            continue
-        beginning, shown = fate
-        kept.append(f"{beginning}{_quoted(safe_text(value, MAX_VALUE) if shown else REDACTED)}]")
+    if not headers:
+        return "[]"
+    names, values = zip(*headers, strict=True)
+    kept = [
+        beginning
+        + _quoted(value if value.isprintable() and len(value) <= MAX_VALUE else safe_text(value, MAX_VALUE))
+        + "]"
+        if beginning
+        else whole
+        for (beginning, whole), value in zip(_fates(names, hidden, named), values, strict=True)
+        if whole
+    ]
     return f"[{','.join(kept)}]"
 
 
@@ -81,12 +85,20 @@ def is_secret(name: str) -> bool:
     return _SECRET.search(name) is not None
 
 
+@lru_cache(maxsize=256)
+def _fates(names: tuple[str, ...], hidden: frozenset[str], named: frozenset[str]) -> tuple[tuple[str, str], ...]:
+    """What becomes of headers of these names, which a provider sends each time."""
+    return tuple([_fate(name, hidden, named) for name in names])
+
+
 @lru_cache(maxsize=4_096)
-def _fate(name: str, hidden: frozenset[str], named: frozenset[str]) -> tuple[str, bool] | None:
-    """How a header is kept: the beginning of its JSON pair, and whether its value is shown. None: not at all."""
+def _fate(name: str, hidden: frozenset[str], named: frozenset[str]) -> tuple[str, str]:
+    """How a header is kept: the beginning of its JSON pair, empty where its value is not shown, and the whole pair
+    then; of one that is not kept both are empty."""
     if not _is_kept(name.lower(), hidden) and name.lower() not in named:
-        return None
-    return f"[{_quoted(name[:100])},", not _is_secret(name, hidden)
+        return "", ""
+    beginning = f"[{_quoted(name[:100])},"
+    return "" if _is_secret(name, hidden) else beginning, f"{beginning}{_quoted(REDACTED)}]"
 
 
 def _is_kept(name: str, hidden: frozenset[str]) -> bool:

@@ -30,7 +30,7 @@ class Ref:
     kind: str
     name: str
     header: str | None = field(init=False, repr=False, compare=False)
-    """The header's name as `WebhookRequest.by_name` has it; None for everything else."""
+    """The header's name as `WebhookRequest.named` wants it; None for everything else."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "header", self.name.lower() if self.kind == "header" else None)
@@ -41,7 +41,7 @@ class Ref:
     def read(self, request: WebhookRequest) -> Json:
         """Return the value, or None if it is not there, cannot be parsed or a header came twice."""
         if self.header is not None:
-            values = request.by_name.get(self.header, ())
+            values = request.named(self.header)
             return values[0] if len(values) == 1 else None
         try:
             return self.demand(request, "value")
@@ -57,7 +57,7 @@ class Ref:
         """Return the value or None; raise Rejected when the place is ambiguous or cannot be read."""
         values: tuple[Json, ...]
         try:
-            values = request.by_name.get(self.header, ()) if self.header is not None else self._values(request)
+            values = request.named(self.header) if self.header is not None else self._values(request)
         except BodyError as error:
             raise Rejected(f"{what} cannot be read: {error.detail}") from None
         if len(values) > 1:

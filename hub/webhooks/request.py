@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, overload
 from urllib.parse import parse_qsl, urlsplit
 
+from hub.engine.values import quick
 from hub.types import Json
 from hub.webhooks.body import MAX_FIELDS, BodyError, parse_form, parse_json
 
@@ -33,6 +34,7 @@ class _Once(Generic[T]):
         return value
 
 
+@quick
 @dataclass(frozen=True)
 class WebhookRequest:
     """A request. `url` is the public URL as the provider knows it, never built from the request's Host."""
@@ -44,7 +46,14 @@ class WebhookRequest:
 
     def all(self, name: str) -> tuple[str, ...]:
         """Every value of a header, whatever its case; two values mean the header came twice."""
-        return self.by_name.get(name.lower(), ())
+        return self.named(name.lower())
+
+    def named(self, name: str) -> tuple[str, ...]:
+        """Every value of a header by its name in lower case."""
+        value = self._single.get(name)
+        if value is not None:
+            return (value,)
+        return self.by_name.get(name, ()) if len(self._single) < len(self.headers) else ()
 
     def first(self, name: str) -> str | None:
         """The first value of a header, or None."""
@@ -92,6 +101,13 @@ class WebhookRequest:
             key = name.lower()
             found[key] = (*found[key], value) if key in found else (value,)
         return found
+
+    @_Once
+    def _single(self) -> dict[str, str]:
+        """The values of headers that came once, by their names in lower case; empty where it is not as simple."""
+        found = dict(self.headers)
+        names = "".join(found)
+        return found if len(found) == len(self.headers) and names == names.lower() else {}
 
     @_Once
     def _query(self) -> tuple[tuple[str, str], ...]:

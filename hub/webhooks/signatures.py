@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
+from hub.engine.values import quick
 from hub.types import Id, Micros
 from hub.webhooks.places import MAX_SIGNATURES, read_header, read_items, split_items
 from hub.webhooks.reference import Ref, Rejected, scalar_text, text_bytes, walk
@@ -39,6 +40,7 @@ _CURVES = {"P-256": "secp256r1", "P-384": "secp384r1"}
 _HASHES = {"sha256": SHA256, "sha384": SHA384}
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Proof:
     """Which secret vouches, over which bytes, and when the sender says it signed."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
+from hub.engine.values import quick
 from hub.types import Id, Micros
 from hub.webhooks.preset import NO_VERIFICATION, Options, Preset
 from hub.webhooks.reference import Rejected
@@ -43,6 +44,7 @@ from hub.webhooks.timestamp import check_window
 log = logging.getLogger("hub.webhooks")
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What was found. `reason` is empty for a valid request and goes to the receipt, never to the sender.

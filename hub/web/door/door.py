@@ -35,11 +35,12 @@ from hub.web.door.limits import (
     SenderLeft,
     check_headers,
     check_length,
+    decoded,
     values,
 )
 from hub.web.door.plugged import Beside
 from hub.web.door.refusals import refusal
-from hub.web.door.short import ALWAYS, Response, Whole
+from hub.web.door.short import ALWAYS, JSON, Response, Whole
 from hub.web.matrix import Access, Declared
 from hub.webhooks.allowing import networks
 from hub.webhooks.elsewhere import Address, Forwarder
@@ -124,16 +125,15 @@ class Door:
         False, and nothing has happened, where it may be otherwise: that one goes the long way. Needs a running loop.
         """
         token = whole.path.rpartition("/")[2]
-        source = self._sources.cached(token)
-        if source is None or not source.quick or len(whole.body) > INLINE_BYTES:
+        source, size = self._sources.cached(token), len(whole.body)
+        if source is None or not source.quick or size > INLINE_BYTES or size > source.max_body or size > self._largest:
             return False
         if source.methods and whole.method not in source.methods:
             return False
         try:
             check_headers(whole.headers)
-            check_length(whole.headers, min(source.max_body, self._largest))
             self._check_rate(source)
-            self._bodies.hold(len(whole.body))
+            self._bodies.hold(size)
         except Refused:
             return False  # and the long way says so
         _Taken(self, token, source, self._arrived(whole), done).judge()
@@ -230,7 +230,7 @@ class Door:
 
     def _arrived(self, whole: Whole) -> Arrived:
         query = whole.query.decode("latin-1")
-        pairs = tuple([(name.decode("latin-1"), value.decode("latin-1")) for name, value in whole.headers])
+        pairs = decoded(whole.headers)
         url = f"{self._public_url}{whole.path}{'?' if query else ''}{query}"
         said = values(whole.headers, b"x-forwarded-for") if self._proxies else ()
         forwarded = [value.decode("latin-1") for value in said]
@@ -285,7 +285,6 @@ class _Taken:
 
 
 _WHY = {400: "invalid-body", 401: "unauthorized", 403: "address-not-allowed", 503: "keys-unavailable"}
-_JSON = (b"content-type", b"application/json")
 _SANDBOX = (b"content-security-policy", b"sandbox; default-src 'none'")
 """What somebody wrote must do nothing in a browser, on the dashboard's own origin."""
 
@@ -310,7 +309,7 @@ def _answer(judged: Judged, answer: Answer) -> Response:
             text = text.replace("{receipt}", answer.receipt_id).replace("{type}", kind)
             return judged.status, text.encode(), [(b"content-type", content_type.encode()), _SANDBOX] if text else []
         return judged.status, text.encode(), [(b"content-type", content_type.encode())] if text else []
-    return judged.status, b'{"receipt": "%s"}' % answer.receipt_id.encode("ascii"), [_JSON]
+    return judged.status, b'{"receipt": "%s"}' % answer.receipt_id.encode("ascii"), JSON
 
 
 def _settle(future: asyncio.Future[Answer], answer: Answer) -> None:

@@ -96,7 +96,7 @@ def _content(source: Known, arrived: Arrived, verdict: Verdict) -> Judged:
     status = answer.status
     row = _row(source, arrived, verdict, "accepted" if verdict.valid else "observed", verdict.reason, status)
     row["event_type"], row["delivery_id"] = kind, ident
-    keys = dedupe_keys(source.preset, arrived.request, verdict, source.rules)
+    keys = dedupe_keys(source.preset, arrived.request, verdict, source.rules, ident=ident)
     window = source.rules.dedupe.window
     said = ("", answer.type) if status == 204 else None if answer.text is None else (answer.text, answer.type)
     incoming = Incoming(source.id, source.version, row, keys, window, held=source.paused)
@@ -132,7 +132,7 @@ def _row(source: Known, arrived: Arrived, verdict: Verdict, outcome: str, reason
         "body_size": len(request.body),
         "remote": arrived.remote,
         "verdict": outcome,
-        "reason": safe_text("; ".join(filter(None, (reason, problem))), 500),
+        "reason": safe_text("; ".join(filter(None, (reason, problem))), 500) if reason or problem else "",
         "secret_id": None if verdict.secret_id == STAND_IN else verdict.secret_id,
         "event_type": None,
         "delivery_id": None,

@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from collections.abc import Iterable
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, NamedTuple, TypeAlias
 
 log = logging.getLogger("hub.door")
 
-Response: TypeAlias = tuple[int, bytes, list[tuple[bytes, bytes]]]
+Headers: TypeAlias = list[tuple[bytes, bytes]]
+Response: TypeAlias = tuple[int, bytes, Headers]
 """Status, body, headers beside those that every answer has."""
+JSON = [(b"content-type", b"application/json")]
+"""The headers of most answers, by this very object."""
 ALWAYS = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 ADDRESS = re.compile(rb"(/in/[A-Za-z0-9_-]{16,128})(?:\?([!\"$-~]*))?\Z")
 """Path and query of an address that needs no decoding."""
@@ -27,7 +32,7 @@ class Whole(NamedTuple):
     method: str
     path: str
     query: bytes
-    headers: list[tuple[bytes, bytes]]
+    headers: Headers
     body: bytes
     client: tuple[str, int] | None
 
@@ -52,19 +57,41 @@ class Place:
         transport = self.protocol.transport
         if self.disconnected or transport.is_closing():
             return
-        transport.send(self._encoded(*(response if _is_sound(response) else _UNSOUND)))
+        is_sound = response[2] is JSON or _is_sound(response)
+        transport.send(self._encoded(*(response if is_sound else _UNSOUND)))
         if not self.keep_alive:
             transport.close()
         self.protocol.on_response_complete()
 
     def _encoded(self, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> bytes:
-        lines = [_STATUS_LINES[status]]
-        if status != 204:
-            lines.append(b"content-length: %d\r\n" % len(body))
-        for name, value in (*self.protocol.server_state.default_headers, *ALWAYS, *headers):
-            lines.append(b"%b: %b\r\n" % (name, value))
-        lines.append(b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
-        return b"%b%b" % (b"".join(lines), body)
+        first = _json_head(status, len(body)) if headers is JSON else _head(status, len(body), headers)
+        last = b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
+        return b"%b%b%b%b" % (first, _of_server(self.protocol.server_state.default_headers), last, body)
+
+
+def _head(status: int, length: int, headers: Headers) -> bytes:
+    size = b"" if status == 204 else b"content-length: %d\r\n" % length
+    return b"%b%b%b" % (_STATUS_LINES[status], size, _lines((*ALWAYS, *headers)))
+
+
+@lru_cache(maxsize=64)
+def _json_head(status: int, length: int) -> bytes:
+    return _head(status, length, JSON)
+
+
+_served: tuple[Headers, bytes] = ([], b"")
+
+
+def _of_server(headers: Headers) -> bytes:
+    """The headers that uvicorn gives every answer; it makes a new list of them when the second changes."""
+    global _served
+    if _served[0] is not headers:
+        _served = (headers, _lines(headers))
+    return _served[1]
+
+
+def _lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    return b"".join([b"%b: %b\r\n" % pair for pair in headers])
 
 
 def _is_sound(response: Response) -> bool:

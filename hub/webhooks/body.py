@@ -43,9 +43,10 @@ def parse_json(body: bytes) -> Json:
     except json.JSONDecodeError as error:
         raise BodyError(f"not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
     # Cheap counts of bytes first: hardly any body needs to be walked.
-    if body.count(b"[") + body.count(b"{") > MAX_DEPTH or body.count(b":") > MAX_KEYS:
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH or (len(body) > MAX_KEYS and body.count(b":") > MAX_KEYS):
         _check_size(value)
-    if b"\\u" in body and _SURROGATE_ESCAPE.search(body):
+    # A single byte is looked for ten times as fast as two.
+    if b"\\" in body and _SURROGATE_ESCAPE.search(body):
         value = _without_surrogates(value)
     return value
 

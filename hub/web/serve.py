@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import socket
 import ssl
 from collections.abc import Callable
@@ -68,6 +69,7 @@ def serve(
                 if invite is not None and link:
                     invite(link)
 
+            gc.freeze()  # what lives as long as the process is not looked through again and again
             with Reporter(opened, app.state.services.plugins).running():
                 _Server(app, started, settings).run(sockets=sockets)
     finally:

@@ -196,8 +196,7 @@ def _write(tx: Tx, batch: list[Incoming], *, looks: bool = True) -> list[Answer]
     some_held = any(incoming.held for incoming in batch)
     current = sources.versions(tx, list({incoming.source_id for incoming in batch}), lock=some_held)
     fresh = [incoming for incoming in batch if current.get(incoming.source_id) == incoming.source_version]
-    asked = {(one.source_id, key) for one in fresh for key in (*one.keys, one.once) if key}
-    plan = _Plan(receipts.known(tx, asked) if looks else {})
+    plan = _Plan(receipts.known(tx, _asked(fresh)) if looks else {})
     kept = {id(incoming): plan.place(incoming, tx.now) for incoming in fresh}
     if not receipts.claim_keys(tx, list(plan.new_keys.values())):
         raise _Raced
@@ -213,6 +212,10 @@ def _write(tx: Tx, batch: list[Incoming], *, looks: bool = True) -> list[Answer]
     elif plan.rows:
         tx.wake("receipts")  # nothing follows, but somebody may look
     return [kept.get(id(incoming), Outdated()) for incoming in batch]
+
+
+def _asked(fresh: list[Incoming]) -> set[tuple[Id, str]]:
+    return {(one.source_id, key) for one in fresh for key in (*one.keys, one.once) if key}
 
 
 def _confirm(tx: Tx, incoming: Incoming) -> None:
@@ -247,13 +250,16 @@ class _Plan:
 
     def _placed(self, incoming: Incoming, now: Micros) -> Kept:
         names = [(incoming.source_id, key) for key in incoming.keys]
-        first = next((self.known[name] for name in names if name in self.known), None)
+        known = self.known
+        found = [known[name] for name in names if name in known]
+        first = found[0] if found else None
         receipt_id = first or str(incoming.receipt["id"])
+        until = now + incoming.window_s * SECOND
         for name in names:
             # A repeat that brings a further key ties that key to the first request, too.
-            if name not in self.known:
-                self.known[name] = receipt_id
-                self.new_keys[name] = (*name, receipt_id, now + incoming.window_s * SECOND)
+            if name not in known:
+                known[name] = receipt_id
+                self.new_keys[name] = (*name, receipt_id, until)
         if first is not None:
             self.duplicates[first] = self.duplicates.get(first, 0) + 1
             return Kept(first, duplicate=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,7 @@ class Precedence:
         self._file = file
         self._at_most_s = at_most_s
         self._descriptors: tuple[int, int] | None = None
+        self._opening = threading.Lock()
 
     @contextlib.contextmanager
     def taken(self) -> Iterator[None]:
@@ -70,11 +72,15 @@ class Precedence:
             os.close(descriptor)
 
     def _opened(self) -> tuple[int, int] | None:
-        if self._descriptors is None and self._file is not None:
-            try:
-                one, two = (os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600) for _ in range(2))
-            except OSError:
-                self._file = None  # then nobody goes first
-                return None
-            self._descriptors = (one, two)
-        return self._descriptors
+        held = self._descriptors
+        if held is not None or self._file is None:
+            return held
+        with self._opening:
+            if self._descriptors is None and self._file is not None:
+                try:
+                    one, two = (os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600) for _ in range(2))
+                except OSError:
+                    self._file = None  # then nobody goes first
+                    return None
+                self._descriptors = (one, two)
+            return self._descriptors

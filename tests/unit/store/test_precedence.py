@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hub.store import Tx, open_store, portions
@@ -93,3 +97,25 @@ def test_much_work_ends_its_transaction_when_one_goes_first(tmp_path: Path, monk
     assert sizes == [5, 1, 1, 1]
     door.close()
     store.close()
+
+
+def test_threads_that_look_first_at_once_open_the_file_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, both = list[int](), threading.Barrier(2)
+    real = os.open
+
+    def slow(*given: Any) -> int:
+        time.sleep(0.05)  # long enough for the other thread to come, too
+        opened.append(real(*given))
+        return opened[-1]
+
+    monkeypatch.setattr(os, "open", slow)
+    one = Precedence(tmp_path / "f")
+
+    def look() -> None:
+        both.wait(10)
+        assert not one.is_wanted()
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda _: look(), range(2)))
+    assert len(opened) == 2
+    one.close()

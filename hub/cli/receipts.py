@@ -47,6 +47,7 @@ DEAD = (
     Column("DELIVERY", "delivery_id"),
     Column("REASON", "error"),
 )
+MENDED = (*DEAD, Column("REPLAYED", "replayed_at", "time"), Column("BY", "replayed_by", "id"))
 BOOKMARKS = (
     Column("NAME", "name"),
     Column("EVENT", "event_type"),
@@ -67,6 +68,9 @@ RECEIPT = (
     Column("Events", "events"),
     Column("Replay of", "replay_of"),
     Column("Problem", "error"),
+    Column("Replayed by", "replayed_by"),
+    Column("Replayed at", "replayed_at", "time"),
+    Column("Replays", lambda item: "".join(map(_replayed, item["replays"]))),
     Column("Looks like", "suggested_preset"),
     Column("Query", "query"),
     Column("Redacted", "redacted", "list"),
@@ -129,14 +133,16 @@ def dead_letters(
     *,
     since: Since = None,
     until: Until = None,
+    replayed: Annotated[bool, Parameter(negative=(), help="Those of which a replay became events since.")] = False,
     limit: Limit = 50,
     as_json: AsJson = False,
 ) -> None:
     """List requests that were accepted and could not become events, with the reason; newest first."""
-    query = {"source": name, "since": moment(since), "until": moment(until), "failed": True}
+    query = {"source": name, "since": moment(since), "until": moment(until), "mended" if replayed else "failed": True}
     with connect() as client:
         found = list(client.items("/receipts", query, limit=limit))
-    output.table(found, DEAD, as_json=as_json, empty="No request has failed.")
+    empty = "No replay has mended one." if replayed else "No request has failed, or all were replayed since."
+    output.table(found, MENDED if replayed else DEAD, as_json=as_json, empty=empty)
 
 
 def replay(
@@ -204,6 +210,11 @@ def unbookmark(name: Annotated[str, Parameter(help="The bookmark's name.")]) -> 
     with connect() as client:
         client.delete(path("bookmarks", name))
     output.say(f"The bookmark {name} is gone.")
+
+
+def _replayed(one: JsonObject) -> str:
+    what = {"waiting": "waits", "events": f"became {one['events']} events", "failed": f"failed: {one['error']}"}
+    return f"\n  {one['received_at']} {one['id']}, {one['reason']}: {what[str(one['outcome'])]}"
 
 
 def _filter(

@@ -209,6 +209,8 @@ def _settle(tx: Tx, found: _Found, at: Micros) -> None:
         events.append(tx, scope, type_, subject=subject, source=origin, event_id=event_id, at=at, **fields)
     if problem:
         _failed(tx, scope, receipt, problem)
+    elif receipt["replay_of"]:
+        receipts.mend(tx, receipt)
     drifting.note(tx, scope, source, receipt, found.departed)
 
 

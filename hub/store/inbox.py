@@ -36,7 +36,9 @@ class Wanted:
     replays: bool | None = None
     replay_of: Id | None = None
     failed: bool = False
-    """Only those that could not become events."""
+    """Only those that could not become events, and have not by a replay."""
+    mended: bool = False
+    """Only those that could not, and then have by a replay."""
 
 
 def search(
@@ -76,7 +78,9 @@ def _indexed(scope: Scope, wanted: Wanted) -> list[ColumnElement[bool]]:
     if wanted.until is not None:
         where += received_before(wanted.until)
     if wanted.failed:
-        where.append(TABLE.c.error.is_not(None))
+        where += [TABLE.c.error.is_not(None), TABLE.c.replayed_by.is_(None)]
+    if wanted.mended:
+        where.append(TABLE.c.replayed_by.is_not(None))
     return where + with_verdict(wanted.verdict)
 
 

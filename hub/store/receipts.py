@@ -34,6 +34,8 @@ _APART = 86_400 * SECOND
 time needs no index of its own."""
 _ANNOUNCED = ("id", "workspace_id", "key", "payload", "due_at")
 _ANY = 16
+_DEEPEST, _MOST_REPLAYS = 100, 1_000
+"""How far replays of replays are followed, and how many of one request are looked at."""
 _dumps = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 SUMMARY = tuple(column for column in TABLE.c if column.name not in ("body", "headers"))
 _COUNT = (
@@ -116,6 +118,7 @@ _BLANK: dict[str, Any] = {
     "method": "POST", "query": "", "headers": [], "body": None, "body_size": 0, "remote": "", "verdict": "accepted",
     "reason": "", "secret_id": None, "event_type": None, "delivery_id": None, "duplicate_of": None, "replay_of": None,
     "answer_status": 202, "duplicates": 0, "processed_at": None, "events": 0, "error": None, "redacted": None,
+    "replayed_by": None, "replayed_at": None,
 }  # fmt: skip
 
 
@@ -218,6 +221,47 @@ def settle(tx: Tx, receipt_id: Id, *, events: int = 0, error: str | None = None)
 def give_up(tx: Tx, receipt_id: Id, error: str) -> bool:
     """Note that a receipt will never become events; False when it has."""
     return settle(tx, receipt_id, error=error[:2_000])
+
+
+def mend(tx: Tx, replay: Mapping[str, Any]) -> None:
+    """A replay has become events: the dead letter that it repeats, and earlier replays of that which failed, are dealt
+    with. To be called where the replay is settled, so that the one is never there without the other."""
+    family = _family(tx, replay)
+    mended = update(TABLE).where(TABLE.c.id.in_(family), TABLE.c.error.is_not(None), TABLE.c.replayed_by.is_(None))
+    if family:
+        tx.conn.execute(mended.values(replayed_by=replay["id"], replayed_at=tx.now))
+
+
+def _family(tx: Tx, replay: Mapping[str, Any]) -> list[Id]:
+    """The request of which this is a replay, perhaps of a replay, and what came of it before; in one order, so that
+    two replays do not wait for each other."""
+    whose = TABLE.c.workspace_id == replay["workspace_id"]
+    root = replay["replay_of"]
+    for _ in range(_DEEPEST):
+        above = tx.conn.execute(select(TABLE.c.replay_of).where(whose, TABLE.c.id == root)).scalar()
+        if above is None:
+            break
+        root = above
+    found, level = {root}, [root]
+    while level and len(found) < _MOST_REPLAYS:
+        below = select(TABLE.c.id).where(whose, TABLE.c.replay_of.in_(level), TABLE.c.replay_of.is_not(None))
+        # Only what failed leads on: what became events has nothing to be mended, and no failure is its fault.
+        query = below.where(TABLE.c.error.is_not(None), TABLE.c.id != replay["id"]).limit(_MOST_REPLAYS)
+        level = [one for one in tx.conn.execute(query).scalars() if one not in found]
+        found.update(level)
+    return sorted(found)
+
+
+def replays_of(tx: Tx, scope: Scope, receipt_id: Id, *, limit: int = 20) -> list[dict[str, Any]]:
+    """How a request happened again, the last time first, at most so often."""
+    where = (TABLE.c.workspace_id == scope.workspace_id, TABLE.c.replay_of == receipt_id)
+    query = select(*SUMMARY).where(*where, TABLE.c.replay_of.is_not(None)).order_by(TABLE.c.id.desc()).limit(limit)
+    return [dict(found) for found in tx.conn.execute(query).mappings()]
+
+
+def outcome(row: Mapping[str, Any]) -> str:
+    """What came of a receipt so far: waiting, events, or failed."""
+    return "waiting" if row["processed_at"] is None else "events" if row["error"] is None else "failed"
 
 
 def trim(tx: Tx, *, limit: int = 1_000) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from hub.states import StateType
-from hub.store import Store, Tx, artifacts, assets, event_log, inbox, open_store, outgoing, run_details, runs
+from hub.store import Store, Tx, artifacts, assets, event_log, inbox, open_store, outgoing, receipts, run_details, runs
 from hub.store.inbox import Wanted
 from hub.types import Scope, new_id
 from sqlalchemy import event
@@ -39,6 +39,9 @@ LISTINGS: dict[str, tuple[Callable[[Tx], Any], str]] = {
     "receipts rejected by a source": (
         lambda tx: inbox.search(tx, SCOPE, Wanted(SOURCE, verdict="rejected")), "ix_receipts_source_rare",
     ),
+    "receipts replayed": (lambda tx: inbox.search(tx, SCOPE, Wanted(mended=True)), "ix_receipts_ws_mended"),
+    "dead letters": (lambda tx: inbox.search(tx, SCOPE, Wanted(failed=True)), "ix_receipts_ws_failed"),
+    "replays of a receipt": (lambda tx: receipts.replays_of(tx, SCOPE, SOURCE), "ix_receipts_replay_of"),
     "events, newest": (lambda tx: event_log.listing(tx, SCOPE), "ix_events_ws_seq"),
     "events of a type": (lambda tx: event_log.listing(tx, SCOPE, types=("hub.run.failed",)), "ix_events_ws_type"),
     "events of a type after one": (
@@ -72,9 +75,15 @@ LISTINGS: dict[str, tuple[Callable[[Tx], Any], str]] = {
 }  # fmt: skip
 
 NUMBERS = f"WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {ROWS}) "
-VARIED = {
+VARIED: dict[str, dict[str, tuple[str, str | None]]] = {
     "runs": {"flow_name": ("rare", "common"), "name": ("rare", "common"), "state_type": ("FAILED", "COMPLETED")},
-    "receipts": {"verdict": ("rejected", "accepted"), "source_id": (SOURCE, new_id())},
+    "receipts": {
+        "verdict": ("rejected", "accepted"),
+        "source_id": (SOURCE, new_id()),
+        "replay_of": (SOURCE, None),
+        "replayed_by": (SOURCE, None),
+        "error": ("no", None),
+    },
     "events": {"type": ("hub.run.failed", "hub.run.completed")},
     "alerts": {"status": ("firing", "resolved")},
     "artifacts": {"key": ("rare", "common"), "kind": ("image", "table"), "run_id": (SOURCE, new_id())},
@@ -153,7 +162,11 @@ def _indexes(store: Store) -> set[str]:
         return {text.replace(" IF NOT EXISTS", "") for text in tx.conn.exec_driver_sql(query).scalars()}
 
 
-def _insert(table: str, varied: dict[str, tuple[str, str]]) -> str:
+def _said(value: str | None) -> str:
+    return "NULL" if value is None else f"'{value}'"
+
+
+def _insert(table: str, varied: dict[str, tuple[str, str | None]]) -> str:
     """One statement that makes the rows: every column that must have a value gets one of its kind."""
     from hub.store.tables import metadata
 
@@ -163,7 +176,7 @@ def _insert(table: str, varied: dict[str, tuple[str, str]]) -> str:
     for column in metadata.tables[table].columns:
         if column.name in varied:
             rare, common = varied[column.name]
-            values[column.name] = f"CASE WHEN mod(n, {RARE}) = 0 THEN '{rare}' ELSE '{common}' END"
+            values[column.name] = f"CASE WHEN mod(n, {RARE}) = 0 THEN '{rare}' ELSE {_said(common)} END"
         elif column.name == "workspace_id":
             values[column.name] = f"'{SCOPE.workspace_id}'"
         elif column.name in ("seq", "number"):

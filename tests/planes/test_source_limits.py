@@ -177,6 +177,8 @@ def test_a_request_that_is_given_up_is_a_dead_letter_and_can_be_replayed(
     while loop.step():
         pass
     assert rows(store, id=again)[0]["events"] == rows(store, id=fine)[0]["events"] == 1
+    assert failed(store) == []
+    assert rows(store, id=lost)[0]["replayed_by"] == again
 
 
 def test_a_batch_that_cannot_be_read_any_more_is_a_dead_letter(store: Store) -> None:

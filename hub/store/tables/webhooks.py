@@ -22,7 +22,9 @@ from hub.store.tables.columns import (
     text,
 )
 
-_FAILED = sql("error IS NOT NULL")
+_FAILED = sql("error IS NOT NULL AND replayed_by IS NULL")
+_MENDED = sql("replayed_by IS NOT NULL")
+_REPLAY = sql("replay_of IS NOT NULL")
 _RARE = sql("verdict <> 'accepted'")
 
 
@@ -136,7 +138,8 @@ class Receipt(Row, table=True):
     """One request as it came: bytes, an allow-list of headers (secrets redacted), and the verdict.
 
     `verdict` is accepted, duplicate, handshake, rejected or observed (would have been rejected). `redacted` names the
-    places whose values were left out, `body` for all of it; null: these are the exact bytes.
+    places whose values were left out, `body` for all of it; null: these are the exact bytes. `replayed_by` is the
+    receipt that became the events which this one, a dead letter, could not become.
     """
 
     __tablename__: ClassVar[str] = "receipts"
@@ -155,6 +158,10 @@ class Receipt(Row, table=True):
             postgresql_where=_RARE,
         ),
         Index("ix_receipts_ws_failed", "workspace_id", "id", sqlite_where=_FAILED, postgresql_where=_FAILED),
+        Index("ix_receipts_ws_mended", "workspace_id", "id", sqlite_where=_MENDED, postgresql_where=_MENDED),
+        Index(
+            "ix_receipts_replay_of", "workspace_id", "replay_of", "id", sqlite_where=_REPLAY, postgresql_where=_REPLAY
+        ),
     )
     id: str = id_key()
     workspace_id: str = ref()
@@ -179,6 +186,8 @@ class Receipt(Row, table=True):
     events: int = integer()
     error: str | None = maybe_text()
     redacted: list[str] | None = document()
+    replayed_by: str | None = maybe_ref()
+    replayed_at: int | None = maybe_moment()
 
 
 class ReceiptKey(Row, table=True):

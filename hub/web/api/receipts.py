@@ -42,7 +42,8 @@ class ReceiptQuery(PageQuery):
     text: Short | None = None
     replays: bool | None = Field(default=None, description="only replays, or only what was sent")
     replay_of: IdText | None = None
-    failed: bool = Field(default=False, description="only those that could not become events, dead letters")
+    failed: bool = Field(default=False, description="only dead letters: those that could not become events")
+    mended: bool = Field(default=False, description="only those that were dead letters until a replay succeeded")
     order: Literal["newest", "oldest"] = Field(default="newest", description="which come first")
 
 
@@ -67,18 +68,37 @@ class ReceiptOut(Out):
     processed_at: Moment | None
     events: int
     error: str | None
+    replayed_by: str | None = Field(
+        description="of a dead letter: the receipt of the replay that became its events; it is listed as failed no more"
+    )
+    replayed_at: Moment | None
     redacted: list[str] | None = Field(
         description="places whose values were not stored, body for all of it; null: the exact bytes are kept"
     )
 
 
+class ReplayOut(Out):
+    """How a request happened again: as which receipt, by whom (`reason`), and what came of it so far."""
+
+    id: str
+    received_at: Moment
+    reason: str
+    outcome: Literal["waiting", "events", "failed"]
+    events: int
+    error: str | None
+
+
 class ReceiptWhole(ReceiptOut):
-    """A receipt with what it carried: `body` where it is text, else `body_base64`, at most 64 KiB of it."""
+    """A receipt with what it carried: `body` where it is text, else `body_base64`, at most 64 KiB of it.
+
+    `replays`: how it happened again, the last 20 times.
+    """
 
     headers: list[tuple[str, str]]
     body: str | None
     body_base64: str | None
     body_shown: int
+    replays: list[ReplayOut]
     suggested_preset: str | None = Field(
         description="of a request that was not verified: the preset that its headers point to, if it is another one"
     )
@@ -162,7 +182,7 @@ class Signed(Out):
     body_base64: str
 
 
-_WANTED = ("verdict", "type", "delivery", "since", "until", "text", "replays", "replay_of", "failed")
+_WANTED = ("verdict", "type", "delivery", "since", "until", "text", "replays", "replay_of", "failed", "mended")
 
 
 @api.op("GET", "/api/v1/receipts", query=ReceiptQuery, out=Page[ReceiptOut], scope=READ, errors=[NotFoundError])
@@ -183,12 +203,17 @@ def get_receipt(call: Call[NoBody, NoQuery]) -> ReceiptWhole:
     with call.store.read() as tx:
         row = receipts.row(tx, call.scope, call.path["receipt_id"])
         source = sources.by_id(tx, call.scope, row["source_id"])
+        again = [
+            ReplayOut.model_validate(one | {"outcome": receipts.outcome(one)})
+            for one in receipts.replays_of(tx, call.scope, row["id"])
+        ]
     hint = suggested(row, source["preset"]) if source else None
     raw: bytes = row["body"] or b""
     shown = raw[:SHOWN_BODY]
     text = _text(shown)
     row |= {"body": text, "body_base64": base64.b64encode(shown).decode() if text is None else None}
-    return ReceiptWhole.model_validate(row | {"body_shown": len(shown), "suggested_preset": hint and hint.preset})
+    more = {"body_shown": len(shown), "suggested_preset": hint and hint.preset, "replays": again}
+    return ReceiptWhole.model_validate(row | more)
 
 
 @api.op("GET", "/api/v1/receipts/{receipt_id}/body", out=Response, scope=READ, errors=[NotFoundError])

@@ -20,7 +20,7 @@ from hub.web.ui.faults import Faults
 from hub.web.ui.queries import PAGE
 from hub.web.ui.verdicts import VERDICTS
 
-FIELDS = ("source", "verdict", "type", "text", "since", "failed")
+FIELDS = ("source", "verdict", "type", "text", "since", "failed", "mended")
 LONGEST = 256
 MOST_SOURCES = 200
 
@@ -41,8 +41,10 @@ class Asked:
     @property
     def words(self) -> str:
         """The filter for people."""
-        said = {name: value for name, value in self.query.items() if value and name != "failed"}
-        return ", ".join([*(["dead letters"] if self.query["failed"] else []), *(f"{k} {v}" for k, v in said.items())])
+        said = {name: value for name, value in self.query.items() if value and name not in ("failed", "mended")}
+        kinds = {"failed": "dead letters", "mended": "dead letters that were replayed"}
+        of_kind = [word for name, word in kinds.items() if self.query[name]]
+        return ", ".join([*of_kind, *(f"{k} {v}" for k, v in said.items())])
 
     @property
     def home(self) -> str:
@@ -70,9 +72,11 @@ def asked(tx: Tx, scope: Scope, given: Callable[[str], str]) -> Asked:
     query = {name: given(name)[:LONGEST].strip() for name in FIELDS}
     if query["verdict"] not in VERDICTS:
         query["verdict"] = ""
-    query["failed"] = "yes" if query["failed"] == "yes" else ""
+    for name in ("failed", "mended"):
+        query[name] = "yes" if query[name] == "yes" else ""
     wanted = Wanted(
-        verdict=query["verdict"], type=query["type"], text=query["text"], failed=query["failed"] == "yes"
+        verdict=query["verdict"], type=query["type"], text=query["text"], failed=bool(query["failed"]),
+        mended=bool(query["mended"]),
     )  # fmt: skip
     faults = Faults()
     if query["source"]:

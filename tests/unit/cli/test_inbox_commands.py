@@ -11,11 +11,14 @@ import pytest
 from hub.client.inprocess import InProcess
 from hub.errors import UsageError
 from hub.moments import moment
+from hub.plugins import Context, load_plugins
+from hub.runtime.effects import Effects
 from hub.runtime.presets import installed
 from hub.settings import load_settings
-from hub.store import open_hub
-from hub.types import new_id, now_us
+from hub.store import inbox, open_hub
+from hub.types import Scope, new_id, now_us
 from hub.web.app import build_app
+from hub.webhooks import events
 from hub.webhooks.request import WebhookRequest, header_pairs
 from hub.webhooks.signing import sign
 
@@ -34,6 +37,20 @@ def deliver(made: Any, *bodies: bytes, secret: str = "", kind: str = "push") -> 
                 signed = sign(installed().get("github"), secret or made["secret"], request, now=now_us())
                 path = "/in/" + made["url"].rpartition("/in/")[2]
                 client.post(path, content=body, headers=dict(signed.headers))
+    finally:
+        store.close()
+
+
+def post(made: Any, items: list[Any]) -> list[str]:
+    """Send a batch to a source that verifies nothing; gives the ids of all that it has."""
+    settings = load_settings()
+    store = open_hub(settings)
+    try:
+        with httpx2.Client(base_url="http://127.0.0.1", transport=InProcess(build_app(settings, store))) as client:
+            headers = {"Content-Type": "application/cloudevents-batch+json"}
+            client.post("/in/" + made["url"].rpartition("/in/")[2], content=json.dumps(items), headers=headers)
+        with store.read() as tx:
+            return [row["id"] for row in inbox.search(tx, Scope(), inbox.Wanted()).items]
     finally:
         store.close()
 
@@ -264,6 +281,54 @@ def test_the_catalog_is_learned_set_shown_and_compared(hub: Shell, ci: Any, tmp_
     assert row["reason"] == "it does not fit the schema of push: n: string in place of integer"
     hub("webhooks", "catalog", "rm", "ci", "push", "--yes")
     assert "no schema of 'push'" in hub("webhooks", "catalog", "show", "ci", "push", code=3)
+
+
+def work() -> None:
+    """What the upkeep process does of receipts."""
+    settings = load_settings()
+    store = open_hub(settings)
+    loaded = load_plugins(settings, process="upkeep", store=store)
+    try:
+        loop = Effects(Context("upkeep", settings, loaded.hooks, store), ("receipt",))
+        while loop.step():
+            pass
+    finally:
+        store.close()
+
+
+def test_a_dead_letter_leaves_the_list_when_a_replay_of_it_became_events_and_not_before(
+    hub: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def listed(*words: str) -> list[str]:
+        return [row["id"] for row in hub.json("webhooks", "dead-letters", *words)]
+
+    def replay(receipt_id: str) -> str:
+        return str(hub.json("webhooks", "replay", receipt_id)["id"])
+
+    made = hub.json("webhooks", "create", "batches", "--preset", "cloudevents", "--verify", "none")
+    items = [{"specversion": "1.0", "type": "a", "source": "s", "id": str(n)} for n in range(3)]
+    (lost,) = post(made, items)
+    with monkeypatch.context() as patch:
+        patch.setattr(events, "MAX_ITEMS", 2)  # as if this version took less than the one whose door let it in
+        work()
+        assert listed() == [lost]
+        tried = replay(lost)
+        assert listed("batches") == [lost]  # it waits: nothing is known of it yet
+        work()
+        assert listed() == [tried, lost]
+        assert "at most 2 are taken" in hub("webhooks", "receipt", lost)
+    good = replay(tried)
+    assert listed() == [tried, lost]
+    work()
+    assert listed() == hub.json("webhooks", "replay", "--failed", "--dry-run") == []
+    assert listed("batches", "--replayed") == [tried, lost]
+    first, whole = (hub.json("webhooks", "receipt", one) for one in (tried, lost))
+    assert first["replayed_by"] == whole["replayed_by"] == good
+    assert whole["replayed_at"] >= hub.json("webhooks", "receipt", good)["received_at"]
+    assert [(one["id"], one["outcome"]) for one in whole["replays"]] == [(tried, "failed")]
+    assert [(one["id"], one["outcome"], one["events"]) for one in first["replays"]] == [(good, "events", 3)]
+    assert first["replays"][0]["reason"].startswith("replayed by ")
+    assert f"{good}, replayed by" in hub("webhooks", "receipt", tried)
 
 
 def test_secrets_are_read_from_standard_input(hub: Shell, tmp_path: Path) -> None:

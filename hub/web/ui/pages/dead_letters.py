@@ -15,11 +15,11 @@ SOURCES = Source.__table__
 
 @pages.get("/ui/dead-letters", needs="sources:read")
 def dead_letter_list(view: View) -> Response:
-    """What failed, newest first, by source and time."""
-    cursor = view.query("cursor")
+    """What failed, newest first, by source and time: what is to be dealt with, or what a replay has mended."""
+    cursor, mended = view.query("cursor"), view.query("mended") == "yes"
 
     def given(name: str) -> str:
-        return "yes" if name == "failed" else view.query(name) if name in ("source", "since") else ""
+        return "yes" if name == ("mended" if mended else "failed") else _asked(view, name)
 
     with view.store.read() as tx:
         asked = inbox.asked(tx, view.scope, given)
@@ -28,6 +28,10 @@ def dead_letter_list(view: View) -> Response:
         sources, now = inbox.source_names(tx, view.scope, asked.query["source"]), tx.now
     return view.page(
         "dead-letters.html", status=422 if asked.faults else 200, topics="receipts", found=found, names=called,
-        asked=asked, query={name: asked.query[name] for name in ("source", "since")}, sources=sources, now=now,
-        cursor=cursor,
+        asked=asked, query={name: asked.query[name] for name in ("source", "since", "mended")}, sources=sources,
+        now=now, cursor=cursor,
     )  # fmt: skip
+
+
+def _asked(view: View, name: str) -> str:
+    return view.query(name) if name in ("source", "since") else ""

@@ -65,6 +65,7 @@ def shown(view: View, faults: Faults | None = None, mark_name: str = "") -> Resp
         marks = bookmarks.names_of(tx, view.scope, receipt_id)
         secret = queries.find(tx, view.scope, SECRETS, receipt["secret_id"], "id", "name")
         later, earlier = receipts.beside(tx, view.scope, receipt)
+        again = [one | {"outcome": receipts.outcome(one)} for one in receipts.replays_of(tx, view.scope, receipt_id)]
         now = tx.now
     preset = installed().find(source["preset"]) if source else None
     hint = suggested(receipt, source["preset"]) if source else None
@@ -73,7 +74,7 @@ def shown(view: View, faults: Faults | None = None, mark_name: str = "") -> Resp
         "receipt.html", topics="receipts,runs", receipt=receipt, source=source, events=started, firings=done, now=now,
         verdicts=VERDICTS, body=inspecting.body_of(receipt, view.query("view")), at=at, marks=marks,
         words=inspecting.in_words(receipt, source, at, secret["name"] if secret else ""),
-        hint=hint and (hint, installed().get(hint.preset)), later=later, earlier=earlier,
+        hint=hint and (hint, installed().get(hint.preset)), later=later, earlier=earlier, again=again,
         status=422 if faults else 200, faults=faults or Faults(), mark_name=mark_name,
         panels=panels(view, "receipt", {"id": receipt_id, "receipt": receipt}),
     )  # fmt: skip

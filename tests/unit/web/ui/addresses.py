@@ -70,6 +70,7 @@ PAGES = {
     "write a schema": "/ui/sources/{orders}/catalog/edit?type=order.paid",
     "remove a schema": "/ui/sources/{orders}/catalog/remove?type=*",
     "dead letters": "/ui/dead-letters",
+    "dead letters that were replayed": "/ui/dead-letters?mended=yes",
     "dead letters of a source without any": "/ui/dead-letters?source={github}",
     "replay dead letters": "/ui/replays/new?failed=yes&source={orders}",
     "rotate a source": "/ui/sources/{github}/rotate",

@@ -78,3 +78,4 @@ def _dead_letters(seed: Seed) -> None:
     for number in range(3):
         error = "the batch at body.items cannot be read: it is no list" if number else "given up after eight tries: <b>"
         seed.ids["dead"] = _receipt(seed, 100 + number, b'{"items": 7}', error=error)
+    _receipt(seed, 110, b'{"items": 7}', error="it was no list <b>", replayed_by=seed.ids["dead"], replayed_at=seed.now)

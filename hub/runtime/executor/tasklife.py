@@ -205,10 +205,7 @@ def _tries(call: Call) -> Life:
             _left(call, record, left)
             raise
         except STOPPING as error:
-            yield from transactions.left(context, error)
-            yield from _stopped(call, record, error)
-            if record.state.type is StateType.CANCELLED and not isinstance(error, GeneratorExit):
-                yield from _tell(call, record, context)
+            yield from _stop(call, record, context, error)
             raise
         except Expired:
             failure: BaseException = RunTimedOut(f"task {call.name} was over its timeout of {call.options.timeout:g} s")
@@ -226,19 +223,33 @@ def _tries(call: Call) -> Life:
                 if options.hooks:
                     yield from _tell(call, record, context)
             return value
-        undone = yield from transactions.left(context, failure)
-        if record.state.final:  # as above
-            raise failure
-        fact = _failed(call, record, failure, timed_out=timed_out, undone=undone)
-        if record.state.type is not StateType.SCHEDULED:
-            fact.also = assets.ended(call, context, record.run.state.message)
-            yield from _end(call, fact)
-            yield from _tell(call, record, context)
-            raise failure
-        session.journal.put(fact)
-        call.state = record.state
-        yield from _until_retry(call, record)
-        _check(call)
+        yield from _not_done(call, record, context, failure, timed_out=timed_out)
+
+
+def _stop(call: Call, record: TaskRecord, context: RunContext, error: BaseException) -> Life:
+    yield from transactions.left(context, error)
+    yield from _stopped(call, record, error)
+    if record.state.type is StateType.CANCELLED and not isinstance(error, GeneratorExit):
+        yield from _tell(call, record, context)
+
+
+def _not_done(
+    call: Call, record: TaskRecord, context: RunContext, failure: BaseException, *, timed_out: bool
+) -> Life:  # fmt: skip
+    """Wait until it is tried again. Raises the failure where it is not, also in a record that its flow has closed."""
+    undone = yield from transactions.left(context, failure)
+    if record.state.final:
+        raise failure
+    fact = _failed(call, record, failure, timed_out=timed_out, undone=undone)
+    if record.state.type is not StateType.SCHEDULED:
+        fact.also = assets.ended(call, context, record.run.state.message)
+        yield from _end(call, fact)
+        yield from _tell(call, record, context)
+        raise failure
+    call.session.journal.put(fact)
+    call.state = record.state
+    yield from _until_retry(call, record)
+    _check(call)
 
 
 def _until_retry(call: Call, record: TaskRecord) -> Life:

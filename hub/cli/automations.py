@@ -8,12 +8,13 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from hub.cli import controls, output
+from hub.cli import controls, output, placement
 from hub.cli.connection import connect, path
 from hub.cli.output import AsJson, Column, Limit, Yes
 from hub.cli.schedules import timing
 from hub.errors import UsageError
 from hub.runtime.composing import in_words
+from hub.runtime.placement import in_words as placed
 
 app = App(name="automations", help="When an event matches, do something.")
 
@@ -42,7 +43,9 @@ TRIALS = (
     Column("WHY", lambda item: item.get("error") or item.get("reason") or "-"),
     Column("WOULD", lambda item: [_would(action) for action in item.get("actions") or []], "list"),
 )
-_DETAILS = ("retry", "parameters", "body", "severity", "flow_control", "type", "data", "state", "message", "by")
+_DETAILS = (
+    "retry", "parameters", "body", "severity", "flow_control", "place", "type", "data", "state", "message", "by",
+)  # fmt: skip
 Outcome = Literal["fired", "error", "counted", "filtered", "cooled_down", "loop_stopped"]
 Name = Annotated[str, Parameter(help="The automation's name or id.")]
 
@@ -96,16 +99,16 @@ def create(
     rrule: Annotated[str | None, Parameter(help="Fire as this recurrence rule says, instead.")] = None,
     timezone: Annotated[str, Parameter(help="Time zone of the cron expression or the rule.")] = "UTC",
     flow_control: controls.FlowControl = None,
+    label: placement.Labels = (),
+    site: placement.Site = "",
     retry: Annotated[int, Parameter(help="Try a failed action again so many times.")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """When an event comes that matches, start a deployment or do something else."""
-    actions: list[dict[str, Any]] = [{"run_deployment": run, "parameters": mapping(param)}] if run else []
-    if flow_control is not None:
-        if not run:
-            raise UsageError("--flow-control holds for the runs that are started", hint="Say --run DEPLOYMENT.")
-        actions[0]["flow_control"] = controls.read(flow_control)
-    actions += [_action(text) for text in do]
+    started = {"flow_control": controls.read(flow_control)} if flow_control is not None else {}
+    if (place := placement.read(label, site)) is not None:
+        started["place"] = place
+    actions = _starts(run, param, started) + [_action(text) for text in do]
     if not actions:
         raise UsageError("nothing to do is given.", hint="Say --run DEPLOYMENT, or --do alert='Orders are late'.")
     again = {"retry": {"times": retry}} if retry else {}
@@ -185,6 +188,16 @@ def rm(name: Name, *, yes: Yes = False) -> None:
     output.say(f"Automation {name} is removed.")
 
 
+def _starts(run: str | None, param: tuple[str, ...], more: dict[str, Any]) -> list[dict[str, Any]]:
+    """The action that starts a deployment, if one is given. Raises UsageError."""
+    if run:
+        return [{"run_deployment": run, "parameters": mapping(param), **more}]
+    if more:
+        option = "--flow-control holds" if "flow_control" in more else "--label and --site hold"
+        raise UsageError(f"{option} for the runs that are started", hint="Say --run DEPLOYMENT.")
+    return []
+
+
 def _times(events: Mapping[str, Any], times: Mapping[str, Any], timezone: str) -> dict[str, Any]:
     """A trigger of set times. Raises UsageError when anything is said of events, too."""
     blank = {"kind": "event", "posture": "reactive", "threshold": 1}
@@ -219,7 +232,8 @@ def _does(action: Mapping[str, Any]) -> str:
     kind = next((name for name in action if name not in _DETAILS), "?")
     verb = "calls" if kind == "run_action" else "starts" if kind == "run_deployment" else kind.replace("_", " ")
     state = f" to {action['state']}" if kind == "set_state" else ""
-    return f"{verb}{' of' if state else ''} {action.get(kind)}{state}"
+    where = f" {placed(action['place'])}" if action.get("place") else ""
+    return f"{verb}{' of' if state else ''} {action.get(kind)}{state}{where}"
 
 
 def _would(action: Mapping[str, Any]) -> str:

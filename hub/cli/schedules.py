@@ -6,10 +6,11 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from hub.cli import output, parameters
+from hub.cli import output, parameters, placement
 from hub.cli.connection import connect, path
 from hub.cli.output import AsJson, Column, Limit, Yes
 from hub.errors import UsageError
+from hub.runtime.placement import in_words
 
 app = App(name="schedules", help="When deployments start by themselves.")
 
@@ -19,6 +20,7 @@ COLUMNS = (
     Column("KIND", "kind"),
     Column("SPEC", "spec"),
     Column("TIME ZONE", "timezone"),
+    Column("WHERE", lambda item: in_words(item["place"]) if item.get("place") else "-"),
     Column("ACTIVE", "active", "flag"),
     Column("NEXT", "next_at", "time"),
 )
@@ -43,11 +45,15 @@ def create(
     rrule: Annotated[str | None, Parameter(help="A recurrence rule: FREQ=WEEKLY;BYDAY=MO;BYHOUR=9;BYMINUTE=0.")] = None,
     timezone: Annotated[str, Parameter(help="Time zone of the cron expression or the rule.")] = "UTC",
     param: parameters.Pairs = (),
+    label: placement.Labels = (),
+    site: placement.Site = "",
     as_json: AsJson = False,
 ) -> None:
-    """Start a deployment at set times."""
-    body = {"deployment": deployment, "timezone": timezone, "parameters": parameters.parse(param)}
-    body.update(timing(cron, interval, rrule))
+    """Start a deployment at set times: here, or at a site of this plane."""
+    body = {
+        "deployment": deployment, "timezone": timezone, "parameters": parameters.parse(param),
+        "place": placement.read(label, site), **timing(cron, interval, rrule),
+    }  # fmt: skip
     with connect() as client:
         made = client.post("/schedules", body)
     if as_json:

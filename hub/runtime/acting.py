@@ -15,6 +15,7 @@ from hub.runtime.commands.controls import keys_of
 from hub.runtime.contexts import Contexts, Row, Variables
 from hub.runtime.expressions import VARIABLES, apply_mapping
 from hub.runtime.keys import joined
+from hub.runtime.placement import OP, asked
 from hub.runtime.triggers import Rule
 from hub.store import automation_state as state
 from hub.store import automations, events
@@ -53,6 +54,11 @@ def starts_run(action: Mapping[str, Any]) -> bool:
     return "run_deployment" in action or "run_action" in action
 
 
+def _makes_run_here(action: Mapping[str, Any]) -> bool:
+    """Those are made many in a transaction. One that is placed locks the row of its site, and is carried out alone."""
+    return "run_deployment" in action and action.get("place") is None
+
+
 def in_line(tx: Tx, row: dict[str, Any], event: Row) -> dict[str, Any]:
     """The row, behind what its source started before for the same key: such runs are made one after the other.
 
@@ -87,7 +93,7 @@ def carry_out(store: Store) -> bool:
     contexts = Contexts(store)
     contexts.prepare(due)
     try:
-        for starts, some in groupby(due, lambda row: "run_deployment" in row["action"]):
+        for starts, some in groupby(due, lambda row: _makes_run_here(row["action"])):
             if starts:
                 _make_runs(store, list(some), contexts, tried)
                 continue
@@ -106,7 +112,7 @@ class Tried:
     row: Row
     target: Id | None = None
     control: str = ""
-    """What flow control made of it, and why."""
+    """What flow control made of it, and why; or where a run was placed."""
     error: str = ""
     is_final: bool = False
     is_busy: bool = False
@@ -172,9 +178,12 @@ def _applied(store: Store, command: Command) -> tuple[Id | None, str]:
 
 
 def _told(outcome: Outcome) -> tuple[Id | None, str]:
-    """The id of what a command made or changed, and what flow control said."""
+    """The id of what a command made or changed, and what flow control said, or where a run was placed."""
     found, controlled = outcome.result.get("id"), outcome.result.get("flow_control") or {}
-    return None if found is None else str(found), str(controlled.get("reason", ""))
+    said = str(controlled.get("reason", ""))
+    if outcome.result.get("site"):
+        said = f"placed at {outcome.result['name']}"
+    return None if found is None else str(found), said
 
 
 def command_of(row: Row, variables: Variables) -> Made:
@@ -186,6 +195,8 @@ def command_of(row: Row, variables: Variables) -> Made:
 def _run_deployment(row: Row, variables: Variables) -> Made:
     action = row["action"]
     parameters = apply_mapping(action.get("parameters") or {}, variables, names=NAMES)
+    if action.get("place") is not None:
+        return OP, action["run_deployment"], asked(action["run_deployment"], action["place"], row["id"], parameters)
     args = {
         "run_id": row["id"], "parameters": parameters, "origin": "automation", "origin_id": row["automation_id"],
         "caused_by": row["event_id"],
@@ -318,7 +329,7 @@ def _note(tx: Tx, tried: Tried) -> None:
 
 
 def _tell(tx: Tx, tried: Tried) -> None:
-    """Keep with the firing which run came of it, and what flow control said."""
+    """Keep with the firing which run came of it, and what flow control said, or where it was placed."""
     place = (tried.row["automation_id"], tried.row["event_id"])
     known = automations.firing(tx, *place) if tried.control else None
     reason = {"reason": f"{known['reason'] or 'it fired'}; {tried.control}"} if known else {}

@@ -17,13 +17,14 @@ from sqlalchemy import bindparam, func, select, update
 from hub.errors import HubError, UnavailableError, UsageError
 from hub.plugins import Loop
 from hub.runtime import calendar, ticking
-from hub.runtime.commands import Command
+from hub.runtime.commands import Command, apply_in
 from hub.runtime.commands.runs import CreateRun
 from hub.runtime.commands.runs import create as create_run
+from hub.runtime.placement import OP, asked
 from hub.store import events
 from hub.store.base import Store, Tx
 from hub.store.tables import Deployment, Schedule, Tick
-from hub.types import SECOND, Actor, Id, Micros, Scope, dated_id
+from hub.types import SECOND, Actor, Id, Micros, Scope, dated_id, derived_id
 
 log = logging.getLogger("hub.scheduler")
 SCHEDULES = Schedule.__table__
@@ -93,7 +94,8 @@ def tick_run_id(schedule_id: Id, planned_at: Micros) -> Id:
 
 def _due(tx: Tx, schedule_id: Id) -> dict[str, Any] | None:
     joined = SCHEDULES.outerjoin(DEPLOYMENTS, DEPLOYMENTS.c.id == SCHEDULES.c.deployment_id)
-    query = select(*SCHEDULES.c, DEPLOYMENTS.c.paused.label("deployment_paused")).select_from(joined)
+    of_it = (DEPLOYMENTS.c.paused.label("deployment_paused"), DEPLOYMENTS.c.name)
+    query = select(*SCHEDULES.c, *of_it).select_from(joined)
     query = query.where(SCHEDULES.c.id == schedule_id, SCHEDULES.c.active, SCHEDULES.c.next_at <= tx.now)
     row = tx.conn.execute(query).mappings().first()
     return None if row is None else dict(row)
@@ -106,7 +108,28 @@ def _first_to_tick(tx: Tx, row: Mapping[str, Any], planned: Micros) -> bool:
 
 
 def _start(tx: Tx, row: Mapping[str, Any], planned: Micros) -> None:
-    scope = Scope(row["workspace_id"], Actor("schedule", row["id"]))
+    try:
+        (_create if row["place"] is None else _place)(tx, row, planned)
+    except UnavailableError:
+        raise
+    except HubError as error:
+        # Its parameters no longer fit, or no site is as it must be: that must be seen, and must not stop the schedules
+        # behind it.
+        _failed(tx, row, planned, error)
+
+
+def _place(tx: Tx, row: Mapping[str, Any], planned: Micros) -> None:
+    """By the site's deployment of that name, as when a person places a run."""
+    run_id = tick_run_id(row["id"], planned)
+    args = asked(row["name"], row["place"], run_id, row["parameters"])
+    apply_in(tx, Command(OP, _scope(row), row["name"], args, derived_id(run_id, "command"), "schedule"))
+
+
+def _scope(row: Mapping[str, Any]) -> Scope:
+    return Scope(row["workspace_id"], Actor("schedule", row["id"]))
+
+
+def _create(tx: Tx, row: Mapping[str, Any], planned: Micros) -> None:
     args = CreateRun.model_validate(
         {
             "run_id": tick_run_id(row["id"], planned),
@@ -116,20 +139,13 @@ def _start(tx: Tx, row: Mapping[str, Any], planned: Micros) -> None:
             "origin_id": row["id"],
         }
     )
-    try:
-        create_run(tx, Command("run.create", scope, row["deployment_id"], via="schedule"), args)
-    except UnavailableError:
-        raise
-    except HubError as error:
-        # Its parameters no longer fit: that must be seen, and must not stop the schedules behind it.
-        _failed(tx, row, planned, error)
+    create_run(tx, Command("run.create", _scope(row), row["deployment_id"], via="schedule"), args)
 
 
 def _failed(tx: Tx, row: Mapping[str, Any], planned: Micros, error: HubError) -> None:
     log.warning("schedule %s made no run: %s", row["id"], error.detail)
-    scope = Scope(row["workspace_id"], Actor("schedule", row["id"]))
     fields = {"deployment_id": row["deployment_id"], "planned_at": planned, "error": error.detail}
-    events.append(tx, scope, "hub.schedule.failed", subject=row["id"], **fields)
+    events.append(tx, _scope(row), "hub.schedule.failed", subject=row["id"], **fields)
 
 
 def _advance(tx: Tx, row: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import case, delete, func, select
 
+from hub.states import TERMINAL
 from hub.store import raw
 from hub.store.base import Tx
 from hub.store.tables import AutomationAction, AutomationWindow, RunRow
@@ -78,14 +79,26 @@ def is_free(tx: Tx, lane: str) -> bool:
 
 
 def over(tx: Tx, *, limit: int) -> list[tuple[Id, str]]:
-    """The actions, with their lanes, whose runs have ended, or that came to none: the next of their lanes may go."""
-    return [(row[0], row[1]) for row in raw.fetch(tx, f"{_OVER} LIMIT {int(limit)}")]
+    """The actions, with their lanes, whose runs have ended, or that came to none: the next of their lanes may go.
+
+    Of a run that was placed at a site this is what the site has reported, or that the site will not make it any more.
+    """
+    return [(row[0], row[1]) for row in raw.fetch(tx, f"{_OVER} LIMIT {int(limit)}", (tx.now,))]
 
 
+_ENDED = ", ".join(f"'{one.value}'" for one in sorted(TERMINAL))
+_REPORTED = (
+    "LEFT JOIN plane_commands c ON c.id = a.target LEFT JOIN plane_sites s ON s.id = c.site_row "
+    "LEFT JOIN plane_runs p ON p.site_row = c.site_row AND p.run_id = c.id"
+)
+_OVER_THERE = (
+    f"p.state_type IN ({_ENDED}) OR p.orphaned_at IS NOT NULL OR SUBSTR(c.outcome, 1, 8) = 'rejected' "
+    "OR c.withdrawn_at IS NOT NULL OR s.removed_at IS NOT NULL OR (c.outcome IS NULL AND c.expires_at < ?)"
+)
 _OVER = (
-    "SELECT a.id, a.lane FROM automation_actions a LEFT JOIN runs r ON r.id = a.target "
+    f"SELECT a.id, a.lane FROM automation_actions a LEFT JOIN runs r ON r.id = a.target {_REPORTED} "  # noqa: S608
     "WHERE a.lane IS NOT NULL AND a.status <> 'waiting' AND a.status <> 'pending' "
-    "AND (r.id IS NULL OR r.ended_at IS NOT NULL)"
+    f"AND ((r.id IS NULL AND c.id IS NULL) OR r.ended_at IS NOT NULL OR {_OVER_THERE})"
 )
 
 

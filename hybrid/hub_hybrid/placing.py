@@ -9,15 +9,15 @@ from typing import Any, Literal
 
 from hub.errors import ConflictError, NotFoundError, UsageError
 from hub.runtime.commands import Command, Op
+from hub.runtime.placement import OP, Labels, SiteName
 from hub.states import TERMINAL
 from hub.store.base import Tx
-from hub.types import Id
+from hub.types import ID_PATTERN, Id
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import func, select
 
 from hub_hybrid import orders, replica
-from hub_hybrid.labels import MAX_LABELS
-from hub_hybrid.replica import RUNS, SITES, Row
+from hub_hybrid.replica import COMMANDS, RUNS, SITES, Row
 from hub_hybrid.sealing import Place, seal
 
 MAX_PARAMETERS = 65_536
@@ -26,12 +26,16 @@ FRESH_S = 150.0
 
 
 class PlaceRun(BaseModel):
-    """A deployment of a site, and the labels that the site must have; `site` (name or id) where it must be that one."""
+    """A deployment of a site, and the labels that the site must have; `site` (name or id) where it must be that one.
+
+    `run_id`: whoever gives it may ask again, and gets what came of it the first time.
+    """
 
     model_config = ConfigDict(extra="forbid")
     deployment: str = Field(min_length=1, max_length=200)
-    labels: dict[str, str] = Field(default_factory=dict, max_length=MAX_LABELS)
-    site: str = Field("", max_length=100)
+    labels: Labels = Field(default_factory=dict)
+    site: SiteName = ""
+    run_id: Id | None = Field(None, pattern=ID_PATTERN)
     parameters: dict[str, Any] = Field(default_factory=dict, repr=False)
 
 
@@ -43,20 +47,27 @@ class SetWork(BaseModel):
 
 
 def place(tx: Tx, command: Command, args: PlaceRun) -> dict[str, Any]:
-    """Choose a site and write the command for it, its parameters sealed to that site. The run has the command's id."""
+    """Choose a site and write the command for it, its parameters sealed to that site.
+
+    The run has the id of the command that the site gets: the one that was asked for, or this command's.
+    """
+    run_id = args.run_id or command.id
+    known = _placed(tx, command, run_id)
+    if known is not None:
+        return known
     site = _chosen(tx, command, args)
     text = json.dumps(args.parameters, separators=(",", ":")).encode()
     if len(text) > MAX_PARAMETERS:
         raise UsageError(f"the parameters have {len(text)} bytes, and {MAX_PARAMETERS} is the most")
-    where = Place(site["workspace_id"], site["id"], args.deployment, command.id)
+    where = Place(site["workspace_id"], site["id"], args.deployment, run_id)
     sealed = seal(bytes.fromhex(site["seal_key"]), where, {"parameters": text})
     closed = {
         "workspace": where.workspace, "key_id": sealed.key_id, "wrapped": _text(sealed.wrapped),
         "parameters": _text(sealed.fields["parameters"]),
     }  # fmt: skip
     given = {"sealed": closed}
-    orders.issue(tx, command.scope, site["id"], "run.create", args.deployment, given, command_id=command.id)
-    return {"id": command.id, "site": site["id"], "name": site["name"]}
+    orders.issue(tx, command.scope, site["id"], "run.create", args.deployment, given, command_id=run_id)
+    return {"id": run_id, "site": site["id"], "name": site["name"]}
 
 
 def set_work(tx: Tx, command: Command, args: SetWork) -> dict[str, Any]:
@@ -66,6 +77,14 @@ def set_work(tx: Tx, command: Command, args: SetWork) -> dict[str, Any]:
         raise _takes_none(site["name"])
     issued = orders.issue(tx, command.scope, site["id"], f"work.{args.to}", "", {}, command_id=command.id)
     return {"id": issued["id"], "site": site["id"], "seq": issued["seq"]}
+
+
+def _placed(tx: Tx, command: Command, run_id: Id) -> dict[str, Any] | None:
+    """Where the run was placed, if it was: also when the outcome of the first command is no longer kept."""
+    joined = select(SITES.c.id, SITES.c.name).join_from(COMMANDS, SITES, SITES.c.id == COMMANDS.c.site_row)
+    mine = (COMMANDS.c.id == run_id, COMMANDS.c.workspace_id == command.scope.workspace_id)
+    row = tx.conn.execute(joined.where(*mine, COMMANDS.c.op == "run.create")).first()
+    return None if row is None else {"id": run_id, "site": row.id, "name": row.name}
 
 
 def _chosen(tx: Tx, command: Command, args: PlaceRun) -> dict[str, Any]:
@@ -124,6 +143,6 @@ def _text(raw: bytes) -> str:
 
 
 OPS = (
-    Op("site.place", PlaceRun, place, "runs:write", frozenset({"parameters"})),
+    Op(OP, PlaceRun, place, "runs:write", frozenset({"parameters"})),
     Op("site.work", SetWork, set_work, "links:write"),
 )

@@ -23,10 +23,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
+from hub.runtime.labels import MAX_LABELS
 from hub.types import ID_PATTERN
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
-
-from hub_hybrid.labels import MAX_LABELS
 
 PROTOCOL = 2
 """2: events may say more than metadata (`more`), each part committed to by the digest."""

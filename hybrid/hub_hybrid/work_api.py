@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 from hub.errors import ConflictError, NotFoundError
 from hub.runtime.commands import Command, apply
+from hub.runtime.placement import OP, Labels
 from hub.web.api.fields import In, NoQuery, Out
 from hub.web.api.op import Api, Call
 from pydantic import Field
 
-from hub_hybrid.labels import MAX_LABELS
 from hub_hybrid.site_api import CommandSeen, command_seen
 
 api = Api()
@@ -20,7 +20,7 @@ class PlaceIn(In):
     """A deployment of a site; the site must have these labels, or be this one."""
 
     deployment: str = Field(min_length=1, max_length=200)
-    labels: dict[str, str] = Field(default_factory=dict, max_length=MAX_LABELS)
+    labels: Labels = Field(default_factory=dict)
     site: str | None = Field(None, max_length=100)
     parameters: dict[str, Any] = Field(default_factory=dict)
 
@@ -46,7 +46,7 @@ class WorkIn(In):
 def place_run(call: Call[PlaceIn, NoQuery]) -> dict[str, Any]:
     """Start a deployment at a site that has these labels. Its parameters are sealed to that site."""
     args = {**call.body.model_dump(), "site": call.body.site or ""}
-    made = apply(call.store, Command("site.place", call.scope, call.body.deployment, args, call.command_id)).result
+    made = apply(call.store, Command(OP, call.scope, call.body.deployment, args, call.command_id)).result
     return {"run_id": made["id"], "site": made["name"], "site_id": made["site"]}
 
 

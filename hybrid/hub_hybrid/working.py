@@ -18,6 +18,7 @@ from typing import Any
 from hub.errors import RefusedError
 from hub.plugins import Loop
 from hub.runtime.commands import Command, Op
+from hub.runtime.labels import read_labels
 from hub.settings import Settings
 from hub.store import stream
 from hub.store.base import Store, Tx
@@ -27,7 +28,6 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy import delete, select, update
 
 from hub_hybrid import links
-from hub_hybrid.labels import read_labels
 from hub_hybrid.protocol import MAX_DEPLOYMENTS, CommandOut
 from hub_hybrid.sealing import NotOpened, Place, Sealed, opened
 

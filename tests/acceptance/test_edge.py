@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -121,6 +122,55 @@ def _it_takes_runs(plane: Site, edge: Edge) -> None:
     edge.start()
     until("the run that waited to be made", lambda: _state(plane, waits) == "COMPLETED", seconds=60)
     assert _site(plane)["work"] == "open"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_events_and_set_times_of_a_plane_are_runs_at_the_machine(tmp_path: Path) -> None:
+    with Site(PACE) as plane:
+        plane.start()
+        edge = Edge(tmp_path, plane)
+        try:
+            _it_is_told_unattended(plane, edge)
+        finally:
+            if edge.process is not None:
+                edge.kill()
+
+
+def _it_is_told_unattended(plane: Site, edge: Edge) -> None:
+    flows = edge.home.parent / "said.py"
+    flows.write_text("from hub import flow\n\n@flow\ndef said(note: str) -> str:\n    return note\n")
+    assert edge.run("deploy", f"{flows}:said", "--name", "said").returncode == 0
+    edge.start(HUB_SYNC_JOIN_TOKEN=plane.json("sites", "token")["token"])
+    until("the machine to offer itself", lambda: _site(plane)["takes_runs"], seconds=60)
+    where = ("-l", "region=berlin")
+    words = ("--on", "hub.variable.set", "--run", "said", "-p", "note==event.name")
+    plane.run("automations", "create", "there", *words, *where)
+    plane.run("automations", "create", "nowhere", *words, "-l", "region=munich")
+    plane.run("variables", "set", "day", "1")
+    (fired,) = until("it to fire", lambda: _evaluations(plane, "there", "fired"))
+    assert fired["reason"] == "it matched; placed at edge"
+    (failed,) = until("the other to give up", lambda: _evaluations(plane, "nowhere", "error"))
+    assert "no site that takes runs from this plane has these labels: region=munich" in failed["error"]
+    placed = {"site": "edge", "run_id": fired["run_id"]}
+    until("it to run", lambda: _state(plane, placed) == "COMPLETED")
+    made = json.loads(edge.run("runs", "show", fired["run_id"], "--json").stdout)
+    assert made["parameters"] == {"note": "day"}
+
+    plane.run("deploy", f"{flows}:said", "--name", "said")
+    plane.run("schedules", "create", "said", "--interval", "2", "-p", "note=tick", *where)
+    until("two of its times to run", lambda: len(_runs(plane)) >= 3)
+    assert {run["deployment_name"] for run in _runs(plane)} == {"said"}
+    assert plane.client.page("/runs")[0] == [], "the plane makes none itself"
+
+
+def _evaluations(plane: Site, name: str, outcome: str) -> list[dict[str, Any]]:
+    found = plane.client.page(f"/automations/{name}/evaluations")[0]
+    return [dict(row) for row in found if row["outcome"] == outcome and (outcome == "error" or row["run_id"])]
+
+
+def _runs(plane: Site) -> list[dict[str, Any]]:
+    return [dict(run) for run in plane.client.page("/sites/edge/runs")[0] if run["state_type"] == "COMPLETED"]
 
 
 def _site(plane: Site) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import delete, update
 
 from hub.errors import ConflictError, NotFoundError
-from hub.runtime import acting, actionruns, counting, ticking, windows
+from hub.runtime import acting, actionruns, counting, placement, ticking, windows
 from hub.runtime.commands import controls
 from hub.runtime.commands.apply import Command
 from hub.runtime.commands.registry import Op
@@ -158,7 +158,9 @@ def _check(tx: Tx, command: Command, args: CreateAutomation) -> None:
             endpoints.get(tx, command.scope, action.send_webhook)
         if isinstance(action, RunAction):
             actionruns.check(action.run_action, action.parameters)
-        if isinstance(action, RunDeployment):
+        if isinstance(action, RunDeployment) and action.place is not None:
+            placement.check(tx, command.scope, action.place)
+        elif isinstance(action, RunDeployment):
             deployment = _known_deployment(tx, command, action.run_deployment)
             said = action.flow_control.stored() if action.flow_control else {}
             # Together they hold for what the action asks for; when the deployment changes, its runs tell.

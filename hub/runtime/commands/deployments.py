@@ -8,12 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import delete, select, update
 
 from hub.errors import ExpressionError, NotFoundError, UsageError
-from hub.runtime import calendar, lanes
+from hub.runtime import calendar, lanes, placement
 from hub.runtime.commands import controls
 from hub.runtime.commands.alerts import RunAlerts
 from hub.runtime.commands.apply import Command
 from hub.runtime.commands.controls import FlowControl
 from hub.runtime.commands.registry import Op
+from hub.runtime.placement import Placement
 from hub.store import catalog, events, flow_states
 from hub.store import lanes as kept
 from hub.store.base import Tx
@@ -49,6 +50,7 @@ class OwnSchedule(BaseModel):
     timezone: str = Field("UTC", max_length=64, pattern=TEXT)
     parameters: dict[str, Any] = Field(default_factory=dict)
     active: bool | None = None
+    place: Placement | None = None
 
 
 class SetDeployment(BaseModel):
@@ -105,6 +107,7 @@ def set_(tx: Tx, command: Command, args: SetDeployment) -> dict[str, Any]:
     declared = args.declared()
     for one in declared or ():
         calendar.check(one.kind, one.spec, one.timezone)
+        placement.check(tx, command.scope, one.place)
     values = args.model_dump(mode="json", exclude={"schedule", "schedules"})
     values["tags"] = sorted(set(args.tags))
     values |= {"alerts": args.alerts.stored(), **_controlled(args)}

@@ -7,9 +7,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import delete, update
 
-from hub.runtime import calendar
+from hub.runtime import calendar, placement
 from hub.runtime.commands.apply import Command
 from hub.runtime.commands.registry import Op
+from hub.runtime.placement import Placement
 from hub.store import catalog, events
 from hub.store.base import Tx
 from hub.types import new_id
@@ -19,7 +20,10 @@ _T = catalog.SCHEDULES
 
 
 class CreateSchedule(BaseModel):
-    """When a deployment (name or id) starts by itself. `anchor_at` in microseconds: where intervals count from."""
+    """When a deployment (name or id) starts by itself. `anchor_at` in microseconds: where intervals count from.
+
+    `place`: not here but at a site of this plane, by the site's deployment of that name.
+    """
 
     model_config = ConfigDict(extra="forbid")
     deployment: str = Field(min_length=1, max_length=100, pattern=TEXT)
@@ -29,6 +33,7 @@ class CreateSchedule(BaseModel):
     anchor_at: int | None = Field(None, ge=0, le=2**60)
     parameters: dict[str, Any] = Field(default_factory=dict)
     active: bool = True
+    place: Placement | None = None
 
 
 class Nothing(BaseModel):
@@ -40,6 +45,7 @@ class Nothing(BaseModel):
 def create(tx: Tx, command: Command, args: CreateSchedule) -> dict[str, Any]:
     """Add a schedule to a deployment."""
     calendar.check(args.kind, args.spec, args.timezone)
+    placement.check(tx, command.scope, args.place)
     deployment = catalog.deployment(tx, command.scope, args.deployment)
     values = args.model_dump(mode="json", exclude={"deployment"})
     row = {

@@ -14,6 +14,7 @@ from hub.runtime.commands import controls
 from hub.runtime.commands.controls import ActionControl
 from hub.runtime.composing import timing
 from hub.runtime.expressions import check_mapping, compile_expression
+from hub.runtime.placement import Placement
 from hub.runtime.triggers import key_expression
 
 YEAR = 31_536_000
@@ -173,12 +174,20 @@ Target: TypeAlias = Annotated[str, Field(min_length=1, max_length=1000)]
 class RunDeployment(_Action):
     """Start a deployment. `parameters` is a JSON tree whose strings that start with `=` are CEL.
 
-    `flow_control` holds for what this action asks for, in place of the same controls of the deployment.
+    `flow_control` holds for what this action asks for, in place of the same controls of the deployment. `place`: not
+    here but at a site of this plane, whose deployment of that name it is.
     """
 
     run_deployment: str = Field(min_length=1, max_length=200)
     parameters: dict[str, Any] = Field(default_factory=dict)
     flow_control: ActionControl | None = None
+    place: Placement | None = None
+
+    @model_validator(mode="after")
+    def _is_controlled_where_it_runs(self) -> Self:
+        if self.place is not None and self.flow_control is not None:
+            raise ValueError("`flow_control` is for runs of this hub; one with `place` is controlled at its site")
+        return self
 
 
 class RunAction(_Action):
@@ -312,7 +321,8 @@ def check(trigger: WholeTrigger, actions: Iterable[_Action]) -> None:
         if isinstance(action, RunDeployment) and action.flow_control is not None:
             controls.check(action.flow_control.stored(), CONTROL_NAMES)
         said = action.model_dump(
-            exclude={"retry", "run_deployment", "run_action", "severity", "flow_control", "state"}, exclude_none=True
+            exclude={"retry", "run_deployment", "run_action", "severity", "flow_control", "place", "state"},
+            exclude_none=True,
         )
         check_mapping(
             said.get("parameters", said), where="parameters" if "parameters" in said else "action", names=NAMES

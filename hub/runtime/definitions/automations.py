@@ -67,6 +67,8 @@ def refers(definition: AutomationDefinition) -> Iterable[Reference]:
     for number, action in enumerate(definition.actions):
         for key, section in _ABOUT.items():
             name = getattr(action, key, None)
+            if key == "run_deployment" and getattr(action, "place", None) is not None:
+                continue  # that is a deployment of a site
             if isinstance(name, str) and not name.startswith("=") and not re.match(ID_PATTERN, name):
                 yield Reference(("actions", number, key), section, name)
 

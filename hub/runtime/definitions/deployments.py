@@ -29,6 +29,7 @@ from hub.runtime.commands.deployments import (
 from hub.runtime.definitions.section import Definition, Found, Reference, Section, Step, Wanted, refusal
 from hub.runtime.deploying import document
 from hub.runtime.loader import is_file, load_flow, split
+from hub.runtime.placement import Placement
 from hub.store import catalog
 from hub.store.base import Tx
 from hub.types import ExportLevel, Scope
@@ -41,7 +42,7 @@ FROM_FLOW = ("description", "tags", "retry_policy", "timeout_s", "crash_retries"
 class ScheduleDefinition(BaseModel):
     """When it starts by itself: a `cron` expression or an `rrule` in a time zone, or every `interval` seconds.
 
-    `active`: left out, a schedule that is there rests or not, as it does.
+    `active`: left out, a schedule that is there rests or not, as it does. `place`: at a site of this plane, not here.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -51,6 +52,7 @@ class ScheduleDefinition(BaseModel):
     timezone: str = Field("UTC", max_length=64, pattern=TEXT)
     parameters: dict[str, Any] = Field(default_factory=dict)
     active: bool | None = None
+    place: Placement | None = None
 
     @model_validator(mode="after")
     def _is_one(self) -> ScheduleDefinition:
@@ -63,7 +65,8 @@ class ScheduleDefinition(BaseModel):
         kind = "cron" if self.cron is not None else "rrule" if self.rrule is not None else "interval"
         spec = self.cron or self.rrule or f"{self.interval!r}".removesuffix(".0")
         said = {"kind": kind, "spec": spec, "timezone": self.timezone, "parameters": self.parameters}
-        return {**said, "active": active if self.active is None else self.active}
+        place = None if self.place is None else self.place.model_dump()
+        return {**said, "place": place, "active": active if self.active is None else self.active}
 
 
 class FlowFacts(BaseModel):
@@ -257,6 +260,8 @@ def _brief_schedule(own: Mapping[str, Any]) -> dict[str, Any]:
         timing["timezone"] = own["timezone"]
     if own["parameters"]:
         timing["parameters"] = own["parameters"]
+    if own["place"] is not None:
+        timing["place"] = {name: value for name, value in own["place"].items() if value}
     return timing if own["active"] else {**timing, "active": False}
 
 

@@ -93,7 +93,10 @@ class Deployment(Row, table=True):
 
 
 class Schedule(Row, table=True):
-    """When a deployment starts by itself. `kind` cron (`spec` is the expression) or interval (`spec` is seconds)."""
+    """When a deployment starts by itself. `kind` cron (`spec` is the expression) or interval (`spec` is seconds).
+
+    `place` {"labels": ..., "site": ...}: at a site of this plane, not here.
+    """
 
     __tablename__: ClassVar[str] = "schedules"
     __table_args__: ClassVar[Any] = (
@@ -109,6 +112,7 @@ class Schedule(Row, table=True):
     anchor_at: int | None = maybe_moment()
     parameters: dict[str, Any] = document({})
     active: bool = Field(default=True, nullable=False)
+    place: dict[str, Any] | None = document()
     next_at: int | None = maybe_moment()
     created_at: int = moment()
     updated_at: int = moment()

@@ -11,6 +11,7 @@ from hub.runtime.commands import Command, apply
 from hub.runtime.commands.alerts import RunAlerts
 from hub.runtime.commands.controls import FlowControl
 from hub.runtime.commands.deployments import OwnSchedule, Retries, StateHookName
+from hub.runtime.placement import Placement
 from hub.store import catalog
 from hub.types import ExportLevel
 from hub.web.api.fields import NO_NUL, In, Moment, MomentIn, NoBody, NoQuery, Out, Page, PageQuery, Tags, Text
@@ -109,6 +110,7 @@ class ScheduleIn(In):
     anchor_at: MomentIn | None = Field(default=None, description="where intervals count from")
     parameters: dict[str, Any] = Field(default_factory=dict)
     active: bool = True
+    place: Placement | None = Field(default=None, description="at a site of this plane, not here")
 
 
 class ScheduleOut(Out):
@@ -123,6 +125,7 @@ class ScheduleOut(Out):
     anchor_at: Moment | None
     parameters: dict[str, Any]
     active: bool
+    place: Placement | None
     next_at: Moment | None
     created_at: Moment
     updated_at: Moment

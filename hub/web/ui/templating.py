@@ -13,6 +13,7 @@ from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from hub.runtime.composing import in_words
+from hub.runtime.placement import in_words as placed
 from hub.states import TERMINAL, StateType
 from hub.version import __version__
 from hub.web.ui import show
@@ -42,6 +43,7 @@ def environment(*folders: Path) -> Environment:
         env.filters[name] = getattr(show, name)
     env.filters["state_icon"] = state_icon
     env.filters["waits_for"] = in_words
+    env.filters["placed"] = placed
     env.filters["pairs"] = pairs
     env.filters["markdown"] = markdown
     env.globals.update(icon=icon, link=link, static=static, version=__version__, TERMINAL=TERMINAL)

@@ -9,8 +9,8 @@ from cyclopts import App, Parameter
 from hub.cli import output, parameters
 from hub.cli.connection import connect, path
 from hub.cli.output import AsJson, Column, Limit, Yes
-
-from hub_hybrid.labels import read_labels
+from hub.cli.placement import Labels, Site
+from hub.runtime.labels import read_labels
 
 app = App(name="sites", help="The hubs that report to this one.")
 
@@ -170,10 +170,8 @@ def logs(
 def start(
     deployment: Annotated[str, Parameter(help="The name of a deployment at the site.")],
     *,
-    labels: Annotated[
-        tuple[str, ...], Parameter(name=("--label", "-l"), help="A label the site must have, name=value. Repeatable.")
-    ] = (),
-    site: Annotated[str, Parameter(help="That site and no other.")] = "",
+    labels: Labels = (),
+    site: Site = "",
     params: parameters.Pairs = (),
     file: parameters.File = None,
     as_json: AsJson = False,

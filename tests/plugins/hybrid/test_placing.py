@@ -9,6 +9,7 @@ from hub.errors import ConflictError, NotFoundError, UsageError
 from hub.plugins import load_plugins
 from hub.runtime import contributed
 from hub.runtime.commands import Command, apply
+from hub.runtime.labels import MAX_LABELS, read_labels
 from hub.settings import load_settings
 from hub.store import runs
 from hub.types import SECOND, Scope, new_id, now_us
@@ -16,7 +17,6 @@ from sqlalchemy import select, update
 
 from hub_hybrid import placing, replica, working
 from hub_hybrid.agent import Agent
-from hub_hybrid.labels import MAX_LABELS, read_labels
 from hub_hybrid.working import Offer
 
 from .test_keys import Site

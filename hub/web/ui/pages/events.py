@@ -7,7 +7,7 @@ from typing import Any
 from starlette.responses import Response
 
 from hub.store import automations as store_automations
-from hub.store import event_log
+from hub.store import event_log, placed
 from hub.store.base import Tx
 from hub.store.tables import Automation, Event, RunRow
 from hub.types import Id, Scope
@@ -55,12 +55,13 @@ def firings(tx: Tx, scope: Scope, *, event_id: Id) -> list[dict[str, Any]]:
 
 
 def told(tx: Tx, scope: Scope, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Evaluations with the names of what they are about."""
+    """Evaluations with the names of what they are about, and where runs of them were placed."""
     called = queries.names(tx, scope, AUTOMATIONS, [row["automation_id"] for row in found])
     types = queries.names(tx, scope, EVENTS, [row["event_id"] for row in found], "type")
     for row in found:
         row["automation"] = called.get(row["automation_id"], "a deleted automation")
         row["type"] = types.get(row["event_id"], "an event that is no longer kept")
         row["run"] = queries.find(tx, scope, RUNS, row["run_id"], "id", "name", "state_type", "state_name")
+        row["placed"] = placed.find(tx, scope, row["run_id"]) if row["run"] is None else None
         row["address"] = link("/ui/automations", row["automation_id"])
     return found

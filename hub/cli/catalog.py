@@ -19,6 +19,14 @@ app = App(name="catalog", help="JSON schemas of a source's payloads, and departu
 Name = Annotated[str, Parameter(help="The source's name or id.")]
 Type = Annotated[str, Parameter(help="The event type, the provider's word; * for all without a schema of their own.")]
 OneType = Annotated[str | None, Parameter(name="--type", help="Only of this event type.")]
+About = Annotated[str, Parameter(help="The event type; with --preset a preset.")]
+OfPreset = Annotated[bool, Parameter(name="--preset", negative=(), help="A preset that its requests look like.")]
+DISMISSED = (
+    Column("KIND", "kind"),
+    Column("ABOUT", "about"),
+    Column("BY", "dismissed_by"),
+    Column("WHEN", "dismissed_at", "time"),
+)
 SCHEMAS = (
     Column("EVENT", "event_type"),
     Column("BYTES", "bytes"),
@@ -79,13 +87,14 @@ def learn(
     *,
     type_: OneType = None,
     last: Annotated[int, Parameter(help="From so many of the last events, at most 1000.")] = 100,
+    dismissed: Annotated[bool, Parameter(negative=(), help="Also those that were dismissed.")] = False,
     save: Annotated[bool, Parameter(negative=(), help="Set what is proposed.")] = False,
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
     """Propose schemas that the last events fit, one for each type."""
     with connect() as client:
-        query = {"type": type_, "last": last}
+        query = {"type": type_, "last": last, "dismissed": dismissed or None}
         found = client.get(path("sources", source, "proposals"), query)
         if save and found:
             output.confirm(f"Set {len(found)} schemas of {source}?", yes=yes)
@@ -96,11 +105,40 @@ def learn(
         output.print_json(found)
         return
     if not found:
-        output.say("No such event has come in yet.")
+        output.say("No such event has come in yet, or what there is to propose was dismissed.")
     for one in found:
         output.say(f"{one['type']}: from {one['samples']} events{', set' if save else ''}")
         if not save:
             output.print_json(one["document"])
+
+
+@app.command
+def dismiss(source: Name, about: About, *, preset: OfPreset = False) -> None:
+    """Do not propose the schema of an event type again."""
+    with connect() as client:
+        client.put(path("sources", source, "dismissal"), {"kind": _kind(preset), "about": about})
+    output.say(f"The {_kind(preset)} {about} is not proposed for {source} again.")
+
+
+@app.command
+def dismissed(source: Name, *, as_json: AsJson = False) -> None:
+    """List the proposals that were dismissed, by whom and when."""
+    with connect() as client:
+        found = client.get(path("sources", source, "dismissals"))
+    output.table(found, DISMISSED, as_json=as_json, empty="Nothing was dismissed.")
+
+
+@app.command
+def reconsider(source: Name, about: About, *, preset: OfPreset = False) -> None:
+    """Let what was dismissed be proposed again."""
+    with connect() as client:
+        query = {"kind": _kind(preset), "about": about}
+        client.request("DELETE", path("sources", source, "dismissal"), query=query)
+    output.say(f"The {_kind(preset)} {about} may be proposed for {source} again.")
+
+
+def _kind(preset: bool) -> str:
+    return "preset" if preset else "schema"
 
 
 @app.command

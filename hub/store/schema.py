@@ -16,7 +16,7 @@ from hub.store.tables import metadata
 from hub.types import DEFAULT_WORKSPACE, new_id, now_us
 
 SCRIPTS = Path(__file__).parent / "migrations"
-HEAD = "0050"
+HEAD = "0051"
 """The revision of this version's schema; a test compares it with the scripts."""
 
 

@@ -11,13 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 
 from hub.errors import ConflictError, ExpressionError, NotFoundError, UsageError
 from hub.references import check_reference, is_reference
-from hub.runtime.commands import catalogs, signing
+from hub.runtime.commands import catalogs, dismissing, signing
 from hub.runtime.commands import holding as pausing
 from hub.runtime.commands.apply import Command
 from hub.runtime.commands.registry import Op
 from hub.runtime.contributed import installed as contributed
 from hub.runtime.presets import installed
-from hub.store import connections, consumers, event_schemas, events, holding, sources
+from hub.store import connections, consumers, dismissals, event_schemas, events, holding, sources
 from hub.store.base import Tx
 from hub.types import SECOND, new_id
 from hub.webhooks import redaction, standard
@@ -217,6 +217,7 @@ def remove(tx: Tx, command: Command, _args: DeleteSource) -> dict[str, Any]:
     sources.retire_secrets(tx, source["id"], tx.now)
     holding.drop(tx, source["id"])
     event_schemas.remove_all(tx, source["id"])
+    dismissals.remove_all(tx, source["id"])
     consumers.forget(tx, source["id"])
     gone = {"deleted_at": tx.now, "enabled": False, "name": f"{source['name'][:80]}~{source['id'][-12:]}"}
     sources.change(tx, source, {**gone, "old_token_digest": None, "old_token_until": None})
@@ -343,5 +344,7 @@ OPS = (
     Op("source.resume", pausing.Nothing, pausing.resume, "sources:write", watches=sources.TABLE),
     Op("source.schema_set", catalogs.SetSchema, catalogs.set_schema, "sources:write", catalogs.DOCUMENT),
     Op("source.schema_remove", catalogs.OfType, catalogs.remove_schema, "sources:write"),
+    Op("source.dismiss", dismissing.Proposal, dismissing.dismiss, "sources:write"),
+    Op("source.reconsider", dismissing.Proposal, dismissing.reconsider, "sources:write"),
     Op("source.sign", signing.SignRequest, signing.sign_request, "sources:write", signing.SECRET),
 )

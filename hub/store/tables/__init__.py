@@ -50,6 +50,7 @@ from hub.store.tables.variables import Variable
 from hub.store.tables.waits import Message, WaitPoint
 from hub.store.tables.webhooks import (
     Bookmark,
+    Dismissal,
     Receipt,
     ReceiptKey,
     Source,
@@ -89,6 +90,7 @@ __all__ = [
     "Delivery",
     "Deployment",
     "DeviceLogin",
+    "Dismissal",
     "Effect",
     "Endpoint",
     "EndpointKey",

@@ -102,6 +102,20 @@ class SourceSchema(Row, table=True):
     updated_at: int = moment()
 
 
+class Dismissal(Row, table=True):
+    """What the hub proposed for a source and a person does not want: the `schema` of an event type, or a `preset`."""
+
+    __tablename__: ClassVar[str] = "dismissals"
+    __table_args__: ClassVar[Any] = (UniqueConstraint("source_id", "kind", "about"),)
+    id: str = id_key()
+    workspace_id: str = ref()
+    source_id: str = ref()
+    kind: str = text()
+    about: str = text()
+    dismissed_by: str = text()
+    dismissed_at: int = moment()
+
+
 class SourceDrift(Row, table=True):
     """A place where payloads departed from their schema. `receipt_id` is the last that did."""
 

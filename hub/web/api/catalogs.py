@@ -11,7 +11,7 @@ from hub.errors import ConflictError, NotFoundError
 from hub.runtime import drifting
 from hub.runtime.commands import Command, apply
 from hub.runtime.presets import installed
-from hub.store import event_schemas, sources
+from hub.store import dismissals, event_schemas, sources
 from hub.web.api.fields import NO_NUL, In, Moment, NoBody, NoQuery, Out
 from hub.web.api.op import Api, Call
 from hub.webhooks.events import MAX_TYPE
@@ -38,6 +38,7 @@ class LearnQuery(MaybeTypeQuery):
     """From how many of the last events."""
 
     last: int = Field(default=100, ge=1, le=drifting.MAX_LEARNED_FROM)
+    dismissed: bool = Field(default=False, description="also those that were dismissed")
 
 
 class SchemaIn(In):
@@ -125,13 +126,14 @@ def delete_schema(call: Call[NoBody, TypeQuery]) -> None:
     errors=[NotFoundError],
 )  # fmt: skip
 def propose_schemas(call: Call[NoBody, LearnQuery]) -> list[Proposal]:
-    """Propose schemas that the last events fit, one for each type; nothing is changed."""
+    """Propose schemas that the last events fit, one for each type that is not dismissed; nothing is changed."""
     query = call.query
     with call.store.read() as tx:
         source = sources.row(tx, call.scope, call.path["name"])
         preset = installed().get(source["preset"])
         found = drifting.propose(tx, source, preset, event_type=query.type, last=query.last)
-    return [Proposal.model_validate(one) for one in found]
+        unwanted = frozenset() if query.dismissed else dismissals.of(tx, source["id"], "schema")
+    return [Proposal.model_validate(one) for one in found if one["type"] not in unwanted]
 
 
 @api.op(

@@ -203,11 +203,11 @@ def get_receipt(call: Call[NoBody, NoQuery]) -> ReceiptWhole:
     with call.store.read() as tx:
         row = receipts.row(tx, call.scope, call.path["receipt_id"])
         source = sources.by_id(tx, call.scope, row["source_id"])
+        hint = suggested(tx, row, source) if source else None
         again = [
             ReplayOut.model_validate(one | {"outcome": receipts.outcome(one)})
             for one in receipts.replays_of(tx, call.scope, row["id"])
         ]
-    hint = suggested(row, source["preset"]) if source else None
     raw: bytes = row["body"] or b""
     shown = raw[:SHOWN_BODY]
     text = _text(shown)

@@ -94,6 +94,8 @@ NOTES: MappingProxyType[str, str] = MappingProxyType(
         "source-deleted": "The source was deleted. Its address answers 404 from now on.",
         "schema-mode": "What departs from its schema is dealt with like that from now on.",
         "schema-set": "The schema is set: what comes is compared with it from now on.",
+        "dismissed": "It is not proposed again.",
+        "reconsidered": "It may be proposed again.",
         "schema-removed": "The schema was removed.",
         "bookmarked": "The request is kept under this name.",
         "unbookmarked": "The bookmark was removed.",

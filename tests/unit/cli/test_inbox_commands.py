@@ -70,6 +70,11 @@ def test_a_refused_request_says_whose_it_looks_like(hub: Shell) -> None:
     (row,) = json.loads(hub("webhooks", "receipts", "git", "--json"))
     assert hub.json("webhooks", "receipt", row["id"])["suggested_preset"] == "github"
     assert "Looks like  github" in hub("webhooks", "receipt", row["id"])
+    assert "no preset 'githob'" in hub("webhooks", "catalog", "dismiss", "git", "githob", "--preset", code=3)
+    hub("webhooks", "catalog", "dismiss", "git", "github", "--preset")
+    assert hub.json("webhooks", "receipt", row["id"])["suggested_preset"] is None
+    hub("webhooks", "catalog", "reconsider", "git", "github", "--preset")
+    assert hub.json("webhooks", "receipt", row["id"])["suggested_preset"] == "github"
 
 
 @pytest.mark.usefixtures("ci")
@@ -329,6 +334,28 @@ def test_a_dead_letter_leaves_the_list_when_a_replay_of_it_became_events_and_not
     assert [(one["id"], one["outcome"], one["events"]) for one in first["replays"]] == [(good, "events", 3)]
     assert first["replays"][0]["reason"].startswith("replayed by ")
     assert f"{good}, replayed by" in hub("webhooks", "receipt", tried)
+
+
+def test_a_schema_that_was_dismissed_is_not_proposed_again_until_that_is_taken_back(hub: Shell, ci: Any) -> None:
+    def proposed(*words: str) -> list[str]:
+        return [one["type"] for one in hub.json("webhooks", "catalog", "learn", "ci", *words)]
+
+    assert proposed() == ["issues", "push"]
+    hub("webhooks", "catalog", "dismiss", "ci", "push")
+    (first,) = hub.json("webhooks", "catalog", "dismissed", "ci")
+    assert (first["kind"], first["about"]) == ("schema", "push")
+    assert first["dismissed_by"] == hub.json("audit", "ls", "-n", "1")[0]["actor"]
+    deliver(ci, b'{"other":true}')  # what comes later makes no difference
+    assert proposed() == ["issues"]
+    assert proposed("--type", "push") == []
+    assert proposed("--dismissed") == ["issues", "push"]
+    hub("webhooks", "catalog", "learn", "ci", "--save", "--yes")
+    assert [row["event_type"] for row in hub.json("webhooks", "catalog", "ls", "ci")] == ["issues"]
+    hub("webhooks", "catalog", "dismiss", "ci", "push")
+    assert hub.json("webhooks", "catalog", "dismissed", "ci") == [first], "who was first, and when, stays"
+    hub("webhooks", "catalog", "reconsider", "ci", "push")
+    assert proposed() == ["issues", "push"]
+    assert "no schema 'push'" in hub("webhooks", "catalog", "reconsider", "ci", "push", code=3)
 
 
 def test_secrets_are_read_from_standard_input(hub: Shell, tmp_path: Path) -> None:

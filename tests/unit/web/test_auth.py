@@ -70,6 +70,7 @@ def test_every_mutation_asks_for_the_scope_that_its_command_needs() -> None:
         "pause_source": "source.pause", "put_bookmark": "bookmark.set",
         "delete_bookmark": "bookmark.delete", "resume_source": "source.resume",
         "put_schema": "source.schema_set", "delete_schema": "source.schema_remove",
+        "dismiss_proposal": "source.dismiss", "reconsider_proposal": "source.reconsider",
         "revoke_token": "token.revoke",
         "create_endpoint": "endpoint.create", "update_endpoint": "endpoint.update", "send_webhook": "endpoint.send",
         "delete_endpoint": "endpoint.delete", "rotate_endpoint": "endpoint.rotate",
@@ -180,11 +181,15 @@ VALID: dict[str, Any] = {
     "POST /api/v1/links/{link}/addresses": {"source": "github"},
     "POST /api/v1/links/{link}/rejoin": {"token": "hub_join_of-nobody"},
     "PUT /api/v1/sources/{name}/schema": {"document": {}},
+    "PUT /api/v1/sources/{name}/dismissal": {"kind": "schema", "about": "push"},
     "POST /api/v1/sites/{site}/work": {"to": "pause"},
     "PUT /api/v1/variables/{name}": {"value": 1},
 }
 """Bodies that are right, where a wrong one is refused before the thing is looked for."""
-QUERIES = {"/api/v1/sources/{name}/schema": "?type=order.paid"}
+QUERIES = {
+    "/api/v1/sources/{name}/schema": "?type=order.paid",
+    "/api/v1/sources/{name}/dismissal": "?kind=schema&about=push",
+}
 UNOWNED = "/ui/static/{name}", "/in/{token}", "/ui/{rest:path}"
 
 

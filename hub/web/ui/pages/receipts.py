@@ -66,9 +66,9 @@ def shown(view: View, faults: Faults | None = None, mark_name: str = "") -> Resp
         secret = queries.find(tx, view.scope, SECRETS, receipt["secret_id"], "id", "name")
         later, earlier = receipts.beside(tx, view.scope, receipt)
         again = [one | {"outcome": receipts.outcome(one)} for one in receipts.replays_of(tx, view.scope, receipt_id)]
+        hint = suggested(tx, receipt, source) if source else None
         now = tx.now
     preset = installed().find(source["preset"]) if source else None
-    hint = suggested(receipt, source["preset"]) if source else None
     at = preset.name if preset else source["preset"] if source else "the provider"
     return view.page(
         "receipt.html", topics="receipts,runs", receipt=receipt, source=source, events=started, firings=done, now=now,

@@ -11,9 +11,10 @@ from starlette.responses import Response
 from hub.errors import HubError, NotFoundError, UsageError
 from hub.runtime import drifting
 from hub.runtime.presets import installed
-from hub.store import event_schemas, sources
+from hub.store import dismissals, event_schemas, sources
 from hub.store.base import Tx
 from hub.web.ui.faults import faults_of
+from hub.web.ui.pages.session import inside
 from hub.web.ui.table import Pages
 from hub.web.ui.templating import link
 from hub.web.ui.view import View
@@ -62,10 +63,13 @@ def _proposals(view: View, *, changed: str = "") -> Response:
     with view.store.read() as tx:
         source = _source(tx, view)
         found, held = _proposed(tx, source, None), event_schemas.texts(tx, source["id"])
+        dismissed, now = dismissals.listing(tx, source["id"]), tx.now
+    unwanted = {one["about"] for one in dismissed if one["kind"] == "schema"}
+    found = [one for one in found if one["type"] not in unwanted]
     shown = [{**one, "digest": _digest(one["document"]), "held": _compared(one, held)} for one in found]
     return view.page(
         "catalog-proposals.html", status=409 if changed else 200, source=source, proposals=shown, changed=changed,
-        last=LEARNED_FROM,
+        last=LEARNED_FROM, dismissed=dismissed, now=now,
     )  # fmt: skip
 
 
@@ -97,6 +101,25 @@ def accept(view: View) -> Response:
         return _proposals(view, changed=type_)
     view.change("source.schema_set", source["id"], {"type": type_, "document": found[0]})
     return view.go(link("/ui/sources", source["id"], "catalog", done="schema-set"))
+
+
+@pages.post("/ui/sources/{source_id}/dismiss", needs="sources:write")
+def dismiss(view: View) -> Response:
+    """Propose something for the source no more."""
+    return _decided(view, "source.dismiss", "dismissed")
+
+
+@pages.post("/ui/sources/{source_id}/reconsider", needs="sources:write")
+def reconsider(view: View) -> Response:
+    """Let what was dismissed be proposed again."""
+    return _decided(view, "source.reconsider", "reconsidered")
+
+
+def _decided(view: View, op: str, done: str) -> Response:
+    with view.store.read() as tx:
+        source_id = _source(tx, view)["id"]
+    view.change(op, source_id, {name: view.form.text(name) for name in ("kind", "about")})
+    return view.go(link(inside(view.form.text("back")).partition("?")[0], done=done))
 
 
 @pages.get("/ui/sources/{source_id}/catalog/schema", needs="sources:read")

@@ -122,7 +122,7 @@ def _setup(
         preset = installed().find(source["preset"])
         ready = is_ready(source, preset, store_sources.secret_rows(tx, source_id))
         first, now = _first(tx, view, source_id), tx.now
-    hint = suggested(first, source["preset"]) if first else None
+        hint = suggested(tx, first, source) if first else None
     return view.page(
         "source-setup.html", status=error.status if error else 200, topics="receipts,catalog",
         fresh=link("/ui/sources", source_id, "setup"), title=title or f"Set up {source['name']}", source=source,

@@ -47,6 +47,21 @@ def test_limits_are_changed_where_they_differ(browser: TestClient, seed: Seed) -
     assert row(seed.store)["updated_at"] == after["updated_at"], "what does not differ is no change"
 
 
+def test_a_proposal_is_dismissed_and_taken_back_by_forms(browser: TestClient, seed: Seed) -> None:
+    source = f"/ui/sources/{seed.ids['orders']}"
+    page = f"{source}/catalog/proposals"
+    proposal = {"kind": "schema", "about": "order.paid", "back": page}
+    assert "Accept in place of it for order.paid" in browser.get(page).text
+    assert send(browser, page, f"{source}/dismiss", **proposal).headers["location"] == f"{page}?done=dismissed"
+    shown = browser.get(page).text
+    assert "Accept in place of it for order.paid" not in shown
+    assert "Propose order.paid again" in shown
+    assert send(browser, page, f"{source}/reconsider", **proposal).headers["location"] == f"{page}?done=reconsidered"
+    assert "Accept in place of it for order.paid" in browser.get(page).text
+    away = {**proposal, "back": "//elsewhere.example/x"}
+    assert send(browser, page, f"{source}/dismiss", **away).headers["location"].startswith("/ui")
+
+
 def test_everything_else_is_set_and_taken_back(browser: TestClient, seed: Seed) -> None:
     page = f"/ui/sources/{seed.ids['github']}/edit"
     before = row(seed.store)

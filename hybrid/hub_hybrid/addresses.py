@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from hub.errors import ConflictError, NotFoundError, UsageError
+from hub.errors import ConflictError, HubError, NotFoundError, UsageError
 from hub.runtime.commands import Command, Op
 from hub.runtime.presets import installed
 from hub.store import sources
@@ -45,7 +45,9 @@ def publish(tx: Tx, command: Command, args: Publish) -> dict[str, Any]:
     """Give a source an address at a link's plane; it is in the result, once. Those that it has stay good."""
     link = links.find(tx, command.scope, command.target)
     source = sources.row(tx, command.scope, args.source)
-    _check(source)
+    refused = refusal(source)
+    if refused is not None:
+        raise refused
     if tx.conn.execute(select(func.count()).where(TABLE.c.link_id == link["id"])).scalar_one() >= MAX_ADDRESSES:
         raise ConflictError(
             f"this link has {MAX_ADDRESSES} addresses already", hint="`hub cloud unpublish` takes one back."
@@ -60,16 +62,20 @@ def publish(tx: Tx, command: Command, args: Publish) -> dict[str, Any]:
     return {"id": row["id"], "link": link["name"], "source": source["name"], "url": url}
 
 
-def _check(source: Mapping[str, Any]) -> None:
-    preset = installed().get(source["preset"])
+def refusal(source: Mapping[str, Any]) -> HubError | None:
+    """Why a source cannot have an address at a plane; None: it can."""
+    preset = installed().find(source["preset"])
+    if preset is None:
+        return UsageError(f"the preset {source['preset']!r} of {source['name']} is not installed")
     if preset.consumer:
-        raise UsageError(f"the messages of {source['name']} come from a broker: it has no address anywhere")
+        return UsageError(f"the messages of {source['name']} come from a broker: it has no address anywhere")
     if preset.rules(source["options"]).handshake:
-        raise UsageError(
+        return UsageError(
             f"{preset.name} asks an address to answer with what only this hub knows, and a plane does not",
             hint="Such a source needs an address of this hub itself: see HUB_PUBLIC_URL.",
             code="needs-handshake",
         )
+    return None
 
 
 def unpublish(tx: Tx, command: Command, args: Unpublish) -> dict[str, Any]:
@@ -86,13 +92,33 @@ def digest(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def listing(tx: Tx, scope: Scope, link_id: Id) -> list[dict[str, Any]]:
-    """The addresses of a link with the names of their sources, oldest first; those of deleted sources are left out."""
+def publishable(tx: Tx, scope: Scope) -> list[dict[str, Any]]:
+    """The sources that can have an address at a plane, by name; as many as a link has addresses at most."""
+    table = sources.TABLE
+    query = select(table).where(table.c.workspace_id == scope.workspace_id, table.c.deleted_at.is_(None))
+    rows = tx.conn.execute(query.order_by(table.c.name).limit(MAX_ADDRESSES)).mappings()
+    return [row for row in map(dict, rows) if refusal(row) is None]
+
+
+def listing(tx: Tx, scope: Scope, link_id: Id, *, source_id: Id | None = None) -> list[dict[str, Any]]:
+    """The addresses of a link with the names of their sources, oldest first; those of deleted sources are left out.
+
+    With `source_id` only those of that source.
+    """
     query = select(TABLE, sources.TABLE.c.name.label("source"), sources.TABLE.c.enabled)
     query = query.join_from(TABLE, sources.TABLE, sources.TABLE.c.id == TABLE.c.source_id)
     where = (TABLE.c.workspace_id == scope.workspace_id, TABLE.c.link_id == link_id)
     query = query.where(*where, sources.TABLE.c.deleted_at.is_(None)).order_by(TABLE.c.id)
+    if source_id is not None:
+        query = query.where(TABLE.c.source_id == source_id)
     return [dict(row) for row in tx.conn.execute(query).mappings()]
+
+
+def status(row: Mapping[str, Any]) -> str:
+    """Of an address of `listing`: open, opening (its plane has not heard of it) or closed (its source is off)."""
+    if not row["enabled"]:
+        return "closed"
+    return "open" if row["opened_at"] is not None else "opening"
 
 
 def declared(tx: Tx, link_id: Id) -> list[AddressOut]:
@@ -147,7 +173,8 @@ class Teller:
         kept = self._agent.ask(AddressesKept, "PUT", f"/sessions/{session.fence}/addresses", message).kept
         with self._store.write() as tx:
             fresh = (TABLE.c.link_id == self._link_id, TABLE.c.opened_at.is_(None), TABLE.c.digest.in_(kept))
-            tx.conn.execute(update(TABLE).where(*fresh).values(opened_at=tx.now))
+            if tx.conn.execute(update(TABLE).where(*fresh).values(opened_at=tx.now)).rowcount:
+                tx.wake("commands")  # pages that show it
         self._told = (session.fence, wanted)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from hub.errors import ConflictError, HubError, NotFoundError, TransientError, UnavailableError, UsageError
@@ -14,6 +15,7 @@ from hub.types import SECOND, ExportLevel, Scope
 from hub.web.api.fields import In, Moment, NoBody, NoQuery, Out, Page
 from hub.web.api.op import Api, Call
 from pydantic import Field, SecretStr
+from starlette.routing import BaseRoute
 
 from hub_hybrid import addresses, credentials, digests, export, links
 from hub_hybrid.agent import Agent
@@ -21,7 +23,14 @@ from hub_hybrid.exchange import meaning
 from hub_hybrid.export import Policy
 from hub_hybrid.wire import HttpWire
 
-api = Api()
+
+def _pages() -> Iterable[BaseRoute]:
+    from hub_hybrid.ui import link_pages  # noqa: PLC0415 - only a web process with a dashboard needs them
+
+    return link_pages.pages.routes()
+
+
+api = Api(pages=_pages)
 READ, WRITE = "links:read", "links:write"
 SiteName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 
@@ -213,7 +222,7 @@ def list_addresses(call: Call[NoBody, NoQuery]) -> Page[AddressSeen]:
     with call.store.read() as tx:
         link = links.find(tx, call.scope, call.path["link"])
         found = addresses.listing(tx, call.scope, link["id"])
-    return Page[AddressSeen](items=[AddressSeen(**row, status=_status(row)) for row in found])
+    return Page[AddressSeen](items=[AddressSeen(**row, status=addresses.status(row)) for row in found])
 
 
 @api.op("DELETE", "/api/v1/links/{link}/addresses/{address_id}", scope=WRITE, errors=[NotFoundError])
@@ -248,12 +257,6 @@ def digest_link(call: Call[NoBody, NoQuery]) -> Digests:
     finally:
         wire.close()
     return Digests(site=ours, plane=DigestOut(**there.model_dump()), equal=here == there, problem="")
-
-
-def _status(row: dict[str, Any]) -> str:
-    if not row["enabled"]:
-        return "closed"
-    return "open" if row["opened_at"] is not None else "opening"
 
 
 def _given_up(call: Call[Any, Any], link: dict[str, Any]) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from hub.hookspecs import hookimpl
-from hub.plugins import Context, Loop
+from hub.plugins import Context, Loop, Panel
 from hub.runtime.commands import Op
 
 from hub_hybrid import addresses, links, placing, sites, working
@@ -37,6 +37,16 @@ def hub_webhook_forwarders(ctx: Context) -> Iterable[Forwarder]:
     from hub_hybrid.forwarding import Forwards  # noqa: PLC0415 - only the web process needs it
 
     return [Forwards(ctx.store, ctx.settings)]
+
+
+@hookimpl
+def hub_ui_panels(ctx: Context, view: str, subject: Mapping[str, Any]) -> Iterable[Panel]:
+    """On the page of a webhook source: its addresses at planes."""
+    if view != "source":
+        return ()
+    from hub_hybrid.ui.link_pages import panel_of_source  # noqa: PLC0415 - only the web process needs it
+
+    return panel_of_source(ctx.store, subject["scope"], subject["source"])
 
 
 @hookimpl

@@ -19,7 +19,7 @@ class Section(NamedTuple):
 ALERTS = "notifications"
 """The plugin whose pages the alerts are."""
 HYBRID = "hybrid"
-"""The plugin whose page the sites are."""
+"""The plugin whose pages the sites and the planes are."""
 NAVIGATION: tuple[tuple[str, tuple[Section, ...]], ...] = (
     (
         "",
@@ -69,7 +69,10 @@ NAVIGATION: tuple[tuple[str, tuple[Section, ...]], ...] = (
     ),
     (
         "Elsewhere",
-        (Section("/ui/sites", "Sites", "workers", "links:read", HYBRID),),
+        (
+            Section("/ui/sites", "Sites", "workers", "links:read", HYBRID),
+            Section("/ui/links", "Planes", "planes", "links:read", HYBRID),
+        ),
     ),
     (
         "People",
@@ -140,6 +143,7 @@ NOTES: MappingProxyType[str, str] = MappingProxyType(
         "plugin-enabled": "The plugin is switched on. A process that started without it loads it when it starts again.",
         "plugin-disabled": "The plugin is switched off: its hooks are not called any more.",
         "plugin-reset": "Its failures are forgotten: its hooks are called again within seconds.",
+        "address-withdrawn": "The address is taken back: the plane answers 404 there as soon as it hears of it.",
         "variable-removed": "The variable was removed.",
         "account-changed": "The account was changed; it holds from the next request on.",
         "account-off": "The account is switched off: its sessions and tokens are worthless.",

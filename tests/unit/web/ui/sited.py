@@ -1,10 +1,26 @@
-"""A plane's sites: one that lets everything out, one that is silent, one that was never heard."""
+"""A site's planes, and a plane's sites: one lets everything out, one is silent, one was never heard."""
 
 from __future__ import annotations
 
-from hub.store.tables import PlaneCommand, PlaneLog, PlaneRun, PlaneSite
+from hub.store.tables import Link, LinkAddress, PlaneCommand, PlaneLog, PlaneRun, PlaneSite
 from hub.types import new_id
 from tests.unit.web.ui.seed import Seed
+
+
+def shown_links(seed: Seed) -> None:
+    """The planes of a site: one with an address in each state, and a mirror that is away."""
+    common = {"url": "https://plane.example.org", "level": "metadata", "created_at": seed.ago(900_000)}
+    ids = seed.ids
+    ids["link-cloud"] = seed.add(
+        Link, **common, name="cloud", status="connected", acked_seq=1000, last_contact_at=seed.ago(4),
+        key_until=seed.now + 86_400_000_000,
+    )  # fmt: skip
+    away = {"status": "offline", "primary": False, "last_error": "the plane cannot be reached: timed out"}
+    ids["link-mirror"] = seed.add(Link, **{**common, "url": "https://mirror.example.net"}, name="mirror", **away)
+    opened = {"github": seed.ago(400), "open": None, "observed": seed.ago(800)}
+    for number, (source, at) in enumerate(opened.items()):
+        values = {"link_id": ids["link-cloud"], "source_id": ids[source], "digest": f"d{number}", "opened_at": at}
+        ids["address"] = seed.add(LinkAddress, **values, created_at=seed.ago(1000))
 
 
 def shown_sites(seed: Seed) -> None:

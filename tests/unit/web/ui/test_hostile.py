@@ -208,6 +208,9 @@ def evil_sites(seed: Seed, ids: dict[str, str]) -> None:
         seed.add(t.PlaneRun, **about, run=run, more=more, state_type=state, version=1, updated_at=seed.now)
         evil_row(seed, t.PlaneLog, **about, id=len(ids), first=None, received_at=seed.now)
     evil_row(seed, t.PlaneCommand, site_row=site, seq=1, withdrawn_at=None)
+    for name in ("link-cloud", "link-mirror"):
+        ids[name] = evil_row(seed, t.Link, disconnected_at=None, name=EVIL + name)
+    ids["address"] = evil_row(seed, t.LinkAddress, link_id=ids["link-cloud"], source_id=ids["orders"])
 
 
 @pytest.mark.parametrize("name", PAGES)

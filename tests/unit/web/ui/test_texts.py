@@ -11,7 +11,8 @@ from tests.architecture.test_documented import _exists, commands
 ROOT = FOLDER.parents[2]
 PANELS = ROOT / "plugins" / "hub_plugins" / "dashboard" / "templates"
 ALERTS = ROOT / "notifications" / "hub_notifications" / "ui"
-SOURCES = [path for folder in (FOLDER, PANELS, ALERTS) for path in folder.rglob("*.html")]
+PLANES = ROOT / "hybrid" / "hub_hybrid" / "ui"
+SOURCES = [path for folder in (FOLDER, PANELS, ALERTS, PLANES) for path in folder.rglob("*.html")]
 
 
 def test_every_command_in_a_page_exists() -> None:
@@ -22,7 +23,7 @@ def test_every_command_in_a_page_exists() -> None:
 
 
 def test_every_note_is_given_by_a_page_and_every_page_gives_a_known_one() -> None:
-    pages = [*(FOLDER / "pages").glob("*.py"), *ALERTS.glob("*.py")]
+    pages = [*(FOLDER / "pages").glob("*.py"), *ALERTS.glob("*.py"), *PLANES.glob("*.py")]
     code = "".join(path.read_text("utf-8") for path in pages)
     given = {note for note in NOTES if f'"{note}"' in code}
     assert given == set(NOTES)

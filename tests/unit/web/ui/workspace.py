@@ -29,7 +29,7 @@ from tests.unit.web.ui.left import shown_artifacts, shown_assets, shown_variable
 from tests.unit.web.ui.runs import shown_runs
 from tests.unit.web.ui.seed import Seed
 from tests.unit.web.ui.sent import shown_endpoints
-from tests.unit.web.ui.sited import shown_sites
+from tests.unit.web.ui.sited import shown_links, shown_sites
 
 SCHEMA = {
     "title": "Parameters",
@@ -78,6 +78,7 @@ def fill(store: Store) -> Seed:
             shown_assets,
             shown_alerts,
             shown_sites,
+            shown_links,
             _evaluations,
             shown_endpoints,
             shown_orders,

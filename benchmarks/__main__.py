@@ -27,6 +27,7 @@ MODULES = {
     "throughput": "short runs a second",
     "automations": "one event against 1,000 automations",
     "door": "durable webhooks a second on 32 connections",
+    "drain": "a run that an automation makes of a webhook, until the last is there",
     "burst": "20,000 webhooks on 64 connections until the last of their runs has ended",
     "link": "a site reports to a plane: backlog, lag, cost",
     "herd": "200 sites come back to their plane at once",

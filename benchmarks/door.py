@@ -63,7 +63,7 @@ def _door(seconds: float, settings: dict[str, str], command: tuple[str, ...], ru
         site.start()
         if rules:
             automate(site, rules)
-        found = _load(site.port, "/in/" + str(source["url"]).rpartition("/in/")[2], seconds, str(source["secret"]))
+        found = load(site.port, "/in/" + str(source["url"]).rpartition("/in/")[2], seconds, str(source["secret"]))
     wrong = {status for status in found["statuses"] if not status.startswith("2")}
     if wrong:
         raise RuntimeError(f"the door answered {found['statuses']}")
@@ -83,10 +83,10 @@ def _floor(mode: str, where: str, seconds: float) -> dict[str, Any]:
     port = free_port()
     command = [sys.executable, "-m", "benchmarks.floor_web", mode, str(port), where, SECRET]
     with _process(command, port):
-        return _load(port, "/in/floor", seconds, SECRET)
+        return load(port, "/in/floor", seconds, SECRET)
 
 
-def _load(port: int, path: str, seconds: float, secret: str) -> dict[str, Any]:
+def load(port: int, path: str, seconds: float, secret: str) -> dict[str, Any]:
     command = [sys.executable, "-m", "benchmarks.load", str(port), path, "32", str(seconds), secret]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=seconds + 60)
     if done.returncode:

@@ -14,7 +14,7 @@ from hub.cli.output import AsJson, Column, Limit, Yes
 from hub.cli.schedules import timing
 from hub.errors import UsageError
 from hub.runtime.composing import in_words
-from hub.runtime.placement import in_words as placed
+from hub.runtime.labels import in_words as placed
 
 app = App(name="automations", help="When an event matches, do something.")
 

@@ -10,7 +10,7 @@ from hub.cli import output, parameters, placement
 from hub.cli.connection import connect, path
 from hub.cli.output import AsJson, Column, Limit, Yes
 from hub.errors import UsageError
-from hub.runtime.placement import in_words
+from hub.runtime.labels import in_words
 
 app = App(name="schedules", help="When deployments start by themselves.")
 

@@ -1,8 +1,9 @@
-"""Labels of sites, as people write them."""
+"""Labels of sites, as people write them and read them. The command line needs no more of placing runs than this."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from hub.errors import UsageError
 
@@ -23,6 +24,14 @@ def check_label(name: str, value: str) -> None:
     """Whether a site can have it. Raises UsageError."""
     if (name, value) != _read(f"{name}={value}"):
         raise _no_label(f"{name}={value}")
+
+
+def in_words(place: Mapping[str, Any]) -> str:
+    """Where runs are placed (`labels`, `site`), as people read it."""
+    labels = ", ".join(f"{name}={value}" for name, value in sorted((place.get("labels") or {}).items()))
+    if place.get("site"):
+        return f"at the site {place['site']}" + (f" if it has {labels}" if labels else "")
+    return f"at a site with {labels}"
 
 
 def _read(text: str) -> tuple[str, str]:

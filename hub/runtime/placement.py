@@ -88,11 +88,3 @@ def _of(scope: Scope) -> tuple[Any, Any]:
 def asked(deployment: str, place: Mapping[str, Any], run_id: str, parameters: Any) -> dict[str, Any]:
     """The arguments of the operation that places a run. The same id makes it once."""
     return {"deployment": deployment, **place, "run_id": run_id, "parameters": parameters}
-
-
-def in_words(place: Mapping[str, Any]) -> str:
-    """A placement as people read it."""
-    labels = ", ".join(f"{name}={value}" for name, value in sorted((place.get("labels") or {}).items()))
-    if place.get("site"):
-        return f"at the site {place['site']}" + (f" if it has {labels}" if labels else "")
-    return f"at a site with {labels}"

@@ -13,7 +13,7 @@ from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from hub.runtime.composing import in_words
-from hub.runtime.placement import in_words as placed
+from hub.runtime.labels import in_words as placed
 from hub.states import TERMINAL, StateType
 from hub.version import __version__
 from hub.web.ui import show

@@ -89,8 +89,9 @@ def _schemas(api: Api) -> tuple[dict[tuple[str, Mode], Any], dict[str, Any]]:
         schema = schemas.get((f"{op.name}.query", "validation"))
         if schema is not None and "$ref" in schema:
             schemas[f"{op.name}.query", "validation"] = definitions.get(schema["$ref"].rsplit("/", 1)[1], {})
-    unused = {op.query.__name__ for op in api.ops if op.query is not None}
-    return schemas, {name: schema for name, schema in definitions.items() if name not in unused}
+    unused = {op.query for op in api.ops if op.query is not None} - {op.body for op in api.ops}
+    names = {model.__name__ for model in unused if model is not None}
+    return schemas, {name: schema for name, schema in definitions.items() if name not in names}
 
 
 def _operation(op: Op, schemas: dict[tuple[str, Mode], Any]) -> dict[str, Any]:

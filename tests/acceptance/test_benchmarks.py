@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import re
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -79,3 +81,15 @@ def _ended(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except OSError:
         return True
+
+
+@pytest.mark.parametrize(("what", "within"), [("task", "TaskRecord.signal"), ("webhook", "_Taken.judge")])
+def test_what_python_does_for_one_is_counted(what: str, within: str) -> None:
+    command = [sys.executable, "-m", "benchmarks.opcodes", what, "--top", "1000"]
+    root = Path(__file__).parents[2]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=90)
+    assert done.returncode == 0, done.stderr
+    counted = re.match(r"([0-9,]+) instructions, ([0-9.]+) calls\n", done.stdout)
+    assert counted is not None, done.stdout
+    assert 1_000 < int(counted[1].replace(",", "")) < 10_000
+    assert within in done.stdout

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from ipaddress import ip_address
+from itertools import compress
 from json.encoder import encode_basestring_ascii as _quoted
 
 from hub.webhooks.allowing import Network, allows
@@ -25,6 +26,7 @@ _NAMES = frozenset(
     }
 )  # fmt: skip
 _PREFIXES = ("x-", "ce-", "aeg-", "webhook-", "svix-")
+_HIDDEN = _quoted(REDACTED)
 _SECRET = re.compile(r"auth|token|secret|signature|hmac|passw|cookie|credential|api-?key|access-?key|session|jwt", re.I)
 
 
@@ -38,16 +40,12 @@ def kept_headers(
     if not headers:
         return "[]"
     names, values = zip(*headers, strict=True)
-    kept = [
-        beginning
-        + _quoted(value if value.isprintable() and len(value) <= MAX_VALUE else safe_text(value, MAX_VALUE))
-        + "]"
-        if beginning
-        else whole
-        for (beginning, whole), value in zip(_fates(names, hidden, named), values, strict=True)
-        if whole
-    ]
-    return f"[{','.join(kept)}]"
+    text, is_shown = _shape(names, hidden, named)
+    shown = tuple(compress(values, is_shown))
+    joined = "".join(shown)
+    if not joined.isprintable() or len(joined) > MAX_VALUE:
+        shown = tuple([safe_text(value, MAX_VALUE) for value in shown])
+    return text % tuple(map(_quoted, shown))
 
 
 def kept_query(query: str, hidden: frozenset[str]) -> str:
@@ -86,19 +84,20 @@ def is_secret(name: str) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _fates(names: tuple[str, ...], hidden: frozenset[str], named: frozenset[str]) -> tuple[tuple[str, str], ...]:
-    """What becomes of headers of these names, which a provider sends each time."""
-    return tuple([_fate(name, hidden, named) for name in names])
+def _shape(names: tuple[str, ...], hidden: frozenset[str], named: frozenset[str]) -> tuple[str, tuple[bool, ...]]:
+    """How headers of these names are kept, which a provider sends each time: JSON with a `%s` for each value that is
+    shown, and which these are."""
+    fates = [_fate(name, hidden, named) for name in names]
+    pairs = [f"{beginning}{'%s' if is_shown else _HIDDEN}]" for beginning, is_shown in fates if beginning]
+    return f"[{','.join(pairs)}]", tuple([bool(beginning) and is_shown for beginning, is_shown in fates])
 
 
 @lru_cache(maxsize=4_096)
-def _fate(name: str, hidden: frozenset[str], named: frozenset[str]) -> tuple[str, str]:
-    """How a header is kept: the beginning of its JSON pair, empty where its value is not shown, and the whole pair
-    then; of one that is not kept both are empty."""
+def _fate(name: str, hidden: frozenset[str], named: frozenset[str]) -> tuple[str, bool]:
+    """How a header is kept: the beginning of its JSON pair, and whether its value is shown; empty: not at all."""
     if not _is_kept(name.lower(), hidden) and name.lower() not in named:
-        return "", ""
-    beginning = f"[{_quoted(name[:100])},"
-    return "" if _is_secret(name, hidden) else beginning, f"{beginning}{_quoted(REDACTED)}]"
+        return "", False
+    return f"[{_quoted(name[:100])},".replace("%", "%%"), not _is_secret(name, hidden)
 
 
 def _is_kept(name: str, hidden: frozenset[str]) -> bool:

@@ -18,9 +18,9 @@ def read_header(request: WebhookRequest, name: str) -> str:
 def read_items(place: Place, request: WebhookRequest, what: str, *, most: int) -> list[str]:
     """Read the items of a place that carry its prefix, without it; at least one and at most `most`."""
     text = _text(place.source, request, what)
-    items = split_items(text, place.separator) if place.separator else [text]
-    chosen = [item[len(place.prefix) :] for item in items if item.startswith(place.prefix)]
-    chosen = [item for item in chosen if item]
+    separator, prefix = place.separator, place.prefix
+    items = split_items(text, separator) if separator else [text]
+    chosen = [item[len(prefix) :] for item in items if item.startswith(prefix) and item != prefix]
     if not chosen:
         raise Rejected(f"{what} is missing or not of the form expected")
     if len(chosen) > most:

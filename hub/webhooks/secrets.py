@@ -66,8 +66,7 @@ def usable(secrets: Sequence[SecretValue], now: Micros | None, decode: Decoder) 
 
     With `now` None a secret that has an expiry is left out: nobody can say that it still holds.
     """
-    found = [secret.key(decode) for secret in secrets[:MAX_SECRETS] if _alive(secret, now)]
-    return [key for key in found if key is not None]
+    return [key for secret in secrets[:MAX_SECRETS] if _alive(secret, now) and (key := secret.key(decode)) is not None]
 
 
 def _alive(secret: SecretValue, now: Micros | None) -> bool:

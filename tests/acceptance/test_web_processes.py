@@ -21,7 +21,7 @@ pytestmark = [
 def status(url: str) -> int:
     """Of an answer on a connection of its own; 0 for none."""
     try:
-        return httpx2.get(url, timeout=5).status_code
+        return httpx2.get(url, timeout=60).status_code
     except httpx2.HTTPError:
         return 0
 

@@ -34,6 +34,18 @@ _LINGER = 0.1
 _WAKE_EVERY = 0.3
 
 
+_process = os.getpid()
+
+
+def _forked() -> None:
+    global _process
+    _process = os.getpid()
+
+
+# Asking the system before each write costs as much as a small function.
+os.register_at_fork(after_in_child=_forked)
+
+
 class StoreJournal:
     """See Journal. `patience`: seconds to go on trying while the database is away or locked (not while its disk is
     full); then the attempt is lost. Without it, UnavailableError is raised at once.
@@ -50,7 +62,7 @@ class StoreJournal:
         self._fence = fence
         self._patience = patience
         self._forgiving = forgiving
-        self._pid = os.getpid()
+        self._pid = _process
         self._texts = statements(store.dialect)
         self._pinned = store.pin()
         self._queue: deque[Fact] = deque()
@@ -208,7 +220,7 @@ class StoreJournal:
             return
         # Either way other threads may add to it meanwhile: a copy is a single C call.
         batch = list(queue) if len(queue) < _BATCH else [queue[number] for number in range(_BATCH)]
-        if self._pid != os.getpid():
+        if self._pid != _process:
             raise UsageError("a task was called in a forked process", hint="Use threads, or submit the tasks.")
         try:
             self._commit(batch)

@@ -21,12 +21,13 @@ from hub.runtime import inline, parameters, recording
 from hub.runtime.executor import flowlife, results
 from hub.runtime.executor.flowlife import FlowCall
 from hub.runtime.executor.flowrecord import Unrecorded
+from hub.runtime.executor.keeping import hint_of
 from hub.runtime.executor.places import Places
 from hub.runtime.executor.results import Stored, Unreadable
 from hub.runtime.executor.root import Root
 from hub.runtime.executor.steps import Life, drive, drive_on_loop
 from hub.runtime.executor.streams import stream, stream_on_loop
-from hub.runtime.executor.tasklife import Call, hint_of
+from hub.runtime.executor.tasklife import Call
 from hub.runtime.executor.triggers import SKIPPED
 from hub.runtime.journal import Known, NoJournal
 from hub.sdk.context import FlowInfo

@@ -14,6 +14,7 @@ from hub.engine.run import Complete
 from hub.errors import HubError, UnavailableError
 from hub.runtime.executor import results
 from hub.runtime.executor.hashing import Unhashable, code_digest, digest
+from hub.runtime.executor.keeping import hint_of
 from hub.runtime.executor.results import Stored, Unreadable
 from hub.runtime.executor.steps import Blocking, Commit, Life, Pause
 from hub.runtime.executor.texts import describe
@@ -255,8 +256,6 @@ def using(session: Session, stored: Stored) -> Life:
 
 
 def _read(call: Call, stored: Stored) -> Any:
-    from hub.runtime.executor.tasklife import hint_of  # noqa: PLC0415 - tasklife imports this module
-
     session = call.session
     try:
         whole = session.root.places.get(stored)

@@ -23,7 +23,7 @@ from hub.runtime.executor.root import Leaving, Root, attempt_name
 from hub.runtime.executor.session import Session
 from hub.runtime.executor.steps import Blocking, Drain, Gather, Invoke, Life, Pause
 from hub.runtime.executor.streams import calling
-from hub.runtime.executor.tasklife import STOPPING, hint_of
+from hub.runtime.executor.tasklife import STOPPING
 from hub.runtime.executor.texts import NAME_CHARS, TRACE_CHARS, clean, describe
 from hub.runtime.executor.transactions import Txn
 from hub.runtime.executor.values import futures_in, replaced
@@ -244,8 +244,7 @@ class _TimedOut(RunTimedOut):
 
 def _complete(call: FlowCall, session: Session, value: Any) -> Life:
     part = attempt_name("run", session.info.attempt)
-    hint = hint_of(call.flow._wrapped)
-    stored = yield from keep(session, call.flow.options, value, hint, part=part, task_run_id=None)
+    stored = yield from keep(session, call.flow.options, value, call.flow._wrapped, part=part, task_run_id=None)
     secret = {"result_secret": True} if redacting.holds(stored.data) else {}
     yield from _report(call, session, Complete, result=stored.data, result_format=stored.format, **secret)
     if call.ended is not None and call.ended.state.type is StateType.CANCELLED:

@@ -16,11 +16,11 @@ from hub.runtime.bell import Bell
 from hub.runtime.executor import assets, chunks, results, transactions
 from hub.runtime.executor.chunks import Pairs
 from hub.runtime.executor.digests import step_key
+from hub.runtime.executor.keeping import hint_of
 from hub.runtime.executor.results import Stored
 from hub.runtime.executor.root import Root
 from hub.runtime.executor.rung import Rung
 from hub.runtime.executor.session import Session
-from hub.runtime.executor.tasklife import hint_of
 from hub.runtime.executor.texts import clean
 from hub.runtime.executor.transactions import Txn
 from hub.runtime.executor.triggers import SKIPPED, Fails, Runs, Skips, verdict

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-import typing
 from collections.abc import Callable, Iterable
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from hub.engine.run import Begin, Cancel, Complete, Fail, Reject, Stopped, Suspend
 from hub.errorclasses import class_of
 from hub.errors import RunCancelled, RunError, RunFailed, RunTimedOut
 from hub.runtime.executor import assets, caching, outside, retrying, staging, statehooks, transactions
 from hub.runtime.executor.branches import Branch
-from hub.runtime.executor.keeping import encoded, in_store, put
+from hub.runtime.executor.keeping import encoded, hint_of, in_store, put
 from hub.runtime.executor.leaving import task_may_rest, wait_until
 from hub.runtime.executor.limits import Expired, Interrupted
 from hub.runtime.executor.root import Leaving, attempt_name
@@ -193,7 +191,7 @@ def _tries(call: Call) -> Life:
                     yield from hold_tags(context, options.tags)
                 value = yield _invocation(call, context)
             if not record.run.state.final:
-                stored = encoded(session, options, value, hint_of(call.wrapped), call.id)
+                stored = encoded(session, options, value, call.wrapped, call.id)
                 if in_store(session, options, stored):
                     stored = yield from put(session, options, stored, attempt_name(call.id, attempt))
                 record.stored = stored
@@ -346,22 +344,3 @@ def _end(call: Call, fact: Fact) -> Life:
     if record is not None:
         call.state = record.state
     yield Commit(call.session.journal, fact)
-
-
-_hints: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
-_UNSEEN = object()
-
-
-def hint_of(wrapped: Wrapped) -> Any:
-    """The return type of a function, None when there is none to be had."""
-    fn = wrapped.fn
-    found = _hints.get(fn, _UNSEEN)
-    if found is _UNSEEN:
-        try:
-            hint = typing.get_type_hints(fn, include_extras=True).get("return")
-            # What is kept of a generator is the list of its items.
-            found = list[typing.get_args(hint)[0]] if wrapped.generates else hint  # type: ignore[misc]
-        except Exception:  # noqa: BLE001 - hints are any expression
-            found = None
-        _hints[fn] = found
-    return found

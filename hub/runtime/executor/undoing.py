@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from hub.errors import HubError, RunCancelled, UsageError
 from hub.runtime import loader
 from hub.runtime.executor import results
+from hub.runtime.executor.keeping import hint_of
 from hub.runtime.executor.ledger import Ledger, Row
 from hub.runtime.executor.limits import Expired, limited
 from hub.runtime.executor.results import Stored, Unreadable
@@ -124,8 +125,6 @@ def _recall(session: Session, ledger: Ledger, row: Row, live: Live | None, what:
     hint: Any = None
     wrapped: Wrapped | None = None
     if row["call"].startswith(TASK):
-        from hub.runtime.executor.tasklife import hint_of  # noqa: PLC0415 - tasklife imports this module
-
         wrapped = loader.load_task(row["call"].removeprefix(TASK))._wrapped
         hint = hint_of(wrapped) if what == "result" else None
     value = _decoded(session, row[what], row[f"{what}_format"], hint, row["serializer"])

@@ -97,7 +97,7 @@ class Runs(RuleBasedStateMachine):
 
     @initialize(
         retries=st.integers(0, 2), delay=st.sampled_from([0.0, 5.0]), crash_retries=st.integers(0, 2),
-        paused=st.sampled_from([False, False, True]), budget=st.sampled_from([None, 8.0]),
+        paused=st.sampled_from([False, False, True]), budget=st.sampled_from([None, 8.0, 2.0]),
     )  # fmt: skip
     def begin(self, retries: int, delay: float, crash_retries: int, paused: bool, budget: float | None) -> None:
         state = State(S.PAUSED, "Paused") if paused else State(S.SCHEDULED, "Scheduled")

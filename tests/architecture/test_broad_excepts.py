@@ -11,7 +11,7 @@ BROAD = {"Exception", "BaseException"}
 LOGS = {"debug", "info", "warning", "error", "exception", "handleError", "print_exc"}
 SILENT = {
     "hub/runtime/parameters.py": "all hints at once fail where one does: they are then asked one by one, which logs",
-    "hub/runtime/executor/tasklife.py": "hints are any expression; without them a result is kept as plain JSON",
+    "hub/runtime/executor/keeping.py": "hints are any expression; without them a result is kept as plain JSON",
     "hub/runtime/executor/steps.py": "a future keeps its error for whoever asks for its result",
     "hub/runtime/drawing/placeholders.py": "an object that cannot be copied is shared by the calls of a picture",
     "hub/runtime/executor/texts.py": "an error whose text cannot be made is told by its type",

@@ -1,4 +1,4 @@
-"""Values that are made several times for every task."""
+"""Values that are made several times for every task or webhook."""
 
 from __future__ import annotations
 

@@ -11,13 +11,14 @@ from hub.errors import ConflictError, NotFoundError, UsageError
 from hub.runtime.commands import Command, Op
 from hub.runtime.placement import OP, Labels, SiteName
 from hub.states import TERMINAL
+from hub.store import placed
 from hub.store.base import Tx
 from hub.types import ID_PATTERN, Id
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import func, select
 
 from hub_hybrid import orders, replica
-from hub_hybrid.replica import COMMANDS, RUNS, SITES, Row
+from hub_hybrid.replica import RUNS, SITES, Row
 from hub_hybrid.sealing import Place, seal
 
 MAX_PARAMETERS = 65_536
@@ -52,9 +53,9 @@ def place(tx: Tx, command: Command, args: PlaceRun) -> dict[str, Any]:
     The run has the id of the command that the site gets: the one that was asked for, or this command's.
     """
     run_id = args.run_id or command.id
-    known = _placed(tx, command, run_id)
-    if known is not None:
-        return known
+    known = placed.find(tx, command.scope, run_id)
+    if known is not None:  # also when the outcome of the first command is no longer kept
+        return {"id": run_id, "site": known["site_row"], "name": known["site"]}
     site = _chosen(tx, command, args)
     text = json.dumps(args.parameters, separators=(",", ":")).encode()
     if len(text) > MAX_PARAMETERS:
@@ -77,14 +78,6 @@ def set_work(tx: Tx, command: Command, args: SetWork) -> dict[str, Any]:
         raise _takes_none(site["name"])
     issued = orders.issue(tx, command.scope, site["id"], f"work.{args.to}", "", {}, command_id=command.id)
     return {"id": issued["id"], "site": site["id"], "seq": issued["seq"]}
-
-
-def _placed(tx: Tx, command: Command, run_id: Id) -> dict[str, Any] | None:
-    """Where the run was placed, if it was: also when the outcome of the first command is no longer kept."""
-    joined = select(SITES.c.id, SITES.c.name).join_from(COMMANDS, SITES, SITES.c.id == COMMANDS.c.site_row)
-    mine = (COMMANDS.c.id == run_id, COMMANDS.c.workspace_id == command.scope.workspace_id)
-    row = tx.conn.execute(joined.where(*mine, COMMANDS.c.op == "run.create")).first()
-    return None if row is None else {"id": run_id, "site": row.id, "name": row.name}
 
 
 def _chosen(tx: Tx, command: Command, args: PlaceRun) -> dict[str, Any]:

@@ -38,8 +38,7 @@ def follow(session: Session, task_run_id: str, options: Options, futures: Iterab
 
 def begin(call: Call, context: RunContext) -> None:
     """A try of a task that makes assets: its code may say more of them."""
-    if call.options.assets:
-        context.made = {_MADE: {key: {} for key in call.options.assets}}
+    context.made = {_MADE: {key: {} for key in call.options.assets}}
 
 
 def ended(call: Call, context: RunContext, error: str | None = None) -> Callable[[Tx], object] | None:

@@ -191,6 +191,7 @@ def _tries(call: Call) -> Life:
                     yield from hold_tags(context, options.tags)
                 value = yield _invocation(call, context)
             if not record.run.state.final:
+                # As `keep`, without a generator for what fits in the row.
                 stored = encoded(session, options, value, call.wrapped, call.id)
                 if in_store(session, options, stored):
                     stored = yield from put(session, options, stored, attempt_name(call.id, attempt))

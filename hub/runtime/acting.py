@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
 from typing import Any, TypeAlias
@@ -64,12 +64,18 @@ def in_line(tx: Tx, row: dict[str, Any], event: Row) -> dict[str, Any]:
 
     The position in the stream must be locked, which gives events to us in their order.
     """
-    key = ((event["private"] or {}).get("params") or {}).get("order_key")
-    if not key or not starts_run(row["action"]) or not event["source"].startswith("source:"):
+    key = lane_key(row, event)
+    if key is None:
         return row
     lane = lane_of(event["body"]["source_id"], key)
     status = "pending" if state.is_free(tx, lane) else "waiting"
     return {**row, "lane": lane, "place": event["body"]["order_no"], "status": status}
+
+
+def lane_key(row: Row, event: Row) -> str | None:
+    """The key in whose order the runs of an event are made, one after the other; None where there is none."""
+    key = ((event["private"] or {}).get("params") or {}).get("order_key")
+    return key if key and starts_run(row["action"]) and event["source"].startswith("source:") else None
 
 
 def lane_of(source_id: Id, key: str = "") -> str:
@@ -85,12 +91,35 @@ def let_next_go(store: Store) -> bool:
     return any(gone)
 
 
-def carry_out(store: Store) -> bool:
-    """Carry out the actions that are due; True when there may be more."""
-    with store.read() as tx:
-        due = state.due_actions(tx, limit=_BATCH)
-    tried: list[Tried] = []
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """Actions that were planned here a moment ago, with what they follow from: nothing of it need be read again."""
+
+    rows: list[Row] = field(default_factory=list)
+    firings: dict[tuple[Id, Id], Row] = field(default_factory=dict)
+    """By automation and event, as they are kept."""
+    events: dict[Id, Row] = field(default_factory=dict)
+
+    def add(self, row: Row, firing: Row, event: Row) -> None:
+        """An action, the firing and the event that it follows from."""
+        self.rows.append(row)
+        self.firings[row["automation_id"], row["event_id"]] = firing
+        self.events[event["id"]] = event
+
+
+def carry_out(store: Store, planned: Planned | None = None) -> bool:
+    """Carry out the actions that are due, or those that were planned here; True when there may be more."""
     contexts = Contexts(store)
+    if planned is not None and len(planned.rows) <= _BATCH:
+        due: list[Row] = [row for row in planned.rows if row["status"] == "pending"]
+        for event in planned.events.values():
+            contexts.know(event)
+        for place, firing in planned.firings.items():
+            contexts.know_firing(place, firing)
+    else:
+        with store.read() as tx:
+            due = list(state.due_actions(tx, limit=_BATCH))
+    tried: list[Tried] = []
     contexts.prepare(due)
     try:
         for starts, some in groupby(due, lambda row: _makes_run_here(row["action"])):
@@ -132,7 +161,7 @@ def _make_runs(store: Store, rows: list[Row], contexts: Contexts, tried: list[Tr
     while made:
         some, made = made[:_TOGETHER], made[_TOGETHER:]
         try:
-            outcomes = apply_all(store, [command for _, command in some])
+            outcomes = apply_all(store, [(command, partial(_note_made, row)) for row, command in some])
         except Exception as failure:
             if isinstance(failure, UnavailableError) and not isinstance(failure, ContentionError):
                 raise
@@ -140,7 +169,8 @@ def _make_runs(store: Store, rows: list[Row], contexts: Contexts, tried: list[Tr
             log.debug("%d runs are made one by one: %s", len(some), failure)
             tried += [_try(row, partial(_applied, store, command)) for row, command in some]
         else:
-            tried += [Tried(row, *_told(outcome)) for (row, _), outcome in zip(some, outcomes, strict=True)]
+            told = zip(some, outcomes, strict=True)
+            tried += [Tried(row, *_told(outcome)) for (row, _), outcome in told if outcome.repeated]
 
 
 def _try(row: Row, do: Callable[[], tuple[Id | None, str] | None]) -> Tried:
@@ -306,6 +336,13 @@ KINDS: dict[str, Callable[[Row, Variables], Made]] = {
 def _note_all(tx: Tx, some: Iterable[Tried]) -> None:
     for tried in some:
         _note(tx, tried)
+
+
+def _note_made(row: Row, tx: Tx, outcome: Outcome) -> None:
+    """Note a run in the transaction that made it, which saves one."""
+    tried = Tried(row, *_told(outcome))
+    state.made_run(tx, row["id"], row["tries"] + 1, tried.target)
+    _tell(tx, tried)
 
 
 def _note(tx: Tx, tried: Tried) -> None:

@@ -7,12 +7,13 @@ commands whose ids come from the automation and the event: doing one again answe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, TypeAlias
 
 from hub.plugins import Loop
 from hub.runtime import acting, windows
 from hub.runtime.composing import Composer, id_of
+from hub.runtime.contexts import Row
 from hub.runtime.counting import Trigger, Verdict, Window, count, is_overdue, miss
 from hub.runtime.triggers import Facts, Match, Part, Rule, Rules, evaluate
 from hub.store import automation_state as state
@@ -22,6 +23,10 @@ from hub.store.portions import in_portions
 from hub.types import SECOND, Actor, Id, Micros, Scope, dated_id
 
 _BATCH = 200
+_TOGETHER = 64
+"""Firings that are written at once, at most."""
+_Plain: TypeAlias = tuple[Rule, Row, str, int]
+"""A rule that fires whenever it matches, the event, its key, how many automations led to it."""
 DEEPEST = 8
 """Automations that may follow from one another."""
 GRACE = 2 * SECOND
@@ -35,69 +40,78 @@ class Automations:
         self.store = store
         self.interval = interval
         self._rules = Rules()
+        self._seen = 0
+        """The position up to which all was decided when this one last looked."""
 
     def step(self) -> bool:
         """Look at the next stamped events, then carry out what is due; True when there was anything."""
         with self.store.read() as tx:
-            start = automations.cursor(tx)
-            # In this order: what is stamped by now is older than a rule that is not there yet.
-            end = events.last(tx)
-            acts = bool(state.due_actions(tx, limit=1))
-            is_over = bool(state.over(tx, limit=1))
+            following = events.ask_after(tx, seq=self._seen, limit=_BATCH) if self._rules.by_id else None
+            cursor, last, stand = automations.ask_cursor(tx), events.ask_last(tx), automations.ask_stand(tx)
+            due, over = state.ask_any_due(tx), state.ask_over(tx, limit=1)
+            found = [] if following is None else following.all()
+            start, end, known, acts, is_over = cursor(), last(), stand(), due(), bool(over())
             batch: list[dict[str, Any]] = []
             if start < end:
-                self._rules = self._rules.refresh(tx)
-                batch = events.after(tx, seq=start, limit=_BATCH) if self._rules.by_id else []
+                self._rules = self._rules.refresh(tx, known)
+                if following is None or start != self._seen:  # the first look, or others have gone on
+                    found = events.after(tx, seq=start, limit=_BATCH) if self._rules.by_id else []
+                # What was stamped by then is older than a rule that was not there yet.
+                batch = [event for event in found if event["seq"] <= end and self._rules.by_id]
             late = [] if start < end else state.overdue(tx, before=tx.now - GRACE, limit=_BATCH)
         if start < end and not self._rules.by_id:
             with self.store.write(durable=False) as tx:
                 automations.advance(tx, end)
-        if batch:
-            # What a power cut takes back is decided again, before anything that followed from it was kept.
-            acts = self._decide(batch) or acts
+        # What a power cut takes back is decided again, before anything that followed from it was kept.
+        planned = self._decide(batch) if batch else acting.Planned()
+        self._seen = batch[-1]["seq"] if batch else end
         if is_over:
             acts = acting.let_next_go(self.store) or acts
         if late:
             acts = self._look_at_ends(late) or acts
-        return (acting.carry_out(self.store) if acts else False) or bool(batch)
+        more = acts and acting.carry_out(self.store)
+        if planned.rows and not acts:
+            more = acting.carry_out(self.store, planned)
+        return more or bool(batch)
 
-    def _decide(self, batch: list[dict[str, Any]]) -> bool:
-        """Whether anything is to be done."""
-        acts = False
+    def _decide(self, batch: list[dict[str, Any]]) -> acting.Planned:
+        """What is to be done."""
+        planned = acting.Planned()
 
         def decide(tx: Tx, some: Iterator[tuple[int, list[Match]]]) -> None:
-            nonlocal acts
-            seen, seq, judge = automations.lock(tx), 0, Judge(tx)
+            seen, seq, judge = automations.lock(tx), 0, Judge(tx, planned)
             for seq, matches in some:
                 for match in matches if seq > seen else ():
-                    acts = judge.take(match) or acts
-            automations.advance(tx, seq)
+                    judge.take(match)
+            judge.settle()
+            automations.advance(tx, seq, seen)
 
         in_portions(self.store, [(event["seq"], self._matches(event)) for event in batch], decide)
-        return acts
+        return planned
 
-    def _matches(self, event: Mapping[str, Any]) -> list[Match]:
+    def _matches(self, event: Row) -> list[Match]:
         facts = Facts(self.store, event)
         found = (evaluate(rule, facts) for rule in self._rules.wanting(event))
         return [match for match in found if match is not None]
 
     def _look_at_ends(self, late: list[dict[str, Any]]) -> bool:
         """Windows in which what was expected did not come, once all that was stamped has been counted."""
-        acts = False
+        planned = acting.Planned()
         with self.store.write(durable=False) as tx:
             if automations.lock(tx) < events.last(tx):
                 return False
-            self._rules = self._rules.refresh(tx)
+            self._rules = self._rules.refresh(tx, automations.stand(tx))
             unstamped = events.oldest_unstamped(tx)
             horizon = tx.now - GRACE if unstamped is None else min(tx.now - GRACE, unstamped)
-            judge = Judge(tx)
+            judge = Judge(tx, planned)
             for row in late:
                 rule = self._rules.by_window.get(row["automation_id"])
                 if rule is None:
                     state.drop_window(tx, row["automation_id"], row["key"])
                     continue
-                acts = judge.end(rule, row["key"], horizon) or acts
-        return acts
+                judge.end(rule, row["key"], horizon)
+            judge.settle()
+        return bool(planned.rows)
 
     def loop(self) -> Loop:
         """As an upkeep loop."""
@@ -107,68 +121,85 @@ class Automations:
 class Judge:
     """Decides in one transaction, which holds the position in the stream of events."""
 
-    def __init__(self, tx: Tx) -> None:
+    def __init__(self, tx: Tx, planned: acting.Planned) -> None:
         self._tx = tx
+        self._planned = planned
+        self._plain: list[_Plain] = []
+        self._unwritten: list[dict[str, Any]] = []
         self._depths: dict[Id, int] = {}
 
-    def take(self, match: Match) -> bool:
-        """What an event that a rule matched comes to; True when there is something to do."""
+    def settle(self) -> None:
+        """Write what the rules come to that fire whenever they match, of which `take` has only made a list."""
+        plain, self._plain = self._plain, []
+        fired = [
+            (rule, event, key, depth, Verdict("fired", "it matched", (event["id"],)))
+            for rule, event, key, depth in plain
+        ]
+        rows = [_firing(rule, event, key, verdict) for rule, event, key, _, verdict in fired]
+        new = automations.note_all(self._tx, rows)
+        for rule, event, key, depth, verdict in fired:
+            if (rule.id, event["id"]) in new:
+                self._plan(rule, event, key, verdict, depth)
+        self._write()
+
+    def take(self, match: Match) -> None:
+        """What an event that a rule matched comes to; `settle` must follow."""
         rule, event = match.rule, match.event
         depth = self._depth(event) + 1
         if depth > DEEPEST:
             self._note(rule, event, match.key, Verdict("loop_stopped", too_deep(depth)), error=match.error)
-            return False
+            return
         if match.error:
             noted = self._note(rule, event, match.key, Verdict("error", ""), error=match.error)
             # Not about an event that tells of automations: two that err on all events would err on each other's errors.
             if noted and not event["type"].startswith("hub.automation."):
                 acting.failed(self._tx, rule.id, rule.name, event, match.error, depth)
-            return False
+            return
         if rule.trigger.is_plain:
-            verdict = Verdict("fired", "it matched", (event["id"],))
-            return self._note(rule, event, match.key, verdict) and self._plan(rule, event, verdict, depth)
+            self._plain.append((rule, event, match.key, depth))
+            if len(self._plain) >= _TOGETHER:
+                self.settle()
+            return
         if automations.firing(self._tx, rule.id, event["id"]) is not None:
-            return False
-        acts = self.end(rule, match.key, event["at"])
+            return
+        self.end(rule, match.key, event["at"])
         if rule.whole is not None:
             verdict = self._composer(rule, match.key).take(list(match.hits), event["at"])
-            self._note(rule, event, match.key, verdict)
-            return self._plan(rule, event, verdict, depth) or acts
-        verdict, window = count(rule.trigger, self._window(rule, match.key), match.seen)
-        self._keep(rule, match.key, window)
+        else:
+            verdict, window = count(rule.trigger, self._window(rule, match.key), match.seen)
+            self._keep(rule, match.key, window)
         self._note(rule, event, match.key, verdict)
-        return self._plan(rule, event, verdict, depth) or acts
+        self._plan(rule, event, match.key, verdict, depth)
 
-    def end(self, rule: Rule, key: str, at: Micros) -> bool:
-        """End a window if what was expected did not come before then; True when there is something to do."""
+    def end(self, rule: Rule, key: str, at: Micros) -> None:
+        """End a window if what was expected did not come before then."""
         if rule.whole is not None:
-            acts = False
             for part in rule.parts:
                 if part.trigger.is_proactive:  # of others nothing needs to be read
-                    acts = self._end_part(rule, part, key, at) or acts
-            return acts
+                    self._end_part(rule, part, key, at)
+            return
         window = self._window(rule, key)
         if not is_overdue(rule.trigger, window, at):
-            return False
+            return
         verdict, after = miss(rule.trigger, window)
         self._keep(rule, key, after)
         event, depth = self._missed(rule, rule.id, rule.trigger, key, window)
         if depth > DEEPEST:
             verdict = Verdict("loop_stopped", too_deep(depth))
         self._note(rule, event, key, verdict)
-        return self._plan(rule, event, verdict, depth)
+        self._plan(rule, event, key, verdict, depth)
 
-    def _end_part(self, rule: Rule, part: Part, key: str, at: Micros) -> bool:
+    def _end_part(self, rule: Rule, part: Part, key: str, at: Micros) -> None:
         composer = self._composer(rule, key)
         window = composer.memory.window(part.place)
         if not is_overdue(part.trigger, window, at):
-            return False
+            return
         event, depth = self._missed(rule, id_of(rule.id, part.place), part.trigger, key, window)
         verdict = composer.miss(part.place, part.trigger, event["id"], window.until_at or at)
         if depth > DEEPEST:
             verdict = Verdict("loop_stopped", too_deep(depth))
         self._note(rule, event, key, verdict)
-        return self._plan(rule, event, verdict, depth)
+        self._plan(rule, event, key, verdict, depth)
 
     def _composer(self, rule: Rule, key: str) -> Composer:
         assert rule.whole is not None
@@ -203,27 +234,38 @@ class Judge:
         assert event is not None
         return event, depth
 
-    def _depth(self, event: Mapping[str, Any]) -> int:
+    def _depth(self, event: Row) -> int:
         if event["id"] not in self._depths:
             self._depths[event["id"]] = state.depth_of(self._tx, event)
         return self._depths[event["id"]]
 
-    def _note(self, rule: Rule, event: Mapping[str, Any], key: str, verdict: Verdict, *, error: str = "") -> bool:
-        others = list(verdict.events) if verdict.events not in ((), (event["id"],)) else None
-        row = {
-            "automation_id": rule.id, "event_id": event["id"], "outcome": verdict.outcome, "error": error or None,
-            "reason": verdict.reason or None, "key": key or None, "events": others,
-        }  # fmt: skip
-        return automations.note(self._tx, rule.workspace_id, row)
+    def _note(self, rule: Rule, event: Row, key: str, verdict: Verdict, *, error: str = "") -> bool:
+        return automations.note(self._tx, _firing(rule, event, key, verdict, error=error))
 
-    def _plan(self, rule: Rule, event: Mapping[str, Any], verdict: Verdict, depth: int) -> bool:
+    def _plan(self, rule: Rule, event: Row, key: str, verdict: Verdict, depth: int) -> None:
         if verdict.outcome != "fired":
-            return False
+            return
         for number in range(len(rule.actions)):
             row = acting.planned(self._tx.now, rule, event, number, depth)
-            # One by one: the next of them may stand in line behind it.
-            state.add_actions(self._tx, [acting.in_line(self._tx, row, event)])
-        return True
+            if acting.lane_key(row, event):
+                # One by one: the next of them may stand in line behind it.
+                self._write()
+                row = acting.in_line(self._tx, row, event)
+            self._unwritten.append(row)
+            self._planned.add(row, _firing(rule, event, key, verdict), event)
+
+    def _write(self) -> None:
+        rows, self._unwritten = self._unwritten, []
+        state.add_actions(self._tx, rows)
+
+
+def _firing(rule: Rule, event: Row, key: str, verdict: Verdict, *, error: str = "") -> dict[str, Any]:
+    """The row of what came of an event, but for when; of its events where they are others than this one."""
+    others = list(verdict.events) if verdict.events not in ((), (event["id"],)) else None
+    return {
+        "automation_id": rule.id, "event_id": event["id"], "outcome": verdict.outcome, "error": error or None,
+        "reason": verdict.reason or None, "key": key or None, "events": others, "workspace_id": rule.workspace_id,
+    }  # fmt: skip
 
 
 def too_deep(depth: int) -> str:

@@ -190,4 +190,4 @@ class Awaited:
 
     def loop(self) -> Loop:
         """As an upkeep loop."""
-        return Loop("awaited", self.step, topics=("events",), interval=self.interval, pace=0.03)
+        return Loop("awaited", self.step, topics=("events",), interval=self.interval, pace=0.03, linger=0.03)

@@ -125,7 +125,7 @@ class CancelOn:
 
     def loop(self) -> Loop:
         """As an upkeep loop."""
-        return Loop("cancel_on", self.step, topics=("events",), interval=self.interval, pace=0.03)
+        return Loop("cancel_on", self.step, topics=("events",), interval=self.interval, pace=0.03, linger=0.03)
 
 
 def cancel(tx: Tx, event: Mapping[str, Any], row: Mapping[str, Any]) -> None:

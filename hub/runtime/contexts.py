@@ -27,12 +27,13 @@ class Contexts:
 
     def prepare(self, rows: Collection[Row]) -> None:
         """Read at once what is kept of the firings of some actions, and their events."""
-        places = {_place(row) for row in rows} - self._firings.keys()
+        places = {_place(row) for row in rows}
         with self._store.read() as tx:
-            found = {place: automations.firing(tx, *place) or {} for place in places}
-            wanted = {one for (_, event_id), firing in found.items() for one in firing.get("events") or (event_id,)}
+            unknown = places - self._firings.keys()
+            kept = automations.firings_of(tx, unknown)
+            self._firings |= {place: kept.get(place, {}) for place in unknown}
+            wanted = {one for place in places for one in self._firings[place].get("events") or (place[1],)}
             self._given |= events.by_ids(tx, (wanted | {event_id for _, event_id in places}) - self._given.keys())
-        self._firings |= found
 
     def of(self, row: Row) -> Variables:
         """The variables of an action that was prepared. Raises NotFoundError when its event is gone."""
@@ -56,6 +57,10 @@ class Contexts:
     def know(self, event: Row) -> None:
         """Take an event as it is given, stored or not."""
         self._given[event["id"]] = event
+
+    def know_firing(self, place: tuple[Id, Id], firing: Row) -> None:
+        """Take what is kept of a firing of an automation (its id and the event's) as it is given."""
+        self._firings[place] = firing
 
     def _read(self, ids: set[Id]) -> None:
         missing = ids - self._events.keys()

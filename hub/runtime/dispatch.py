@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from hub.engine.run import Dispatch, MarkLate, Run
 from hub.errors import ConflictError, HubError, NotFoundError, UnavailableError
@@ -24,6 +24,8 @@ from hub.types import SECOND, Actor, Id, Scope
 log = logging.getLogger("hub.dispatch")
 BATCH = 8
 """Runs of one transaction: about a millisecond each, so that writers wait little."""
+SOON_S = 0.01
+"""Seconds until a look at what the last batch left over, where it had room for more: what was started goes first."""
 ACTOR = Actor("system", "dispatcher")
 
 
@@ -38,13 +40,15 @@ class Doorbell:
     epoch: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Dispatcher:
     """One per upkeep process; any number of processes may run one."""
 
     store: Store
     publisher: Publisher
     poll: float = 1.0
+    _names: set[str] = field(default_factory=set, init=False)
+    """The queues that free slots served at the last look: asked for together with what they serve now."""
 
     def step(self) -> bool | float:
         """Dispatch one batch. True: there may be more; a number: seconds until the next run is due.
@@ -52,16 +56,24 @@ class Dispatcher:
         Where the batch has taken every free slot there is nothing to look at: whatever frees one wakes this loop.
         """
         with self.store.read() as tx:
-            free = workers.openings(tx)
-            if not due.anything(tx, (name for opening in free for name in opening.queues)):
+            asked, openings = due.ask_anything(tx, self._names), workers.ask_openings(tx)
+            free, is_due = openings(), asked()
+            names = {name for opening in free for name in opening.queues}
+            if not names <= self._names:
+                is_due = due.ask_anything(tx, names)()
+            self._names = names
+            if not free or not is_due:
                 return self._until_due(tx, free)
         # Not one attempt is opened for a broker that is away: its runs stay in line.
         self.publisher.ping_if_idle()
         with self.store.write() as tx:
-            free = workers.openings(tx, lock=True)
-            bells, held_back = open_attempts(tx, free)
+            taking, lines = workers.ask_openings(tx, lock=True), due.ask_lines(tx, _pairs(free))
+            free = taking()
+            bells, more = open_attempts(tx, free, lines())
         ring(self.store, self.publisher, bells)
-        return held_back > 0 or 0 < len(bells) < sum(opening.free for opening in free)
+        if more:
+            return True
+        return SOON_S if 0 < len(bells) < sum(opening.free for opening in free) else False
 
     def _until_due(self, tx: Tx, free: list[Opening]) -> float:
         when = due.next_due(tx, {name for opening in free for name in opening.queues})
@@ -76,12 +88,9 @@ def _pairs(free: Iterable[Opening]) -> set[tuple[Id, str]]:
     return {(opening.workspace_id, name) for opening in free for name in opening.queues}
 
 
-def _next_lines(tx: Tx, free: list[Opening]) -> list[tuple[due.Line, list[Waiting]]]:
-    """What waits in the queues that a free slot serves, first served first."""
-    if not free:
-        return []
+def _next_lines(tx: Tx, lines: list[due.Line]) -> list[tuple[due.Line, list[Waiting]]]:
+    """What waits in the queues, first served first."""
     found = []
-    lines = due.lines(tx, _pairs(free))
     busy = attempts.taken_in_queues(tx) if any(line.slots is not None for line in lines) else {}
     for line in lines:
         left = BATCH if line.slots is None else line.slots - busy.get((line.workspace_id, line.name), 0)
@@ -93,17 +102,21 @@ def _next_lines(tx: Tx, free: list[Opening]) -> list[tuple[due.Line, list[Waitin
     return found
 
 
-def open_attempts(tx: Tx, free: list[Opening]) -> tuple[list[Doorbell], int]:
-    """Open attempts for what is due, at most a batch, in the order of queue priority and then of time.
+def open_attempts(tx: Tx, free: list[Opening], among: list[due.Line] | None = None) -> tuple[list[Doorbell], bool]:
+    """Open attempts for what is due, at most a batch, in the order of queue priority and then of time: in the queues
+    that a free slot serves, or in those of them that are given.
 
-    Also says how many runs were held back by their throttle: they are not found any more, and others are first.
+    Also says whether others may be first now: the batch was full, a lane has a next run, or a run was held back by
+    its throttle and is not found any more.
     """
-    lines = _next_lines(tx, free)
+    if not free:
+        return [], False
+    lines = _next_lines(tx, due.lines(tx, _pairs(free)) if among is None else among)
     order = sorted(
         (line.priority, one.at, one.run.id, line.name, one.lane, one) for line, waits in lines for one in waits
     )
     bells: list[Doorbell] = []
-    held_back = 0
+    held_back = False
     opened: set[str | None] = set()
     slots = {opening.worker_id: opening for opening in free}
     for *_, queue, lane, one in order[:BATCH]:
@@ -113,7 +126,7 @@ def open_attempts(tx: Tx, free: list[Opening]) -> tuple[list[Doorbell], int]:
         if opening is None or lane in opened:
             continue
         if one.throttle is not None and not throttling.passes(tx, run, one.throttle):
-            held_back += 1
+            held_back = True
             continue
         bell = _open(tx, run, opening.worker_id)
         if bell is not None:
@@ -121,7 +134,7 @@ def open_attempts(tx: Tx, free: list[Opening]) -> tuple[list[Doorbell], int]:
             opened.update({lane} if lane else ())
             lanes.served(tx, run.workspace_id, lane)
             slots[opening.worker_id] = replace(opening, free=opening.free - 1)
-    return bells, held_back
+    return bells, held_back or bool(opened) or len(bells) == BATCH
 
 
 def choose(free: Iterable[Opening], workspace_id: Id, queue: str, *, avoid: Id | None = None) -> Opening | None:

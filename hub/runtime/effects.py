@@ -19,8 +19,9 @@ from hub.types import Id
 log = logging.getLogger("hub.effects")
 Deed: TypeAlias = Callable[[], None]
 """Carries out one effect. Idempotent: it may be called again for the same row. Raises to be tried again."""
-Handler: TypeAlias = Callable[[Context, Sequence[Mapping[str, Any]]], list[Deed]]
-"""(context, effect rows) -> a deed for each, in their order. What they need from the database it reads at once."""
+Handler: TypeAlias = Callable[[Context, Sequence[Mapping[str, Any]]], Sequence[Deed | None]]
+"""(context, effect rows) -> a deed for each, in their order; None where it is done and noted as done already. What they
+need from the database it reads at once."""
 
 HOMES = {
     "run_state": "hub.runtime.effects:run_states",
@@ -50,12 +51,14 @@ class Effects:
     def step(self) -> bool:
         """Claim a batch, carry it out, note what came of it. True when there may be more."""
         store: Store = self.ctx.store
-        with store.read() as tx:
-            if not effects.any_due(tx, self.kinds):
-                return False
+        if store.dialect == "sqlite":
+            with store.read() as tx:
+                if not effects.any_due(tx, self.kinds):
+                    return False
         # A claim is a lease: one that a power cut takes back does no harm.
         with store.write(durable=False) as tx:
-            rows = effects.claim(tx, self.kinds, self.holder, limit=BATCH, lease_s=LEASE_S)
+            claimed = effects.ask_claim(tx, self.kinds, self.holder, limit=BATCH, lease_s=LEASE_S)
+        rows = claimed()
         done: list[Id] = []
         failed: list[tuple[dict[str, Any], str]] = []
         for row, deed in self._deeds(rows):
@@ -64,7 +67,7 @@ class Effects:
                 failed.append((row, problem))
             else:
                 done.append(row["id"])
-        if rows:
+        if done or failed:
             self._note(store, done, failed)
         return len(rows) == BATCH
 
@@ -72,7 +75,9 @@ class Effects:
         for kind in self.kinds:
             same = [row for row in rows if row["kind"] == kind]
             if same:
-                yield from zip(same, handler(kind)(self.ctx, same), strict=True)
+                for row, deed in zip(same, handler(kind)(self.ctx, same), strict=True):
+                    if deed is not None:
+                        yield row, deed
 
     def _note(self, store: Store, done: list[Id], failed: list[tuple[dict[str, Any], str]]) -> None:
         # What a power cut takes back is carried out once more.

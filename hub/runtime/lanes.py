@@ -95,7 +95,7 @@ class Lanes:
 
     def loop(self) -> Loop:
         """As an upkeep loop."""
-        return Loop("lanes", self.step, topics=("runs",), interval=self.interval, pace=0.02)
+        return Loop("lanes", self.step, topics=("runs",), interval=self.interval, pace=0.02, linger=0.01)
 
 
 def _surplus(tx: Tx, row: lanes.Choosy) -> list[Id]:

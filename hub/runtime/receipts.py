@@ -194,11 +194,20 @@ def _attempt(store: Store, batch: list[Incoming]) -> list[Answer] | None:
 def _write(tx: Tx, batch: list[Incoming], *, looks: bool = True) -> list[Answer]:
     """Keep a batch. Without `looks` all of it is taken for new. Raises _Raced when it is not, or no longer."""
     some_held = any(incoming.held for incoming in batch)
-    current = sources.versions(tx, list({incoming.source_id for incoming in batch}), lock=some_held)
-    fresh = [incoming for incoming in batch if current.get(incoming.source_id) == incoming.source_version]
+    versions = sources.ask_versions(tx, list({incoming.source_id for incoming in batch}), lock=some_held)
+    fresh = batch
+    if looks:
+        current = versions()
+        fresh = [incoming for incoming in batch if current.get(incoming.source_id) == incoming.source_version]
     plan = _Plan(receipts.known(tx, _asked(fresh)) if looks else {})
     kept = {id(incoming): plan.place(incoming, tx.now) for incoming in fresh}
-    if not receipts.claim_keys(tx, list(plan.new_keys.values())):
+    keys = receipts.ask_keys(tx, list(plan.new_keys.values()))
+    if not looks:
+        # Asked with the keys, in one round trip: of a source that was changed meanwhile nothing may be kept.
+        current = versions()
+        if any(current.get(incoming.source_id) != incoming.source_version for incoming in batch):
+            raise _Raced
+    if not keys():
         raise _Raced
     receipts.accept(tx, plan.rows)
     receipts.count_duplicates(tx, plan.duplicates)

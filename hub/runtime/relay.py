@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from sqlalchemy import select
-
 from hub.errors import ExpressionError, UnavailableError
 from hub.plugins import Context
 from hub.runtime import drifting
@@ -19,7 +17,7 @@ from hub.runtime.expressions import Expression, cel_input, compile_expression
 from hub.runtime.keys import joined
 from hub.runtime.payloads import request_payload
 from hub.runtime.presets import install
-from hub.store import events, receipts, relaying, sources
+from hub.store import effects, events, receipts, relaying, sources
 from hub.store.base import Tx
 from hub.store.event_schemas import Place
 from hub.store.portions import in_portions
@@ -35,18 +33,20 @@ _TOGETHER, _TOGETHER_BYTES = 10, 1_048_576
 """How many receipts are held in memory at a time; after so many bytes of them no further one is read."""
 
 
-def receipts_of(ctx: Context, rows: Sequence[Mapping[str, Any]]) -> list[Callable[[], None]]:
-    """The handler of effects of the kind `receipt`. They are settled here, many in a transaction; what is left for the
-    deeds is what could not be.
+def receipts_of(ctx: Context, rows: Sequence[Mapping[str, Any]]) -> Sequence[Callable[[], None] | None]:
+    """The handler of effects of the kind `receipt`. They are settled here, many in a transaction in which they are
+    noted as done; what is left for the deeds is what could not be.
 
     Before a receipt of an ordered source come all that came before it, whoever has them in hand: carrying one out
     twice does no harm.
     """
     with ctx.store.read() as tx:
-        lines = {of: _Line(ctx, relaying.until(tx, of, last)) for of, last in relaying.ordered(tx, _ids(rows)).items()}
-        sources_of = relaying.sources_of(tx, _ids(rows)) if lines else {}
+        about = relaying.about(tx, [row["id"] for row in rows])
+        last = {about[key].source_id: key for key in sorted(about) if about[key].is_ordered}
+        lines = {source_id: _Line(ctx, relaying.until(tx, source_id, key)) for source_id, key in last.items()}
+    rows = [{**row, "body_size": about[row["id"]].body_size if row["id"] in about else 0} for row in rows]
     none = _Line(ctx, [])
-    line_of = {row["id"]: lines.get(sources_of.get(row["id"], ""), none) for row in rows}
+    line_of = {row["id"]: lines.get(about[row["id"]].source_id, none) if row["id"] in about else none for row in rows}
     try:
         # Each once: what waits before one of a line waits before those behind it, too.
         todo = {each["id"]: each for row in rows for each in line_of[row["id"]].until(row)}
@@ -54,15 +54,7 @@ def receipts_of(ctx: Context, rows: Sequence[Mapping[str, Any]]) -> list[Callabl
     except Exception as failure:  # noqa: BLE001 - whose it is shows when each is carried out by itself
         log.debug("%d receipts become events one by one: %s", len(rows), failure)
         return [partial(line_of[row["id"]].carry_out, row) for row in rows]
-    return [_nothing] * len(rows)
-
-
-def _nothing() -> None:
-    """What is left to do for a receipt that has become events with others."""
-
-
-def _ids(rows: Sequence[Mapping[str, Any]]) -> list[Id]:
-    return [row["id"] for row in rows]
+    return [None] * len(rows)
 
 
 class _Line:
@@ -84,24 +76,26 @@ class _Line:
         carry_out(self._ctx, row)
 
 
-def _settle_all(ctx: Context, effects: Iterable[Mapping[str, Any]]) -> None:
-    waiting = deque(effects)
+def _settle_all(ctx: Context, rows: Iterable[Mapping[str, Any]]) -> None:
+    waiting = deque(rows)
     while waiting:
-        given: list[tuple[Scope, dict[str, Any], dict[str, Any]]] = []
-        size = 0
+        some, size = [waiting.popleft()], 0
+        while waiting and len(some) < _TOGETHER and (size := size + some[-1]["body_size"]) < _TOGETHER_BYTES:
+            some.append(waiting.popleft())
         with ctx.store.read() as tx:
-            while waiting and len(given) < _TOGETHER and size < _TOGETHER_BYTES:
-                one = _given(tx, waiting.popleft())
-                if one is not None:
-                    given.append(one)
-                    size += one[2]["body_size"]
-        in_portions(ctx.store, [_found(ctx, *one) for one in given], _settle_some)
+            given = relaying.given(tx, some)
+        found = [(row["id"], _found(ctx, *one) if one else None) for row, one in zip(some, given, strict=True)]
+        in_portions(ctx.store, found, _settle_some)
 
 
-def _settle_some(tx: Tx, some: Iterable[_Found]) -> None:
-    for number, found in enumerate(some):
-        # In the order in which they are dealt with: the sequencer goes by that.
-        _settle(tx, found, tx.now + number)
+def _settle_some(tx: Tx, some: Iterable[tuple[Id, _Found | None]]) -> None:
+    done = []
+    for number, (effect_id, found) in enumerate(some):
+        if found is not None:
+            # In the order in which they are dealt with: the sequencer goes by that.
+            _settle(tx, found, tx.now + number)
+        done.append(effect_id)
+    effects.finish(tx, done)
 
 
 def carry_out(ctx: Context, effect: Mapping[str, Any]) -> None:
@@ -110,7 +104,7 @@ def carry_out(ctx: Context, effect: Mapping[str, Any]) -> None:
     Raises UnavailableError while the preset's plugin is missing, so that it is tried again.
     """
     with ctx.store.read() as tx:
-        given = _given(tx, effect)
+        (given,) = relaying.given(tx, [effect])
     if given is not None:
         found = _found(ctx, *given)
         # What a power cut takes back becomes the same events once more: the effect is as open as before.
@@ -131,17 +125,7 @@ class _Found:
     departed: Mapping[Place, tuple[int, str]]
 
 
-def _given(tx: Tx, effect: Mapping[str, Any]) -> tuple[Scope, dict[str, Any], dict[str, Any]] | None:
-    """Source and receipt; None when it has become events, or is past its retention."""
-    scope = Scope(effect["workspace_id"])
-    receipt = receipts.find(tx, scope, effect["payload"]["receipt_id"])
-    if receipt is None or receipt["processed_at"] is not None:
-        return None
-    source = sources.by_id(tx, scope, receipt["source_id"])
-    return None if source is None else (scope, source, receipt)
-
-
-def _found(ctx: Context, scope: Scope, source: Mapping[str, Any], receipt: Mapping[str, Any]) -> _Found:
+def _found(ctx: Context, source: Mapping[str, Any], receipt: Mapping[str, Any]) -> _Found:
     preset = install(ctx.hooks).find(source["preset"])
     if preset is None:
         raise UnavailableError(f"the preset {source['preset']} is not installed", hint="`hub plugins ls` says why.")
@@ -152,7 +136,7 @@ def _found(ctx: Context, scope: Scope, source: Mapping[str, Any], receipt: Mappi
         events_, problem = [], error.detail
     keys = order_keys(source, receipt, events_) if source["order_by"] else {}
     departed = drifting.departures(ctx.store, source, receipt, events_)
-    return _Found(scope, source, receipt, events_, problem, keys, departed)
+    return _Found(Scope(receipt["workspace_id"]), source, receipt, events_, problem, keys, departed)
 
 
 def _parsed(
@@ -199,7 +183,8 @@ def _settle(tx: Tx, found: _Found, at: Micros) -> None:
     # Before all else, so that nobody else writes events of this source meanwhile.
     is_ordered = bool(source["order_by"] or source["order_no"])
     first = sources.numbers(tx, source["id"], len(found.events)) if is_ordered else 0
-    fresh = _fresh(tx, {_event_id(source, receipt, event): event for event in found.events})
+    named = {_event_id(source, receipt, event): event for event in found.events}
+    fresh = _fresh(tx, named) if any(event.data is not None for event in found.events) else named
     if not receipts.settle(tx, receipt["id"], events=len(fresh), error=problem or None):
         return  # it has become events before
     for place, (event_id, event) in enumerate(fresh.items()):
@@ -284,6 +269,6 @@ def event_id_of(receipt_id: Id, index: int) -> Id:
 
 
 def _fresh(tx: Tx, found: dict[Id, ProviderEvent]) -> dict[Id, ProviderEvent]:
-    query = select(events.TABLE.c.id).where(events.TABLE.c.id.in_(list(found)))
-    there = {hit.id for hit in tx.conn.execute(query)} if found else set()
+    """Those that are not there yet: another batch may have brought an item that names itself."""
+    there = events.known(tx, found)
     return {event_id: event for event_id, event in found.items() if event_id not in there}

@@ -125,15 +125,17 @@ class Runner:
                 self._stop.wait(1.0)
 
     def _hear(self, topics: set[str]) -> None:
-        listener = self._store.listen(*topics)
+        listener = self._store.listen(*topics, own=self._wake)
         try:
             while not self._stop.is_set():
-                heard = listener.wait(5.0)
-                for driven in self._driven if heard else ():
-                    if heard.intersection(driven.loop.topics):
-                        driven.event.set()
+                self._wake(listener.wait(5.0))
         finally:
             listener.close()
+
+    def _wake(self, heard: frozenset[str]) -> None:
+        for driven in self._driven if heard else ():
+            if heard.intersection(driven.loop.topics):
+                driven.event.set()
 
     def _beat(self) -> None:
         while not self._stop.is_set():

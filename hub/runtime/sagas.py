@@ -38,7 +38,7 @@ class Sagas:
 
     def loop(self) -> Loop:
         """As an upkeep loop."""
-        return Loop("rollbacks", self.step, topics=("runs",), interval=self.interval, pace=0.1)
+        return Loop("rollbacks", self.step, topics=("runs",), interval=self.interval, pace=0.1, linger=0.01)
 
 
 def again(tx: Tx, scope: Scope, rollback: Mapping[str, Any]) -> dict[str, Any]:

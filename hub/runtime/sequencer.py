@@ -31,9 +31,7 @@ class Sequencer:
             if not stream.unstamped(tx):
                 return False
         with self._store.write() as tx:
-            if leaders.take(tx, LOCK, self._holder, lease_s=LEASE_S) is None:
-                return False
-            return stream.stamp(tx, limit=BATCH) > 0
+            return stream.stamp(tx, holds=leaders.ask(tx, LOCK, self._holder, lease_s=LEASE_S), limit=BATCH) > 0
 
     def close(self) -> None:
         """Let another process go on at once."""

@@ -30,7 +30,7 @@ def passes(tx: Tx, run: Run, state_id: Id) -> bool:
         return False
     opens_at = flowcontrol.opens_at(free_at, limit, period, burst)
     flow_states.keep(tx, state_id, {"free_at": free_at, "opened_at": opens_at}, until=free_at)
-    raw.change(tx, runs.TABLE, {"throttle": None}, {"id": run.id, "version": run.version})
+    raw.put(tx, runs.TABLE, {"throttle": None}, {"id": run.id, "version": run.version})
     return True
 
 

@@ -164,9 +164,8 @@ class Rules:
     _wild: list[tuple[str, Rule]] = field(default_factory=list)
     _known: dict[str, tuple[Rule, ...]] = field(default_factory=dict)
 
-    def refresh(self, tx: Tx) -> Rules:
-        """These, or the ones that are stored by now when any of them was changed."""
-        stand = automations.stand(tx)
+    def refresh(self, tx: Tx, stand: tuple[int, int, int]) -> Rules:
+        """These, or the ones that are stored by now when any of them was changed, as `automations.stand` shows."""
         return self if stand == self.stand else Rules.of(automations.enabled(tx), stand)
 
     @classmethod

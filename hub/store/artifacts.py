@@ -32,14 +32,14 @@ def put(tx: Tx, scope: Scope, row: Mapping[str, Any]) -> None:
         kept.leave(tx, scope.workspace_id, known["content"], known["content_format"])
         names = ("content", "content_format", "digest", "size", "description")
         values = {name: row[name] for name in names}
-        raw.change(tx, TABLE, {**values, "updated_at": tx.now}, {"number": known["number"]})
+        raw.put(tx, TABLE, {**values, "updated_at": tx.now}, {"number": known["number"]})
         _tell(tx, scope, "hub.artifact.updated", row)
 
 
 def progress(tx: Tx, scope: Scope, artifact_id: Id, values: Mapping[str, Any], *, done: bool) -> None:
     """Move a progress bar; only its end is an event, the way there would be too many."""
     where = {"id": artifact_id, "workspace_id": scope.workspace_id, "kind": "progress"}
-    raw.change(tx, TABLE, {**values, "updated_at": tx.now}, where)
+    raw.put(tx, TABLE, {**values, "updated_at": tx.now}, where)
     tx.wake("artifacts")
     if done:
         row = find(tx, scope, artifact_id)

@@ -54,7 +54,7 @@ def record(tx: Tx, scope: Scope, tried: Tried) -> None:
         for upstream in tried.upstream:
             link = {"asset_id": ids[key], "upstream_id": ids[upstream], "workspace_id": scope.workspace_id}
             if upstream != key and tried.error is None:
-                tx.insert_ignore(LINKS, link)
+                tx.insert_missing(LINKS, link)
     tx.wake("artifacts")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import and_, bindparam, select, text, update
@@ -54,7 +54,7 @@ def move(
     else:
         values = {"state": _ENDINGS[step], "ended_at": tx.now, "lease_until": None}
         limits.end_of_attempt(tx, key)
-    raw.change(tx, TABLE, values, {"id": key}, guard=_LIVE)
+    raw.put(tx, TABLE, values, {"id": key}, guard=_LIVE)
 
 
 def open_here(
@@ -115,7 +115,13 @@ def of_worker(tx: Tx, worker_id: Id) -> list[dict[str, Any]]:
 
 def taken(tx: Tx) -> dict[Id, int]:
     """How many slots of each worker are taken: its live attempts, counted."""
-    return {worker: count for worker, count in raw.fetch(tx, _TAKEN) if worker is not None}
+    return ask_taken(tx)()
+
+
+def ask_taken(tx: Tx) -> Callable[[], dict[Id, int]]:
+    """The same, for whoever looks later."""
+    asked = raw.execute(tx, _TAKEN)
+    return lambda: {worker: count for worker, count in asked.fetchall() if worker is not None}
 
 
 def taken_in_queues(tx: Tx) -> dict[tuple[Id, str], int]:

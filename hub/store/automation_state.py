@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import case, delete, func, select
@@ -64,13 +64,28 @@ def add_actions(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def due_actions(tx: Tx, *, limit: int) -> list[dict[str, Any]]:
     """Actions to carry out now, in the order of the events that they follow from."""
-    guard, tail = "status = 'pending' AND due_at <= ?", f"ORDER BY due_at, seq, number LIMIT {int(limit)}"
-    return raw.select_rows(tx, ACTIONS, raw.names_of(ACTIONS), {}, guard=guard, also=(tx.now,), tail=tail)
+    tail = f"ORDER BY due_at, seq, number LIMIT {int(limit)}"
+    return raw.select_rows(tx, ACTIONS, raw.names_of(ACTIONS), {}, guard=_IS_DUE, also=(tx.now,), tail=tail)
+
+
+_IS_DUE = "status = 'pending' AND due_at <= ?"
+
+
+def ask_any_due(tx: Tx) -> Callable[[], bool]:
+    """Whether there is any, for whoever looks later."""
+    asked = raw.ask_rows(tx, ACTIONS, ("id",), {}, guard=_IS_DUE, also=(tx.now,), tail="LIMIT 1")
+    return lambda: bool(asked.all())
 
 
 def end_action(tx: Tx, action_id: Id, values: Mapping[str, Any]) -> bool:
     """Note how a try went; False when another process has ended it meanwhile."""
     return bool(raw.change(tx, ACTIONS, values, {"id": action_id, "status": "pending"}))
+
+
+def made_run(tx: Tx, action_id: Id, tries: int, target: Id | None) -> None:
+    """Note, with the run itself, that an action has made it, at so many tries."""
+    values = {"status": "done", "tries": tries, "target": target, "error": None}
+    raw.put(tx, ACTIONS, values, {"id": action_id, "status": "pending"})
 
 
 def is_free(tx: Tx, lane: str) -> bool:
@@ -83,7 +98,13 @@ def over(tx: Tx, *, limit: int) -> list[tuple[Id, str]]:
 
     Of a run that was placed at a site this is what the site has reported, or that the site will not make it any more.
     """
-    return [(row[0], row[1]) for row in raw.fetch(tx, f"{_OVER} LIMIT {int(limit)}", (tx.now,))]
+    return ask_over(tx, limit=limit)()
+
+
+def ask_over(tx: Tx, *, limit: int) -> Callable[[], list[tuple[Id, str]]]:
+    """The same, for whoever looks later."""
+    asked = raw.execute(tx, raw.marked(f"{_OVER} LIMIT {int(limit)}", tx.dialect), (tx.now,))
+    return lambda: [(row[0], row[1]) for row in asked.fetchall()]
 
 
 _ENDED = ", ".join(f"'{one.value}'" for one in sorted(TERMINAL))
@@ -111,7 +132,7 @@ def go_on(tx: Tx, action_id: Id, lane: str) -> bool:
         return False
     following = raw.select_rows(tx, ACTIONS, ("id",), {"lane": lane}, tail=f"ORDER BY {_LINE} LIMIT 1")
     if following:
-        raw.change(tx, ACTIONS, {"status": "pending", "due_at": tx.now}, {"id": following[0]["id"]})
+        raw.put(tx, ACTIONS, {"status": "pending", "due_at": tx.now}, {"id": following[0]["id"]})
     return True
 
 

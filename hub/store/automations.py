@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import select
@@ -21,9 +21,18 @@ _CURSOR = "automations.cursor"
 
 def stand(tx: Tx) -> tuple[int, int, int]:
     """Something that changes whenever an automation is made, changed, switched or removed."""
-    text = "SELECT COUNT(*), SUM(version), MAX(updated_at) FROM automations WHERE enabled"
-    count, versions, changed_at = raw.fetch(tx, text)[0]
-    return int(count), int(versions or 0), int(changed_at or 0)
+    return ask_stand(tx)()
+
+
+def ask_stand(tx: Tx) -> Callable[[], tuple[int, int, int]]:
+    """The same, for whoever looks later."""
+    asked = raw.execute(tx, "SELECT COUNT(*), SUM(version), MAX(updated_at) FROM automations WHERE enabled")
+
+    def known() -> tuple[int, int, int]:
+        count, versions, changed_at = asked.fetchone()
+        return int(count), int(versions or 0), int(changed_at or 0)
+
+    return known
 
 
 def enabled(tx: Tx) -> list[dict[str, Any]]:
@@ -67,38 +76,61 @@ def evaluations(
     return page(tx, query, FIRINGS.c.event_id, limit=limit, cursor=cursor, make=dict)
 
 
-def note(tx: Tx, workspace_id: Id, row: Mapping[str, Any]) -> bool:
+def note(tx: Tx, row: Mapping[str, Any]) -> bool:
     """Keep what came of an event for an automation; False when it is known already."""
-    return tx.insert_ignore(FIRINGS, {**row, "workspace_id": workspace_id, "at": tx.now})
+    return bool(note_all(tx, [row]))
+
+
+def note_all(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> set[tuple[Id, Id]]:
+    """The same of many; gives the automation and the event of those that were not known."""
+    full = [{**row, "at": tx.now} for row in rows]
+    found = raw.insert_new(tx, FIRINGS, full, ("automation_id", "event_id"))
+    return {(automation_id, event_id) for automation_id, event_id in found}
 
 
 def amend(tx: Tx, automation_id: Id, event_id: Id, values: Mapping[str, Any]) -> None:
     """Add to what was kept: the run that was made, the error of an action."""
-    raw.change(tx, FIRINGS, values, {"automation_id": automation_id, "event_id": event_id})
+    raw.put(tx, FIRINGS, values, {"automation_id": automation_id, "event_id": event_id})
 
 
 def firing(tx: Tx, automation_id: Id, event_id: Id) -> dict[str, Any] | None:
     """What came of one event for one automation."""
-    where = {"automation_id": automation_id, "event_id": event_id}
-    return raw.select_one(tx, FIRINGS, raw.names_of(FIRINGS), where)
+    return firings_of(tx, [(automation_id, event_id)]).get((automation_id, event_id))
+
+
+def firings_of(tx: Tx, places: Iterable[tuple[Id, Id]]) -> dict[tuple[Id, Id], dict[str, Any]]:
+    """The same of some automations and events; those of which nothing came are not in it."""
+    names = raw.names_of(FIRINGS)
+    asked = {
+        place: raw.ask_rows(tx, FIRINGS, names, {"automation_id": place[0], "event_id": place[1]}) for place in places
+    }
+    return {place: row for place, rows in asked.items() for row in rows.all()}
 
 
 def cursor(tx: Tx) -> int:
     """The last stamped event that every automation has seen."""
-    found = raw.select_one(tx, _VALUES, ("value",), {"name": _CURSOR})
-    return 0 if found is None else int(found["value"])
+    return ask_cursor(tx)()
+
+
+def ask_cursor(tx: Tx) -> Callable[[], int]:
+    """The same, for whoever looks later."""
+    asked = raw.ask_rows(tx, _VALUES, ("value",), {"name": _CURSOR})
+    return lambda: next((int(row["value"]) for row in asked.all()), 0)
 
 
 def lock(tx: Tx) -> int:
     """The cursor, which no other process moves until the end of this transaction: only one counts at a time."""
     if tx.dialect == "sqlite":
         return cursor(tx)  # a transaction that writes is alone
-    tx.insert_ignore(_VALUES, {"name": _CURSOR, "value": 0})
     found = raw.select_rows(tx, _VALUES, ("value",), {"name": _CURSOR}, tail="FOR UPDATE")
-    return int(found[0]["value"])
+    if found:
+        return int(found[0]["value"])
+    tx.insert_missing(_VALUES, {"name": _CURSOR, "value": 0})
+    return lock(tx)
 
 
-def advance(tx: Tx, seq: int) -> None:
-    """Move the cursor forward, never back: another upkeep process may be ahead."""
-    if seq > cursor(tx):
+def advance(tx: Tx, seq: int, seen: int | None = None) -> None:
+    """Move the cursor forward, never back: another upkeep process may be ahead. `seen`: where it is, for whoever has
+    locked it."""
+    if seq > (cursor(tx) if seen is None else seen):
         tx.upsert(_VALUES, {"name": _CURSOR, "value": seq}, keys=["name"])

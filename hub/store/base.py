@@ -6,12 +6,12 @@ from asyncio import AbstractEventLoop
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from sqlalchemy import Connection, Table
 
 from hub.crypto import Keyring
-from hub.store import raw
+from hub.store import raw, sending
 from hub.store.raw import Dialect as Dialect
 from hub.types import Micros
 
@@ -34,20 +34,39 @@ TOPICS = (
 )
 
 
+Heard: TypeAlias = Callable[[frozenset[str]], None]
+"""Takes the topics that were woken."""
+
+
 @dataclass(slots=True)
 class Tx:
     """An open transaction: a Core connection, the time it began, and whom to wake once it is committed."""
 
-    conn: Connection
+    link: Connection
+    """The connection, whatever waits to be sent over it. Whoever has something to say takes `conn`."""
     dialect: Dialect
     now: Micros
     keyring: Keyring
     """Seals and opens secrets at rest; every store has one."""
     wakes: set[str] = field(default_factory=set)
     batch: list[tuple[str, Sequence[Any]]] | None = None
-    """Statements held back by `raw.together`."""
+    """Statements held back by `sending.together`."""
+    later: list[tuple[str, Sequence[Any], sending.Answer | None]] | None = None
+    """Statements of `raw` that are sent with the next one; None where each is sent at once."""
     holds: bool = False
     """It holds rows that others wait for, in an order that only one command knows: no further one belongs in it."""
+
+    @property
+    def conn(self) -> Connection:
+        """The connection, to which all was said that was to be said before."""
+        if self.later:
+            sending.flush(self)
+        return self.link
+
+    @property
+    def driver(self) -> Any:
+        """The driver's own connection, whatever waits to be sent over it."""
+        return self.link.connection.dbapi_connection
 
     def wake(self, topic: str) -> None:
         """Wake the listeners of `topic` after the commit."""
@@ -61,6 +80,10 @@ class Tx:
     def insert_ignore(self, table: Table, row: Mapping[str, Any]) -> bool:
         """Insert a made-once row; False when it is already there."""
         return raw.insert(self, table, row, suffix=raw.IGNORE)
+
+    def insert_missing(self, table: Table, row: Mapping[str, Any]) -> None:
+        """The same for whoever does not ask."""
+        raw.insert_rows(self, table, [row], suffix=raw.IGNORE)
 
     def upsert(self, table: Table, row: Mapping[str, Any], *, keys: Iterable[str]) -> None:
         """Insert, or update the row that has the same `keys`."""
@@ -126,8 +149,12 @@ class Store(Protocol):
     def wake(self, topics: Iterable[str]) -> None:
         """Wake listeners outside a transaction."""
 
-    def listen(self, *topics: str) -> Listener:
-        """Hear the given topics, from every process on this database."""
+    def listen(self, *topics: str, own: Heard | None = None) -> Listener:
+        """Hear the given topics, from every process on this database.
+
+        `own` is called at once with those that a transaction of this very store wakes, in the thread that has
+        committed it, which it must not hold up; `wait` does not tell of them then.
+        """
 
     def migrate(self) -> None:
         """Bring the schema to this version; safe when several processes do it at once."""

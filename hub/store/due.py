@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,21 +39,29 @@ class Line:
 
 def lines(tx: Tx, wanted: Iterable[tuple[Id, str]]) -> list[Line]:
     """The queues by (workspace, name), the first to be served first. One without a row has the default settings."""
+    return ask_lines(tx, wanted)()
+
+
+def ask_lines(tx: Tx, wanted: Iterable[tuple[Id, str]]) -> Callable[[], list[Line]]:
+    """The same, for whoever looks later."""
     pairs = set(wanted)
-    known = {
-        (row["workspace_id"], row["name"]): Line(**row)
-        for row in raw.select_many(tx, QUEUES, _LINE, "name", sorted({name for _, name in pairs}))
-    }
-    found = [known.get(pair) or Line(*pair) for pair in pairs]
-    return sorted(found, key=lambda line: (line.priority, line.name, line.workspace_id))
+    asked = raw.ask_many(tx, QUEUES, _LINE, "name", sorted({name for _, name in pairs}))
+
+    def found() -> list[Line]:
+        known = {(row["workspace_id"], row["name"]): Line(**row) for rows in asked for row in rows.all()}
+        lines_ = [known.get(pair) or Line(*pair) for pair in pairs]
+        return sorted(lines_, key=lambda line: (line.priority, line.name, line.workspace_id))
+
+    return found
 
 
-def anything(tx: Tx, names: Iterable[str]) -> bool:
-    """Whether a run of these queues is due, in whatever workspace."""
-    return any(
-        raw.select_rows(tx, RUNS, ("id",), {"queue": name}, guard=_IS_DUE, also=(tx.now, tx.now), tail="LIMIT 1")
-        for name in set(names)
-    )
+def ask_anything(tx: Tx, names: Iterable[str]) -> Callable[[], bool]:
+    """Whether a run of these queues is due, in whatever workspace; for whoever looks later."""
+    also = (tx.now, tx.now)
+    asked = [
+        raw.ask_rows(tx, RUNS, ("id",), {"queue": name}, guard=_IS_DUE, also=also, tail="LIMIT 1") for name in names
+    ]
+    return lambda: sum(len(rows.all()) for rows in asked) > 0
 
 
 def waiting(tx: Tx, line: Line, *, limit: int) -> list[Waiting]:
@@ -82,8 +90,11 @@ def _due(tx: Tx, line: Line, limit: int, guard: str) -> list[dict[str, Any]]:
 
 def next_due(tx: Tx, names: Iterable[str]) -> Micros | None:
     """When the next run of these queues becomes due, or may start by its throttle; None when none waits for a time."""
-    times = [time for name in set(names) for (time,) in raw.fetch(tx, _NEXT_DUE, (name, tx.now))]
-    times += [flow_states.next_opening(tx, name) for name in set(names)]
+    asked = [
+        (raw.execute(tx, raw.marked(_NEXT_DUE, tx.dialect), (name, tx.now)), flow_states.ask_next_opening(tx, name))
+        for name in set(names)
+    ]
+    times = [time for due, opening in asked for time in (due.fetchone()[0], opening())]
     return min((int(time) for time in times if time is not None), default=None)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import bindparam, select, update
@@ -50,22 +51,49 @@ def topic(kind: str) -> str:
 
 
 def any_due(tx: Tx, kinds: Iterable[str]) -> bool:
-    """Whether `claim` would find something."""
+    """Whether `claim` would find something. Only SQLite need be asked: it lets one write at a time."""
     given = tuple(kinds)
     also = (*given, tx.now, tx.now)
     return bool(raw.select_rows(tx, TABLE, ("id",), {}, guard=_due(len(given)), also=also, tail="LIMIT 1"))
 
 
 def claim(tx: Tx, kinds: Iterable[str], holder: str, *, limit: int = 100, lease_s: float = 30) -> list[dict[str, Any]]:
-    """Take due work; whoever dies with it loses it when the lease ends. A try is counted at the claim."""
-    given = tuple(kinds)
-    tail = f"ORDER BY due_at LIMIT {int(limit)}" + (" FOR UPDATE SKIP LOCKED" if tx.dialect == "postgresql" else "")
-    also = (*given, tx.now, tx.now)
-    rows = raw.select_rows(tx, TABLE, raw.names_of(TABLE), {}, guard=_due(len(given)), also=also, tail=tail)
+    """Take due work, what is due first in front; whoever dies with it loses it when the lease ends. A try is counted
+    at the claim, which the rows do not show yet."""
+    return ask_claim(tx, kinds, holder, limit=limit, lease_s=lease_s)()
+
+
+def ask_claim(
+    tx: Tx, kinds: Iterable[str], holder: str, *, limit: int = 100, lease_s: float = 30
+) -> Callable[[], list[dict[str, Any]]]:
+    """As `claim`, for whoever looks at the rows once the transaction is committed."""
+    given, names = tuple(kinds), raw.names_of(TABLE)
+    also, tail = (*given, tx.now, tx.now), f"ORDER BY due_at LIMIT {int(limit)}"
     until = tx.now + int(lease_s * SECOND)
+    if tx.dialect == "postgresql":
+        asked = raw.Rows(raw.execute(tx, _claiming(len(given), tail), (*also, holder, until)), TABLE, names)
+        return lambda: [{**row, "tries": row["tries"] - 1} for row in sorted(asked.all(), key=_by_time)]
+    rows = raw.select_rows(tx, TABLE, names, {}, guard=_due(len(given)), also=also, tail=tail)
     changes = "claimed_by = ?, claimed_until = ?, tries = tries + 1"
     raw.change_many(tx, TABLE, changes, (holder, until), "id", [row["id"] for row in rows])
-    return rows
+    return lambda: rows
+
+
+def _by_time(row: Mapping[str, Any]) -> tuple[Micros, Id]:
+    return row["due_at"], row["id"]
+
+
+@lru_cache(maxsize=16)
+def _claiming(kinds: int, tail: str) -> str:
+    """The claim as one statement; its parameters: those of `_due`, the holder, until when."""
+    columns = ", ".join(f"effects.{name}" for name in raw.names_of(TABLE))
+    # What is taken is made once and first: as a mere part of the condition it might be asked for every row again.
+    text = (
+        f"WITH taken AS MATERIALIZED (SELECT id FROM effects WHERE {_due(kinds)} {tail} FOR UPDATE SKIP LOCKED) "  # noqa: S608
+        "UPDATE effects SET claimed_by = ?, claimed_until = ?, tries = tries + 1 "
+        f"FROM taken WHERE effects.id = taken.id RETURNING {columns}"
+    )
+    return raw.marked(text, "postgresql")
 
 
 def holders(tx: Tx) -> list[str]:
@@ -91,7 +119,7 @@ def fail(tx: Tx, effect: Mapping[str, Any], error: str, *, retry_in_s: float) ->
     values = {"error": error[:2000], "claimed_until": None, "due_at": tx.now + int(retry_in_s * SECOND)}
     if dead:
         values["dead_at"] = tx.now
-    raw.change(tx, TABLE, values, {"id": effect["id"]})
+    raw.put(tx, TABLE, values, {"id": effect["id"]})
     return dead
 
 

@@ -91,7 +91,7 @@ def note(tx: Tx, source: Mapping[str, Any], receipt_id: Id, counts: Mapping[Plac
             "event_type": event_type, "path": path, "kind": kind, "detail": counts[place][1], "count": 0,
             "first_at": tx.now, "last_at": tx.now, "receipt_id": receipt_id,
         }  # fmt: skip
-        tx.insert_ignore(DRIFTS, row)
+        tx.insert_missing(DRIFTS, row)
     for place, (count, detail) in sorted(counts.items()):
         values = (count, tx.now, detail, receipt_id, _id(source["id"], place))
         raw.execute(tx, raw.marked(_COUNT, tx.dialect), values)

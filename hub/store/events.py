@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 from hub import events as catalog
@@ -51,6 +51,11 @@ def get(tx: Tx, scope: Scope, event_id: Id) -> dict[str, Any] | None:
     return raw.select_one(tx, TABLE, raw.names_of(TABLE), {"id": event_id, "workspace_id": scope.workspace_id})
 
 
+def known(tx: Tx, ids: Collection[Id]) -> set[Id]:
+    """Which of some events are there."""
+    return {row["id"] for row in raw.select_many(tx, TABLE, ("id",), "id", ids)}
+
+
 def by_ids(tx: Tx, ids: Collection[Id]) -> dict[Id, dict[str, Any]]:
     """Events of any workspace by their ids, for the hub's own work."""
     return {row["id"]: row for row in raw.select_many(tx, TABLE, raw.names_of(TABLE), "id", ids)}
@@ -61,9 +66,16 @@ def after(
 ) -> list[dict[str, Any]]:
     """Stamped events after `seq` in order. `workspace_id` None: of all workspaces (links and upkeep). All columns where
     none are named."""
+    return ask_after(tx, seq=seq, limit=limit, workspace_id=workspace_id, columns=columns).all()
+
+
+def ask_after(
+    tx: Tx, *, seq: int, limit: int, workspace_id: Id | None = None, columns: tuple[str, ...] = ()
+) -> raw.Rows:
+    """The same, for whoever looks later."""
     where = {} if workspace_id is None else {"workspace_id": workspace_id}
     tail = f"ORDER BY seq LIMIT {int(limit)}"
-    return raw.select_rows(tx, TABLE, columns or raw.names_of(TABLE), where, guard="seq > ?", also=(seq,), tail=tail)
+    return raw.ask_rows(tx, TABLE, columns or raw.names_of(TABLE), where, guard="seq > ?", also=(seq,), tail=tail)
 
 
 def before(tx: Tx, scope: Scope, *, seq: int | None, limit: int) -> list[dict[str, Any]]:
@@ -75,7 +87,13 @@ def before(tx: Tx, scope: Scope, *, seq: int | None, limit: int) -> list[dict[st
 
 def last(tx: Tx) -> int:
     """The position of the last stamped event that is still here; 0 when there is none."""
-    return int(raw.fetch(tx, "SELECT MAX(seq) FROM events")[0][0] or 0)
+    return ask_last(tx)()
+
+
+def ask_last(tx: Tx) -> Callable[[], int]:
+    """The same, for whoever looks later."""
+    asked = raw.execute(tx, "SELECT MAX(seq) FROM events")
+    return lambda: int(asked.fetchone()[0] or 0)
 
 
 def oldest_unstamped(tx: Tx) -> int | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import secrets as random
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from hub import events as catalog
@@ -18,10 +18,11 @@ from hub.errors import HubError
 from hub.references import is_reference
 from hub.store import raw, secrets
 from hub.store.base import Tx
-from hub.store.tables import RunRow
+from hub.store.tables import Event, RunRow
 from hub.types import Id
 
 RUNS = RunRow.__table__
+EVENTS = Event.__table__
 MAX_FIELD = 70_000
 """Characters of a field as JSON; of a larger one only its size leaves. A result that stands in its row fits."""
 LEFT_OUT = "left_out_bytes"
@@ -33,16 +34,20 @@ _ENDED_BADLY = frozenset(f"hub.run.{verb}" for verb in ("failed", "timed_out", "
 _log = logging.getLogger("hub.export")
 
 
-def policies(tx: Tx) -> dict[Id, str]:
-    """By workspace that has links the most that one of them lets out."""
-    # A plane of the first protocol could not check what it is not shown: for it alone nothing is added.
-    query = "SELECT workspace_id, level, protocol FROM links WHERE disconnected_at IS NULL"
-    found: dict[Id, str] = {}
-    for workspace_id, set_level, protocol in raw.fetch(tx, query):
-        level = set_level if protocol > 1 else "metadata"
-        known = found.get(workspace_id, "metadata")
-        found[workspace_id] = level if catalog.allows(level, known) else known
-    return found
+def ask_policies(tx: Tx) -> Callable[[], dict[Id, str]]:
+    """By workspace that has links the most that one of them lets out; for whoever looks later."""
+    asked = raw.execute(tx, "SELECT workspace_id, level, protocol FROM links WHERE disconnected_at IS NULL")
+
+    def policies() -> dict[Id, str]:
+        found: dict[Id, str] = {}
+        for workspace_id, set_level, protocol in asked.fetchall():
+            # A plane of the first protocol could not check what it is not shown: for it alone nothing is added.
+            level = set_level if protocol > 1 else "metadata"
+            known = found.get(workspace_id, "metadata")
+            found[workspace_id] = level if catalog.allows(level, known) else known
+        return found
+
+    return policies
 
 
 def let_out(tx: Tx, rows: Iterable[dict[str, Any]], policy: Mapping[Id, str]) -> None:
@@ -66,11 +71,16 @@ def let_out(tx: Tx, rows: Iterable[dict[str, Any]], policy: Mapping[Id, str]) ->
 def _add_more(tx: Tx, rows: list[dict[str, Any]], level: str, needles: tuple[str, ...]) -> None:
     caps = run_caps(tx, {row["run_id"] for row in rows if row["run_id"] is not None})
     told = _ended(tx, rows)
+    private = {row["id"]: row["private"] or {} for row in _private(tx, rows)}
     for row in rows:
         allowed = catalog.lowest(level, caps.get(row["run_id"], level))
-        parts = _parts(row["private"] or {}, told.get(row["id"], {}), allowed)
+        parts = _parts(private.get(row["id"], {}), told.get(row["id"], {}), allowed)
         if parts:
             row["more"] = {name: _salted(fields, needles) for name, fields in parts.items()}
+
+
+def _private(tx: Tx, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return raw.select_many(tx, EVENTS, ("id", "private"), "id", [row["id"] for row in rows])
 
 
 def known_secrets(tx: Tx, workspace_id: Id) -> tuple[str, ...] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import delete, select
@@ -38,7 +38,7 @@ def hold(tx: Tx, scope: Scope, owner_id: Id, control: str, key: str) -> dict[str
         "control": control, "key": key, "opened_at": None, "count": 0, "size": 0, "run_id": None, "free_at": 0,
         "settings": {}, "expires_at": tx.now,
     }  # fmt: skip
-    tx.insert_ignore(TABLE, row)
+    tx.insert_missing(TABLE, row)
     found = held(tx, id_)
     assert found is not None
     return found
@@ -54,13 +54,18 @@ def held(tx: Tx, id_: Id) -> dict[str, Any] | None:
 
 def keep(tx: Tx, id_: Id, values: Mapping[str, Any], *, until: Micros) -> None:
     """Remember; of no use after `until`."""
-    raw.change(tx, TABLE, {**values, "expires_at": until}, {"id": id_})
+    raw.put(tx, TABLE, {**values, "expires_at": until}, {"id": id_})
 
 
 def next_opening(tx: Tx, queue: str) -> Micros | None:
     """When the next throttle for which a run of a queue waits lets one more start."""
-    found = raw.fetch(tx, _NEXT_OPENING, (queue, tx.now))[0][0]
-    return None if found is None else int(found)
+    return ask_next_opening(tx, queue)()
+
+
+def ask_next_opening(tx: Tx, queue: str) -> Callable[[], Micros | None]:
+    """The same, for whoever looks later."""
+    asked = raw.execute(tx, raw.marked(_NEXT_OPENING, tx.dialect), (queue, tx.now))
+    return lambda: next((int(time) for (time,) in asked.fetchall() if time is not None), None)
 
 
 def held_back(tx: Tx, id_: Id, *, limit: int) -> int:

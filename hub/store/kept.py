@@ -50,7 +50,7 @@ def use(tx: Tx, workspace_id: Id, run_id: Id, result: bytes | None, format_: str
     found = reference(result, format_)
     if found is not None:
         row = {"key": found.key, "run_id": run_id, "workspace_id": workspace_id, "store": found.store, "at": tx.now}
-        tx.insert_ignore(USES, row)
+        tx.insert_missing(USES, row)
 
 
 def leave(tx: Tx, workspace_id: Id, result: bytes | None, format_: str | None) -> None:
@@ -61,7 +61,7 @@ def leave(tx: Tx, workspace_id: Id, result: bytes | None, format_: str | None) -
             "key": found.key, "workspace_id": workspace_id, "store": found.store, "size": found.size,
             "due_at": tx.now, "tries": 0, "error": "",
         }  # fmt: skip
-        tx.insert_ignore(GARBAGE, row)
+        tx.insert_missing(GARBAGE, row)
 
 
 def leave_all(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -76,7 +76,7 @@ def end_uses(tx: Tx, run_ids: Sequence[Id], *, limit: int) -> int:
     rows = [dict(row) for row in tx.conn.execute(query).mappings()]
     for row in rows:
         gone = {name: row[name] for name in ("key", "workspace_id", "store")}
-        tx.insert_ignore(GARBAGE, {**gone, "size": 0, "due_at": tx.now, "tries": 0, "error": ""})
+        tx.insert_missing(GARBAGE, {**gone, "size": 0, "due_at": tx.now, "tries": 0, "error": ""})
         tx.conn.execute(delete(USES).where(USES.c.key == row["key"], USES.c.run_id == row["run_id"]))
     return len(rows)
 

@@ -168,7 +168,7 @@ def move_runs(tx: Tx, scope: Scope, deployment_id: Id, lane_for: Any) -> None:
     page, last = query.order_by(_RUNS.c.id).limit(_PAGE), ""
     while rows := tx.conn.execute(page.where(_RUNS.c.id > last)).all():
         for row in rows:
-            raw.change(tx, _RUNS, {"lane": lane_for(row.parameters)}, {"id": row.id})
+            raw.put(tx, _RUNS, {"lane": lane_for(row.parameters)}, {"id": row.id})
         last = rows[-1].id
 
 

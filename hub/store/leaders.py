@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sqlalchemy import bindparam, delete, select, update
 
 from hub.store import raw
@@ -18,12 +20,22 @@ def take(tx: Tx, name: str, holder: str, *, lease_s: float = 30) -> int | None:
     The fence grows with every change of holder. The row stays locked until the transaction ends, so on
     PostgreSQL too nobody else can take the lock while this transaction works under it.
     """
+    return ask(tx, name, holder, lease_s=lease_s)()
+
+
+def ask(tx: Tx, name: str, holder: str, *, lease_s: float = 30) -> Callable[[], int | None]:
+    """As `take`, for whoever looks later whether he has it: what is asked in between is asked under the lock."""
     until = tx.now + int(lease_s * SECOND)
-    found = raw.fetch(tx, _TAKE, (holder, holder, until, name, holder, tx.now))
-    if found:
-        return int(found[0][0])
-    first = {"name": name, "holder": holder, "fence": 1, "lease_until": until}
-    return 1 if tx.insert_ignore(TABLE, first) else None
+    taken = raw.execute(tx, raw.marked(_TAKE, tx.dialect), (holder, holder, until, name, holder, tx.now))
+
+    def fence() -> int | None:
+        found = taken.fetchone()
+        if found is not None:
+            return int(found[0])
+        first = {"name": name, "holder": holder, "fence": 1, "lease_until": until}
+        return 1 if tx.insert_ignore(TABLE, first) else None
+
+    return fence
 
 
 _TAKE = (

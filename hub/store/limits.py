@@ -207,7 +207,7 @@ def _queue(tx: Tx, scope: Scope, request: Request, limits: list[dict[str, Any]])
     until = tx.now + int(request.lease_s * SECOND)
     for row in limits:
         ticket = row["tickets"] + 1
-        raw.change(tx, TABLE, {"tickets": ticket}, {"id": row["id"]})
+        raw.put(tx, TABLE, {"tickets": ticket}, {"id": row["id"]})
         tx.insert(SLOTS, _row(tx, scope, request, row["id"], "WAITING", until, ticket))
 
 

@@ -19,8 +19,12 @@ LEAST_S = 0.001
 """Seconds that it takes them in any case: whoever goes second has to get on."""
 
 
-def in_portions(store: Store, items: Iterable[T], write: Callable[[Tx, Iterator[T]], object]) -> None:
+def in_portions(
+    store: Store, items: Iterable[T], write: Callable[[Tx, Iterator[T]], object], *, first: bool = False
+) -> None:
     """Call `write` with a transaction and some of the items until none is left; it must take all that it is given.
+
+    With `first` the first item is a portion of its own, since somebody waits for it.
 
     Those who wait for a SQLite file look whether it is free (see `hub.store.turns`), so that it is left to them in
     between; for one that goes first (see `hub.store.precedence`) a transaction ends sooner, and then the file, the
@@ -28,11 +32,13 @@ def in_portions(store: Store, items: Iterable[T], write: Callable[[Tx, Iterator[
     caller begins anew.
     """
     left = deque(items)
+    hold_s = 0.0 if first else HOLD_S
     while left:
         began = time.monotonic()
         with store.write(durable=False) as tx:
-            write(tx, _some(store, tx, left, began + HOLD_S))
+            write(tx, _some(store, tx, left, began + hold_s))
             is_wanted = store.is_wanted()
+        hold_s = HOLD_S
         if left and store.dialect == "sqlite":
             held_s = time.monotonic() - began
             time.sleep(min(LONGEST_REST_S, 4 * held_s) if is_wanted else min(REST_S, held_s))

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import math
 import select
+import threading
 import time
 from asyncio import AbstractEventLoop
 from collections import deque
@@ -20,15 +21,16 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from hub.crypto import Keyring
 from hub.errors import SettingError, UnavailableError
-from hub.store import schema
-from hub.store.base import Dialect, Listener, Pinned, T, Tx
+from hub.store import schema, sending
+from hub.store.base import Dialect, Heard, Listener, Pinned, T, Tx
 from hub.store.turning import Turn, TurningConnection
-from hub.types import now_us
+from hub.store.wake import Own
+from hub.types import new_id, now_us
 
 log = logging.getLogger("hub.store")
 _CHANNEL = "hub_wake_"
-_KEPT = 8
-"""Connections that stay open while nobody needs them, at most."""
+_KEPT, _MOST = 16, 40
+"""Connections that stay open while nobody needs them, and those that are open at a time, at most."""
 _MIGRATE_LOCK = 0x48554253
 
 
@@ -48,14 +50,19 @@ class PostgresStore:
         self._engine = self._make_engine()
         # Ours to take and give back: a check-out from SQLAlchemy's pool costs as much as a question.
         self._idle: deque[Connection] = deque()
+        # What a thread says again is prepared in the connection in which it said it before.
+        self._usual = threading.local()
+        self._own = Own()
+        # Says in a notification whose it is.
+        self._token = new_id()
         self._inherited: list[deque[Connection]] = []
 
     def _make_engine(self) -> Engine:
         engine = create_engine(
             self._url,
             isolation_level="AUTOCOMMIT",
-            pool_size=_KEPT,
-            max_overflow=32,
+            pool_size=1,
+            max_overflow=_MOST - 1,
             pool_pre_ping=False,
             pool_timeout=15,
             connect_args={
@@ -77,21 +84,23 @@ class PostgresStore:
     def read(self) -> Iterator[Tx]:
         """See Store.read."""
         with self._connected() as conn:
-            yield Tx(conn, self.dialect, now_us(), self.keyring)
+            tx = Tx(conn, self.dialect, now_us(), self.keyring, later=[])
+            yield tx
+            sending.flush(tx)
 
     @contextmanager
     def write(self, *, durable: bool = True, first: bool = False) -> Iterator[Tx]:  # noqa: ARG002 - all are alike here
         """See Store.write."""
         with self._connected() as conn, self._written(conn) as tx:
             yield tx
+        self._own.tell(tx.wakes)
 
     @contextmanager
     def _written(self, conn: Connection) -> Iterator[Tx]:
-        raw: Any = conn.connection.dbapi_connection
-        raw.execute("BEGIN")
-        tx = Tx(conn, self.dialect, now_us(), self.keyring)
+        # It begins with its first statement, in the same round trip; one without any never begins.
+        tx = Tx(conn, self.dialect, now_us(), self.keyring, later=[_BEGIN])
         yield tx
-        _commit(raw, tx.wakes)
+        _commit(tx, self._token)
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
@@ -120,13 +129,22 @@ class PostgresStore:
         """An idle connection; those that the server has closed meanwhile are left behind (it was restarted, say)."""
         while True:
             try:
-                conn = self._idle.pop()
+                conn = self._usual_or_oldest()
             except IndexError:
                 return None
             if not _was_closed(conn):
+                self._usual.conn = conn
                 return conn
             conn.invalidate()
             conn.close()
+
+    def _usual_or_oldest(self) -> Connection:
+        usual: Connection | None = getattr(self._usual, "conn", None)
+        if usual is not None:
+            with contextlib.suppress(ValueError):  # it is lent, or closed
+                self._idle.remove(usual)
+                return usual
+        return self._idle.popleft()  # which nobody has used for long: it is no busy thread's
 
     def _forget_idle(self, *, invalid: bool = False) -> None:
         with contextlib.suppress(IndexError):
@@ -146,6 +164,7 @@ class PostgresStore:
                 if conn is not None:
                     with self._lent(conn), self._written(conn) as tx:
                         found = work(tx)
+                    self._own.tell(tx.wakes)
             except Exception as error:  # noqa: BLE001 - it is done again where it can wait, and be told
                 log.debug("a transaction is tried again in another thread: %s", error)
                 found = None
@@ -163,12 +182,16 @@ class PostgresStore:
 
     def wake(self, topics: Iterable[str]) -> None:
         """See Store.wake."""
-        with self.write() as tx:
-            tx.wakes.update(topics)
+        with self._connected() as conn:
+            driver: Any = conn.connection.dbapi_connection
+            sending.ask(driver, *_calls(topics, ""))
 
-    def listen(self, *topics: str) -> Listener:
+    def listen(self, *topics: str, own: Heard | None = None) -> Listener:
         """See Store.listen."""
-        return _Notifications(self._url.set(drivername="postgresql").render_as_string(hide_password=False), topics)
+        url = self._url.set(drivername="postgresql").render_as_string(hide_password=False)
+        if own is None:
+            return _Notifications(url, topics)
+        return self._own.listen(_Notifications(url, topics, but=self._token), frozenset(topics), own)
 
     def migrate(self) -> None:
         """See Store.migrate. An advisory lock keeps two starting processes apart."""
@@ -181,6 +204,8 @@ class PostgresStore:
 
     def dispose_in_child(self) -> None:
         """See Store.dispose_in_child."""
+        self._own.forget_all()
+        self._token = new_id()
         # Kept: what is thrown away would be closed, and with it the parent's.
         self._inherited.append(self._idle)
         self._idle = deque()
@@ -208,11 +233,11 @@ def _refuse_other_encodings(connection: Any, _record: Any) -> None:
 
 def _was_closed(conn: Connection) -> bool:
     """Whether the other end has closed an idle connection: on one that is still open nothing waits to be read."""
-    raw: Any = conn.connection.dbapi_connection
-    if raw.closed:
+    driver: Any = conn.connection.dbapi_connection
+    if driver.closed:
         return True
     poll = select.poll()
-    poll.register(raw.fileno(), select.POLLIN)
+    poll.register(driver.fileno(), select.POLLIN)
     return bool(poll.poll(0))
 
 
@@ -221,15 +246,24 @@ def _channel(topic: str) -> str:
     return f"{_CHANNEL}{topic}"[:63]
 
 
-def _commit(raw: Any, wakes: set[str]) -> None:
-    """Commit and wake in one round trip. PostgreSQL sends a transaction's wake-ups at its commit, never without it."""
-    if not wakes:
-        raw.commit()
+def _commit(tx: Tx, token: str) -> None:
+    """Send what waits, commit and wake in one round trip. PostgreSQL sends a transaction's wake-ups at its commit,
+    never without it."""
+    if not tx.wakes:
+        if tx.later != [_BEGIN]:
+            sending.flush(tx, _COMMIT)
         return
-    with raw.pipeline():
-        calls = ", ".join(["pg_notify(%s, '')"] * len(wakes))
-        raw.execute(f"SELECT {calls}", [_channel(topic) for topic in sorted(wakes)])
-        raw.commit()
+    sending.flush(tx, _calls(tx.wakes, token), _COMMIT)
+
+
+def _calls(topics: Iterable[str], token: str) -> tuple[str, Sequence[Any]]:
+    channels = [_channel(topic) for topic in sorted(topics)]
+    calls = ", ".join(["pg_notify(%s, %s)"] * len(channels))
+    return f"SELECT {calls}", [value for channel in channels for value in (channel, token)]
+
+
+_BEGIN: tuple[str, Sequence[Any], None] = ("BEGIN", (), None)
+_COMMIT: tuple[str, Sequence[Any]] = ("COMMIT", ())
 
 
 class _Pinned:
@@ -249,8 +283,8 @@ class _Pinned:
         """See Pinned.write."""
         with _translated():
             conn = self._open()
-            raw: Any = conn.connection.dbapi_connection
-            with self._mended(conn), raw.transaction():
+            driver: Any = conn.connection.dbapi_connection
+            with self._mended(conn), driver.transaction():
                 tx = Tx(conn, "postgresql", now_us(), self._store.keyring)
                 yield tx
             if conn.in_transaction():
@@ -269,17 +303,17 @@ class _Pinned:
     def _alone(self, text: str, values: Sequence[Any]) -> Any:
         with _translated():
             conn = self._open()
-            raw: Any = conn.connection.dbapi_connection
+            driver: Any = conn.connection.dbapi_connection
             with self._mended(conn):
-                return raw.execute(text, values)
+                return sending.ask(driver, text, values)
 
     @contextmanager
     def _mended(self, conn: Connection) -> Iterator[None]:
         try:
             yield
         except BaseException:
-            raw: Any = conn.connection.dbapi_connection
-            if raw.closed:
+            driver: Any = conn.connection.dbapi_connection
+            if driver.closed:
                 self._conn = None
                 conn.invalidate()
                 conn.close()
@@ -297,8 +331,9 @@ class _Pinned:
 class _Notifications:
     """A connection of its own that listens; a lost one is opened again, and counts as a wake-up of everything."""
 
-    def __init__(self, url: str, topics: Iterable[str]) -> None:
+    def __init__(self, url: str, topics: Iterable[str], *, but: str | None = None) -> None:
         self._url = url
+        self._but = but
         self._topics = frozenset(topics)
         self._channels = {_channel(topic): topic for topic in sorted(self._topics)}
         self._conn: psycopg.Connection[tuple[object, ...]] | None = None
@@ -335,7 +370,8 @@ class _Notifications:
             poll = select.poll()  # not select(), which knows descriptors up to 1023 only
             poll.register(self._conn.fileno(), select.POLLIN)
             poll.poll(math.ceil(left * 1000))
-            self._heard.update(self._channels[notice.channel] for notice in self._conn.notifies(timeout=0))
+            notices = self._conn.notifies(timeout=0)
+            self._heard.update(self._channels[one.channel] for one in notices if one.payload != self._but)
 
     def close(self) -> None:
         """See Listener.close."""

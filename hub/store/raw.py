@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache, partial
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from sqlalchemy import BigInteger, Boolean, Integer, LargeBinary, Table
 
+from hub.store.sending import execute as execute
 from hub.store.tables.columns import JsonText
 
 if TYPE_CHECKING:
@@ -31,15 +31,6 @@ _dumps = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 def mark(dialect: Dialect) -> str:
     """How the driver writes a parameter."""
     return "?" if dialect == "sqlite" else "%s"
-
-
-def execute(tx: Tx, text: str, values: Sequence[Any] = ()) -> Any:
-    """Run one statement with the driver's own parameters; gives its cursor (rows, `rowcount`)."""
-    if tx.batch is not None:
-        tx.batch.append((text, values))
-        return _LATER
-    raw: Any = tx.conn.connection.dbapi_connection
-    return raw.execute(text, values)
 
 
 def fetch(tx: Tx, text: str, values: Sequence[Any] = ()) -> list[Any]:
@@ -60,55 +51,26 @@ def execute_many(tx: Tx, text: str, rows: Sequence[Sequence[Any]]) -> None:
     connection.cursor().executemany(text.replace("?", mark(tx.dialect)), rows)
 
 
-@contextmanager
-def together(tx: Tx) -> Iterator[None]:
-    """Changes of this module whose answers nobody looks at, made at the end of the block: on PostgreSQL as one
-    statement, for which no two of them may concern the same row. Nothing of it happens when the block raises."""
-    if tx.dialect == "sqlite" or tx.batch is not None:
-        yield
-        return
-    tx.batch = []
-    try:
-        yield
-        batch = tx.batch
-    finally:
-        tx.batch = None
-    if batch:
-        execute(tx, _joined(tuple(text for text, _ in batch)), [value for _, values in batch for value in values])
-
-
-@dataclass(frozen=True, slots=True)
-class _Later:
-    """Stands for the answer of a statement that is made at the end of the block."""
-
-    rowcount: int = 1
-
-
-_LATER = _Later()
-
-
-@lru_cache(maxsize=64)
-def _joined(texts: tuple[str, ...]) -> str:
-    *first, last = texts
-    parts = ", ".join(f"part{number} AS ({text})" for number, text in enumerate(first))
-    return f"WITH {parts} {last}" if first else last
-
-
 def insert(tx: Tx, table: Table, row: Mapping[str, Any], *, suffix: str = "") -> bool:
     """Insert one row; False when `suffix` (ON CONFLICT ...) kept it out."""
+    found = _insert(tx, table, row, suffix)
+    return bool(found.rowcount) if suffix else True
+
+
+def _insert(tx: Tx, table: Table, row: Mapping[str, Any], suffix: str) -> Any:
     row = _filled(table, row)
     text, as_json = _inserting(table, tuple(row), 1, tx.dialect, suffix)
-    return bool(execute(tx, text, _shape(row, as_json)).rowcount)
+    return execute(tx, text, _shape(row, as_json))
 
 
 def insert_rows(
     tx: Tx, table: Table, rows: Sequence[Mapping[str, Any]], *, suffix: str = "", also: tuple[Any, ...] = ()
-) -> int:
-    """Insert rows that all have the columns of the first one, in its order; returns how many were written.
+) -> list[Any]:
+    """Insert rows that all have the columns of the first one, in its order; gives the cursors of the statements.
 
     `suffix` ends the statement (ON CONFLICT ...); `also` are the values of the parameter marks in it.
     """
-    written, at = 0, 0
+    at, cursors = 0, []
     if rows and _omitted(table, tuple(rows[0])):
         rows = [_filled(table, row) for row in rows]
     while at < len(rows):
@@ -116,10 +78,18 @@ def insert_rows(
         # many rows also means that SQLite gives up the interpreter's lock once, not once a row.
         size = min(1 << (len(rows) - at).bit_length() - 1, CHUNK)
         text, as_json = _inserting(table, tuple(rows[0]), size, tx.dialect, suffix)
-        values = [value for row in rows[at : at + size] for value in _shape(row, as_json)]
-        written += execute(tx, text, (*values, *also)).rowcount
+        values = (value for row in rows[at : at + size] for value in _shape(row, as_json))
+        cursors.append(execute(tx, text, (*values, *also)))
         at += size
-    return written
+    return cursors
+
+
+def insert_new(
+    tx: Tx, table: Table, rows: Sequence[Mapping[str, Any]], returning: tuple[str, ...]
+) -> set[tuple[Any, ...]]:
+    """Insert those of some rows that are not there yet; gives the columns `returning` of each that was."""
+    suffix = f"{IGNORE} RETURNING {_list(returning)}"
+    return {tuple(found) for cursor in insert_rows(tx, table, rows, suffix=suffix) for found in cursor.fetchall()}
 
 
 def copy_rows(tx: Tx, table: Table, names: tuple[str, ...], rows: Iterable[Sequence[Any]]) -> None:
@@ -137,6 +107,11 @@ def copy_rows(tx: Tx, table: Table, names: tuple[str, ...], rows: Iterable[Seque
 def change(tx: Tx, table: Table, values: Mapping[str, Any], where: Mapping[str, Any], *, guard: str = "") -> int:
     """Update the rows whose columns have the values of `where`; says how many. `guard` is a further condition."""
     return int(_change(tx, table, values, where, guard, ()).rowcount)
+
+
+def put(tx: Tx, table: Table, values: Mapping[str, Any], where: Mapping[str, Any], *, guard: str = "") -> None:
+    """The same for whoever does not ask how many."""
+    _change(tx, table, values, where, guard, ())
 
 
 def change_one(
@@ -164,18 +139,47 @@ def select_rows(
     tail: str = "",
 ) -> list[dict[str, Any]]:
     """The same of all such rows. `guard` is a further condition, with `also` for the `?` in it; `tail` comes last."""
+    return ask_rows(tx, table, names, where, guard=guard, also=also, tail=tail).all()
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows that were asked for. On PostgreSQL all that is asked before one looks takes one round trip."""
+
+    cursor: Any
+    table: Table
+    names: tuple[str, ...]
+
+    def all(self) -> list[dict[str, Any]]:
+        """Look at them, once."""
+        return list(_rows(self.cursor, self.table, self.names))
+
+
+def ask_rows(
+    tx: Tx,
+    table: Table,
+    names: tuple[str, ...],
+    where: Mapping[str, Any],
+    *,
+    guard: str = "",
+    also: tuple[Any, ...] = (),
+    tail: str = "",
+) -> Rows:
+    """As `select_rows`, for whoever looks at them later."""
     text = _selecting(table, names, tuple(where), tx.dialect, guard, tail)
-    return list(_rows(execute(tx, text, (*where.values(), *also)), table, names))
+    return Rows(execute(tx, text, (*where.values(), *also)), table, names)
 
 
 def select_many(
     tx: Tx, table: Table, names: tuple[str, ...], column: str, wanted: Collection[Any]
 ) -> list[dict[str, Any]]:
     """The rows whose `column` has one of the values `wanted`."""
-    found = []
-    for guard, some in among(column, wanted):
-        found += select_rows(tx, table, names, {}, guard=guard, also=some)
-    return found
+    return [row for rows in ask_many(tx, table, names, column, wanted) for row in rows.all()]
+
+
+def ask_many(tx: Tx, table: Table, names: tuple[str, ...], column: str, wanted: Collection[Any]) -> list[Rows]:
+    """The same, for whoever looks later."""
+    return [ask_rows(tx, table, names, {}, guard=guard, also=some) for guard, some in among(column, wanted)]
 
 
 def change_many(
@@ -199,7 +203,7 @@ def among(column: str, wanted: Collection[Any]) -> Iterator[tuple[str, tuple[Any
 
 def upsert(tx: Tx, table: Table, row: Mapping[str, Any], *, keys: tuple[str, ...]) -> None:
     """Insert a row, or update the one that has the same `keys`."""
-    insert(tx, table, row, suffix=_replacing(tuple(row), keys))
+    _insert(tx, table, row, _replacing(tuple(row), keys))
 
 
 def as_row(table: Table, names: tuple[str, ...], values: Sequence[Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
 from operator import itemgetter
@@ -29,6 +29,10 @@ _OVER_EXPIRED = (
     " WHERE receipt_keys.expires_at <= ?"
 )
 _CLAIM = "INSERT INTO receipt_keys (source_id, key, receipt_id, expires_at) VALUES"
+_CLAIM_ALL = (
+    "INSERT INTO receipt_keys (source_id, key, receipt_id, expires_at) "  # noqa: S608 - fixed words
+    "SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::bigint[]) " + _OVER_EXPIRED.replace("?", "%s")
+)
 _APART = 86_400 * SECOND
 """An id is made when its request comes: by this hub or by its plane, whose clock may be wrong by less than that. So the
 time needs no index of its own."""
@@ -197,13 +201,19 @@ _LOOK_UP = (
 )
 
 
-def claim_keys(tx: Tx, rows: list[tuple[Id, str, Id, Micros]]) -> bool:
-    """Write dedupe keys (source, key, receipt, expiry), over expired ones.
+def ask_keys(tx: Tx, rows: list[tuple[Id, str, Id, Micros]]) -> Callable[[], bool]:
+    """Write dedupe keys (source, key, receipt, expiry), over expired ones; for whoever looks later how that went.
 
     False when somebody else holds one of them: roll back and look again.
     """
     # In one order everywhere, so that two writers cannot wait for each other.
-    return _write(tx, _CLAIM, "(?,?,?,?)", sorted(rows), _OVER_EXPIRED, (tx.now,)) == len(rows)
+    if rows and tx.dialect == "postgresql":
+        # One statement for every number of rows: it is prepared and planned once.
+        columns = (list(column) for column in zip(*sorted(rows), strict=True))
+        written = [execute(tx, _CLAIM_ALL, (*columns, tx.now))]
+    else:
+        written = _write(tx, _CLAIM, "(?,?,?,?)", sorted(rows), _OVER_EXPIRED, (tx.now,))
+    return lambda: sum(found.rowcount for found in written) == len(rows)
 
 
 def count_duplicates(tx: Tx, counts: Mapping[Id, int]) -> None:
@@ -328,14 +338,14 @@ def _add(tx: Tx, table: Table, names: tuple[str, ...], rows: Sequence[Sequence[A
 
 def _write(
     tx: Tx, beginning: str, one: str, rows: Sequence[Sequence[Any]], end: str = "", also: tuple[Any, ...] = ()
-) -> int:
-    """Insert rows, many in a statement; returns how many were written."""
-    written, at = 0, 0
+) -> list[Any]:
+    """Insert rows, many in a statement; gives the cursors of these."""
+    written, at = [], 0
     while at < len(rows):
         size = _size(len(rows) - at)
         chunk = rows[at : at + size]
         text = _statement(beginning, one, size, end, tx.dialect)
-        written += execute(tx, text, (*chain.from_iterable(chunk), *also)).rowcount
+        written.append(execute(tx, text, (*chain.from_iterable(chunk), *also)))
         at += size
     return written
 

@@ -33,7 +33,7 @@ def add(tx: Tx, scope: Scope, run_id: Id, rows: Sequence[Mapping[str, Any]]) -> 
     """Let events cancel a run. `rows`: event, condition, after_seq, expires_at."""
     for number, row in enumerate(rows):
         id_ = derived_id(run_id, "cancel_on", str(number))
-        tx.insert_ignore(TABLE, {"id": id_, "workspace_id": scope.workspace_id, "run_id": run_id, **row})
+        tx.insert_missing(TABLE, {"id": id_, "workspace_id": scope.workspace_id, "run_id": run_id, **row})
 
 
 def patterns(tx: Tx, *, new: bool = False) -> set[str]:
@@ -77,7 +77,7 @@ def lock(tx: Tx) -> int:
     """The cursor, which nobody else moves until the end of this transaction."""
     if tx.dialect == "sqlite":
         return cursor(tx)  # a transaction that writes is alone
-    tx.insert_ignore(_VALUES, {"name": _CURSOR, "value": 0})
+    tx.insert_missing(_VALUES, {"name": _CURSOR, "value": 0})
     return int(raw.select_rows(tx, _VALUES, ("value",), {"name": _CURSOR}, tail="FOR UPDATE")[0]["value"])
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, literal, select
 from hub.engine.retry import RetryPolicy
 from hub.engine.run import Home, Run, Transition
 from hub.states import State, StateType
-from hub.store import attempts, effects, events, hooks, raw, tasks
+from hub.store import attempts, effects, events, hooks, raw, sending, tasks
 from hub.store.base import Tx
 from hub.store.pages import Page, page
 from hub.store.tables import RunRow, StateRow
@@ -135,7 +135,7 @@ def commit(
     won = raw.change_one(tx, TABLE, values, seen, returning=_TOLD)
     if won is None:
         return False
-    with raw.together(tx):
+    with sending.together(tx):
         _history(tx, scope, before.id, state, transition.attempt)
         event_id = _event(tx, scope, transition.event, won)
         attempts.move(tx, scope, transition, queue=won["queue"], lease_s=lease_s, process=process)
@@ -152,7 +152,7 @@ def commit(
 
 def rename(tx: Tx, scope: Scope, run_id: Id, name: str, new: str) -> None:
     """Give a run another name, if it still has this one."""
-    raw.change(tx, TABLE, {"name": new}, {"id": run_id, "workspace_id": scope.workspace_id, "name": name})
+    raw.put(tx, TABLE, {"name": new}, {"id": run_id, "workspace_id": scope.workspace_id, "name": name})
 
 
 def revise(tx: Tx, scope: Scope, seen: Mapping[str, Any], values: Mapping[str, Any]) -> bool:

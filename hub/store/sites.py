@@ -24,7 +24,7 @@ def results_prefix(store: Store) -> str:
         found = known_prefix(tx)
     if found is None:
         with store.write() as tx:
-            tx.insert_ignore(_VALUES, {"name": _NAME, "value": new_id()})
+            tx.insert_missing(_VALUES, {"name": _NAME, "value": new_id()})
             found = known_prefix(tx)
     assert found is not None
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,6 +42,11 @@ def by_token(tx: Tx, token: str) -> dict[str, Any] | None:
 
 def versions(tx: Tx, ids: list[Id], *, lock: bool = False) -> dict[Id, Micros]:
     """When each of the live sources among `ids` was last changed; with `lock` none changes before the commit."""
+    return ask_versions(tx, ids, lock=lock)()
+
+
+def ask_versions(tx: Tx, ids: list[Id], *, lock: bool = False) -> Callable[[], dict[Id, Micros]]:
+    """The same, for whoever looks later."""
     marks = ", ".join([mark(tx.dialect)] * len(ids))
     text = (
         "SELECT id, updated_at FROM sources"  # noqa: S608 - only parameter marks are put in
@@ -49,7 +54,8 @@ def versions(tx: Tx, ids: list[Id], *, lock: bool = False) -> dict[Id, Micros]:
     )
     if lock and tx.dialect == "postgresql":
         text += " FOR SHARE"
-    return dict(iter(execute(tx, text, tuple(ids))))
+    asked = execute(tx, text, tuple(ids))
+    return lambda: dict(asked.fetchall())
 
 
 def row(tx: Tx, scope: Scope, name: str) -> dict[str, Any]:

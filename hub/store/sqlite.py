@@ -21,11 +21,11 @@ from hub.crypto import Keyring
 from hub.errors import UnavailableError
 from hub.settings import socket_dir
 from hub.store import schema
-from hub.store.base import Dialect, Listener, Pinned, T, Tx
+from hub.store.base import Dialect, Heard, Listener, Pinned, T, Tx
 from hub.store.precedence import Precedence
 from hub.store.raw import execute
 from hub.store.turns import Turns
-from hub.store.wake import LocalWaker, SocketWaker, Waker
+from hub.store.wake import LocalWaker, Own, SocketWaker, Waker
 from hub.types import now_us
 
 log = logging.getLogger("hub.store")
@@ -57,6 +57,7 @@ class SqliteStore:
         self._waker: Waker = (
             LocalWaker() if self._memory else SocketWaker(socket_dir(Path(self._path).absolute().parent) / "wake")
         )
+        self._own = Own()
         self._engines: dict[str, Engine] = {}
         # Ours to take and give back: a check-out from SQLAlchemy's pool costs as much as three small statements.
         self._idle: dict[str, deque[Connection]] = {}
@@ -96,8 +97,12 @@ class SqliteStore:
             self._writing(conn) as tx,
         ):
             yield tx
+        self._wake_after(tx)
+
+    def _wake_after(self, tx: Tx) -> None:
         if tx.wakes:
-            self._waker.wake(tx.wakes)
+            self._own.tell(tx.wakes)
+            self._waker.wake(tx.wakes, own=True)
 
     @contextmanager
     def _connected(self, synchronous: str) -> Iterator[Connection]:
@@ -160,8 +165,7 @@ class SqliteStore:
                 found = work(tx)
         finally:
             self._turns.end()
-        if tx.wakes:
-            self._waker.wake(tx.wakes)
+        self._wake_after(tx)
         return found
 
     def is_wanted(self) -> bool:
@@ -176,9 +180,12 @@ class SqliteStore:
         """See Store.wake."""
         self._waker.wake(set(topics))
 
-    def listen(self, *topics: str) -> Listener:
+    def listen(self, *topics: str, own: Heard | None = None) -> Listener:
         """See Store.listen."""
-        return self._waker.listen(frozenset(topics))
+        wanted = frozenset(topics)
+        if own is None:
+            return self._waker.listen(wanted)
+        return self._own.listen(self._waker.listen(wanted, others=True), wanted, own)
 
     def migrate(self) -> None:
         """See Store.migrate. A lock file keeps two starting processes apart."""
@@ -204,6 +211,7 @@ class SqliteStore:
             engine.dispose(close=False)
         self._engines, self._idle = {}, {}
         self._lock = threading.RLock()
+        self._own.forget_all()
         self._turns = Turns(_BUSY_MS / 1000)
         self._precedence.close()  # the parent's locks are not those of its own copies
         self._precedence = self._new_precedence()

@@ -8,6 +8,7 @@ when a peer proves that this database was restored from a backup: history was re
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeAlias
 
@@ -37,15 +38,23 @@ class Stream:
 
 def read(tx: Tx) -> Stream:
     """The stream as it stands; epoch empty as long as nothing was ever stamped."""
-    found = raw.select_one(tx, VALUES, ("value",), {"name": "stream"})
-    return Stream("") if found is None else Stream(**found["value"])
+    return _known(_ask(tx))
+
+
+def _ask(tx: Tx) -> raw.Rows:
+    return raw.ask_rows(tx, VALUES, ("value",), {"name": "stream"})
+
+
+def _known(asked: raw.Rows) -> Stream:
+    found = asked.all()
+    return Stream(**found[0]["value"]) if found else Stream("")
 
 
 def site_id(tx: Tx) -> Id:
     """Who this installation is, to a plane; minted at the first use (needs a writing transaction then)."""
     found = tx.conn.execute(select(VALUES.c.value).where(VALUES.c.name == "site_id")).scalar()
     if found is None:
-        tx.insert_ignore(VALUES, {"name": "site_id", "value": str(uuid.uuid4())})
+        tx.insert_missing(VALUES, {"name": "site_id", "value": str(uuid.uuid4())})
         found = tx.conn.execute(select(VALUES.c.value).where(VALUES.c.name == "site_id")).scalar()
     return str(found)
 
@@ -55,18 +64,20 @@ def unstamped(tx: Tx) -> bool:
     return bool(raw.fetch(tx, "SELECT id FROM events WHERE seq IS NULL LIMIT 1"))
 
 
-def stamp(tx: Tx, *, limit: int = 1000) -> int:
-    """Give committed events without a position theirs, and say how many. Only the sequencer calls this."""
-    policy = exporting.policies(tx)
-    columns = (*catalog.CHAINED, "workspace_id", "private") if policy else catalog.CHAINED
-    tail = f"ORDER BY id LIMIT {int(limit)}"
-    found = raw.select_rows(tx, EVENTS, columns, {}, guard="seq IS NULL", tail=tail)
+def stamp(tx: Tx, *, holds: Callable[[], object] | None = None, limit: int = 1000) -> int:
+    """Give committed events without a position theirs, and say how many. Only the sequencer calls this; `holds` says
+    whether it has the lock that it has asked for in this transaction: with None nothing happens."""
+    asked, policies, columns = _ask(tx), exporting.ask_policies(tx), (*catalog.CHAINED, "workspace_id")
+    unstamped_ = raw.ask_rows(tx, EVENTS, columns, {}, guard="seq IS NULL", tail=f"ORDER BY id LIMIT {int(limit)}")
+    if holds is not None and holds() is None:
+        return 0
+    found, policy = unstamped_.all(), policies()
     if not found:
         return 0
     rows = _in_order(found + (_left_out(tx, found, columns) if len(found) == limit else []))
     if policy:
         exporting.let_out(tx, rows, policy)
-    ends = begin(tx)
+    ends = _begun(tx, _known(asked))
     seq, hash_ = ends.seq, ends.hash
     stamps = []
     for row in rows:
@@ -80,7 +91,7 @@ def stamp(tx: Tx, *, limit: int = 1000) -> int:
     for row in rows:
         changed = {name: row[name] for name in row.get("clean", ())} | ({"more": row["more"]} if "more" in row else {})
         if changed:
-            raw.change(tx, EVENTS, changed, {"id": row["id"]})
+            raw.put(tx, EVENTS, changed, {"id": row["id"]})
     save(tx, replace(ends, seq=seq, hash=hash_))
     tx.wake("events")
     return len(rows)
@@ -150,7 +161,10 @@ def _dealt_with(row: _Row) -> tuple[int, Micros, int]:
 
 def begin(tx: Tx) -> Stream:
     """The stream, with an epoch: its first is minted here."""
-    ends = read(tx)
+    return _begun(tx, read(tx))
+
+
+def _begun(tx: Tx, ends: Stream) -> Stream:
     if not ends.epoch:
         ends = replace(ends, epoch=str(uuid.uuid4()))
         save(tx, ends)

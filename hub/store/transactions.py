@@ -47,7 +47,7 @@ def move(tx: Tx, scope: Scope, key: Id, owner: Id, path: str) -> str | None:
     if row is None:
         return None
     if row["state"] == "staged" and (row["path"], row["owner_run_id"]) != (path, owner):
-        raw.change(tx, TABLE, {"path": path, "owner_run_id": owner}, {"id": key, "state": "staged"})
+        raw.put(tx, TABLE, {"path": path, "owner_run_id": owner}, {"id": key, "state": "staged"})
     return str(row["state"])
 
 

@@ -12,23 +12,66 @@ import select
 import socket
 import string
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Set
 from pathlib import Path
 from typing import Protocol
 
-from hub.store.base import TOPICS, Listener
+from hub.store.base import TOPICS, Heard, Listener
 from hub.types import new_id
 
 _SHORT = dict(zip(TOPICS, string.digits + string.ascii_letters, strict=False))
 """A character for each topic in a socket's name, whose path must stay under 104 bytes; others stand as they are."""
 
 
+class Own:
+    """Who in this process is told of what it commits itself: without a way out of it, and another thread's turn."""
+
+    def __init__(self) -> None:
+        self._told: tuple[tuple[frozenset[str], Heard], ...] = ()
+        self._changing = threading.Lock()
+
+    def listen(self, listener: Listener, topics: frozenset[str], heard: Heard) -> Listener:
+        """A listener to the others, until whose end `heard` is told."""
+        entry = (topics, heard)
+        with self._changing:
+            self._told += (entry,)
+        return _Both(listener, lambda: self._forget(entry))
+
+    def _forget(self, entry: tuple[frozenset[str], Heard]) -> None:
+        with self._changing:
+            self._told = tuple(one for one in self._told if one is not entry)
+
+    def tell(self, topics: Set[str]) -> None:
+        """Tell those that want one of the topics."""
+        for wanted, heard in self._told:
+            found = wanted & topics
+            if found:
+                heard(found)
+
+    def forget_all(self) -> None:
+        """In a forked child, which has not their threads."""
+        self._told, self._changing = (), threading.Lock()
+
+
+class _Both:
+    def __init__(self, others: Listener, forget: Callable[[], None]) -> None:
+        self._others = others
+        self._forget = forget
+
+    def wait(self, timeout: float) -> frozenset[str]:
+        return self._others.wait(timeout)
+
+    def close(self) -> None:
+        self._forget()
+        self._others.close()
+
+
 class Waker(Protocol):
-    """Sends and hears."""
+    """Sends and hears. `own`: what a transaction of this store wakes, of which listeners to the others do not hear."""
 
-    def wake(self, topics: Iterable[str]) -> None: ...
+    def wake(self, topics: Iterable[str], *, own: bool = False) -> None: ...
 
-    def listen(self, topics: frozenset[str]) -> Listener: ...
+    def listen(self, topics: frozenset[str], *, others: bool = False) -> Listener: ...
 
     def close(self) -> None: ...
 
@@ -40,16 +83,17 @@ class LocalWaker:
         self._condition = threading.Condition()
         self._listeners: list[_LocalListener] = []
 
-    def wake(self, topics: Iterable[str]) -> None:
+    def wake(self, topics: Iterable[str], *, own: bool = False) -> None:
         """Mark the topics for every listener."""
         with self._condition:
             for listener in self._listeners:
-                listener.heard |= listener.topics & set(topics)
+                if not (own and listener.others):
+                    listener.heard |= listener.topics & set(topics)
             self._condition.notify_all()
 
-    def listen(self, topics: frozenset[str]) -> Listener:
+    def listen(self, topics: frozenset[str], *, others: bool = False) -> Listener:
         """A new listener."""
-        listener = _LocalListener(self._condition, topics, self._listeners)
+        listener = _LocalListener(self._condition, topics, self._listeners, others)
         with self._condition:
             self._listeners.append(listener)
         return listener
@@ -59,10 +103,13 @@ class LocalWaker:
 
 
 class _LocalListener:
-    def __init__(self, condition: threading.Condition, topics: frozenset[str], siblings: list[_LocalListener]) -> None:
+    def __init__(
+        self, condition: threading.Condition, topics: frozenset[str], siblings: list[_LocalListener], others: bool
+    ) -> None:
         self._condition = condition
         self._siblings = siblings
         self.topics = topics
+        self.others = others
         self.heard: frozenset[str] = frozenset()
 
     def wait(self, timeout: float) -> frozenset[str]:
@@ -86,8 +133,10 @@ class SocketWaker:
         self._senders: dict[int, socket.socket] = {}
         """By process: a forked child must not use its parent's."""
         self._closed = False
+        self._to_others: set[str] = set()
+        """Names of sockets of this process that listen to the others only."""
 
-    def wake(self, topics: Iterable[str]) -> None:
+    def wake(self, topics: Iterable[str], *, own: bool = False) -> None:
         """Send one datagram to every listener that wants one of the topics; never blocks, never raises.
 
         Nothing is sent once it was closed: a thread that was given up may come back late.
@@ -99,7 +148,7 @@ class SocketWaker:
             for name in os.listdir(self._path):
                 parts = name.split(".")
                 heard = [wanted[topic] for topic in (*"".join(parts[1:2]), *parts[2:]) if topic in wanted]
-                if heard:
+                if heard and not (own and name in self._to_others):
                     self._send(f"{self._path}/{name}", ",".join(heard).encode())
 
     def _send(self, path: str, message: bytes) -> None:
@@ -123,12 +172,15 @@ class SocketWaker:
             made.close()
         return kept
 
-    def listen(self, topics: frozenset[str]) -> Listener:
+    def listen(self, topics: frozenset[str], *, others: bool = False) -> Listener:
         """Bind a new listener."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         short = "".join(sorted(_SHORT[topic] for topic in topics if topic in _SHORT))
         shown = ".".join((short, *sorted(topic for topic in topics if topic not in _SHORT)))
-        return _SocketListener(self._folder / f"{new_id()[14:18]}{new_id()[-8:]}.{shown}")
+        name = f"{new_id()[14:18]}{new_id()[-8:]}.{shown}"
+        if others:
+            self._to_others.add(name)
+        return _SocketListener(self._folder / name)
 
     def close(self) -> None:
         """Close the sending socket."""

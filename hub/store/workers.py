@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,17 +90,25 @@ def openings(tx: Tx, *, lock: bool = False) -> list[Opening]:
     With `lock` the workers' rows are held until the transaction ends, so that two dispatchers (PostgreSQL) never
     give the same slot away; SQLite's writers are alone anyway.
     """
+    return ask_openings(tx, lock=lock)()
+
+
+def ask_openings(tx: Tx, *, lock: bool = False) -> Callable[[], list[Opening]]:
+    """The same, for whoever looks later: what is asked in between is asked under the lock."""
     tail = "ORDER BY id FOR UPDATE" if lock and tx.dialect == "postgresql" else "ORDER BY id"
-    rows = raw.select_rows(tx, TABLE, _OPENING, {}, guard=_READY, also=(tx.now,), tail=tail)
-    if not rows:
-        return []
+    asked = raw.ask_rows(tx, TABLE, _OPENING, {}, guard=_READY, also=(tx.now,), tail=tail)
     # Counted after the lock was won: what the other dispatcher committed is seen.
-    taken = attempts.taken(tx)
-    found = [
-        Opening(row["id"], row["workspace_id"], frozenset(row["queues"]), row["slots"] - taken.get(row["id"], 0))
-        for row in rows
-    ]
-    return [opening for opening in found if opening.free > 0]
+    counted = attempts.ask_taken(tx)
+
+    def found() -> list[Opening]:
+        rows, taken = asked.all(), counted()
+        openings_ = [
+            Opening(row["id"], row["workspace_id"], frozenset(row["queues"]), row["slots"] - taken.get(row["id"], 0))
+            for row in rows
+        ]
+        return [opening for opening in openings_ if opening.free > 0]
+
+    return found
 
 
 def clear_old(tx: Tx, *, before: Micros, limit: int) -> int:

@@ -75,11 +75,11 @@ class Works:
         with self._store.write() as tx:
             queues = tx.conn.execute(select(WorkQueue.__table__.c.name)).scalars()
             opening = Opening(self._worker_id, DEFAULT_WORKSPACE, frozenset(queues), 1)
-            bells, held_back = dispatch.open_attempts(tx, [opening])
+            bells, more = dispatch.open_attempts(tx, [opening])
         with _signals_kept():
             for bell in bells:
                 execute_attempt(self._executes_on, self._settings, bell.attempt_id, bell.epoch)
-        return bool(bells) or held_back > 0
+        return bool(bells) or more
 
     def work_off(self) -> None:
         """Execute runs until none waits for a time; no upkeep."""

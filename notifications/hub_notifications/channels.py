@@ -104,7 +104,7 @@ def locked(tx: Tx, channel_id: Id) -> dict[str, Any] | None:
 
 def spend(tx: Tx, channel_id: Id, free_at: Micros) -> None:
     """Note how full the bucket of a channel is."""
-    raw.change(tx, CHANNELS, {"free_at": free_at}, {"id": channel_id})
+    raw.put(tx, CHANNELS, {"free_at": free_at}, {"id": channel_id})
 
 
 def room(channel: Mapping[str, Any], now: Micros) -> tuple[int, Micros]:

@@ -52,7 +52,7 @@ def fire(tx: Tx, scope: Scope, told: AlertEvent, *, routed: bool = True) -> Id |
     while True:
         counted = _count(tx, row)  # first: in a storm nearly all are further occurrences
         if counted is not None:
-            raw.change(tx, OCCURRENCES, {"alert_id": counted}, {"id": occurrence["id"]})
+            raw.put(tx, OCCURRENCES, {"alert_id": counted}, {"id": occurrence["id"]})
             return counted
         if tx.insert_ignore(ALERTS, row):
             break
@@ -82,7 +82,7 @@ def _count(tx: Tx, row: Mapping[str, Any]) -> Id | None:
     alert_id, severity = found[0]
     if _RANK.get(row["severity"], 0) > _RANK.get(severity, 0):
         # Worse than before: routes may send it elsewhere.
-        raw.change(tx, ALERTS, {"severity": row["severity"], "routed_at": None}, {"id": alert_id})
+        raw.put(tx, ALERTS, {"severity": row["severity"], "routed_at": None}, {"id": alert_id})
     return str(alert_id)
 
 
@@ -147,9 +147,7 @@ def is_quiet(alert: Mapping[str, Any], now: Micros) -> bool:
 def unacknowledge(tx: Tx, scope: Scope, alert_id: Id) -> None:
     """Take it back; the alert is open again. Raises NotFoundError."""
     find(tx, scope, alert_id)
-    raw.change(
-        tx, ALERTS, {"acknowledged_at": None, "acknowledged_by": "", "acknowledged_until": None}, {"id": alert_id}
-    )
+    raw.put(tx, ALERTS, {"acknowledged_at": None, "acknowledged_by": "", "acknowledged_until": None}, {"id": alert_id})
     tx.wake(TOPIC)
 
 

@@ -82,7 +82,7 @@ def unrouted(tx: Tx, *, limit: int) -> list[dict[str, Any]]:
 
 def put(tx: Tx, alert: Mapping[str, Any], chosen: Iterable[Taken]) -> None:
     """Put an alert into the groups of its routes, and take it out of all others; how it was told goes with it."""
-    raw.change(tx, ALERTS, {"routed_at": tx.now}, {"id": alert["id"]})
+    raw.put(tx, ALERTS, {"routed_at": tx.now}, {"id": alert["id"]})
     if alert["status"] != "firing":
         return  # an end is told where the beginning was
     mine = {_group_of(tx, alert["workspace_id"], taken): taken.route.id for taken in chosen}
@@ -95,7 +95,7 @@ def put(tx: Tx, alert: Mapping[str, Any], chosen: Iterable[Taken]) -> None:
             where = (MEMBERS.c.alert_id == alert["id"], MEMBERS.c.group_id == row["group_id"])
             tx.conn.execute(delete(MEMBERS).where(*where))
     for group_id, route_id in mine.items():
-        tx.insert_ignore(MEMBERS, {"group_id": group_id, "alert_id": alert["id"], **before.get(route_id, told)})
+        tx.insert_missing(MEMBERS, {"group_id": group_id, "alert_id": alert["id"], **before.get(route_id, told)})
 
 
 def _group_of(tx: Tx, workspace_id: Id, taken: Taken) -> Id:
@@ -162,7 +162,7 @@ def keep(tx: Tx, row: Mapping[str, Any], before: Group, after: Group | None, mor
     for alert_id, member in kept.items():
         if member != before.members[alert_id]:
             told = {"told": "firing" if member.is_told else "", "told_count": member.told_count}
-            raw.change(tx, MEMBERS, told, {"group_id": row["id"], "alert_id": alert_id})
+            raw.put(tx, MEMBERS, told, {"group_id": row["id"], "alert_id": alert_id})
     if after is None:
         tx.conn.execute(delete(GROUPS).where(GROUPS.c.id == row["id"]))
     return True

@@ -65,7 +65,7 @@ def attempt(
         "id": new_id(), "workspace_id": workspace_id, "notification_id": notification_id, "alert_id": alert_id,
         "channel_id": channel_id, "attempt": number, "status": "pending", "due_at": due_at or tx.now, "cursor": cursor,
     }  # fmt: skip
-    tx.insert_ignore(DELIVERIES, row)
+    tx.insert_missing(DELIVERIES, row)
     tx.wake("deliveries")
 
 
@@ -209,7 +209,7 @@ def finish(tx: Tx, delivery_id: Id, status: str, **more: Any) -> bool:
 def put_back(tx: Tx, delivery_id: Id, cursor: str, due_at: Micros) -> None:
     """Let an attempt go on later from where it came to."""
     values = {"status": "pending", "due_at": due_at, "claimed_until": None, "cursor": cursor}
-    raw.change(tx, DELIVERIES, values, {"id": delivery_id, "status": "sending"})
+    raw.put(tx, DELIVERIES, values, {"id": delivery_id, "status": "sending"})
     tx.wake("deliveries")
 
 

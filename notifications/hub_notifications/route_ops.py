@@ -114,7 +114,7 @@ def set_route(tx: Tx, command: Command, args: SetRoute) -> dict[str, Any]:
         tx.insert(groups.ROUTES, {**row, **values, "is_default": is_default, "created_at": tx.now})
         route_id, verb = made, "created"
     else:
-        raw.change(tx, groups.ROUTES, values, {"id": found["id"]})
+        raw.put(tx, groups.ROUTES, values, {"id": found["id"]})
         route_id, verb = found["id"], "updated"
     if not is_default and args.position is not None:
         _place(tx, command, route_id, args.position)
@@ -138,7 +138,7 @@ def _place(tx: Tx, command: Command, route_id: str, position: int) -> None:
     others = [one for one in rows if one != route_id]
     others.insert(position, route_id)
     for number, one in enumerate(others):
-        raw.change(tx, groups.ROUTES, {"position": number}, {"id": one})
+        raw.put(tx, groups.ROUTES, {"position": number}, {"id": one})
 
 
 def remove_route(tx: Tx, command: Command, _args: Nothing) -> dict[str, Any]:
@@ -182,7 +182,7 @@ def end_silence(tx: Tx, command: Command, _args: Nothing) -> dict[str, Any]:
     row = groups.find_silence(tx, command.scope, command.target)
     if row["ends_at"] is not None and row["ends_at"] <= tx.now:
         raise ConflictError("this silence is over already")
-    raw.change(tx, groups.SILENCES, {"ends_at": tx.now}, {"id": row["id"]})
+    raw.put(tx, groups.SILENCES, {"ends_at": tx.now}, {"id": row["id"]})
     events.append(tx, command.scope, "hub.silence.ended", subject=row["id"], by=row["author"], comment=row["comment"])
     return {"id": row["id"]}
 
@@ -194,7 +194,7 @@ def set_inhibition(tx: Tx, command: Command, args: SetInhibition) -> dict[str, A
     found = known.get(args.name)
     inhibition_id = found["id"] if found else new_id()
     if found:
-        raw.change(tx, groups.INHIBITIONS, values, {"id": inhibition_id})
+        raw.put(tx, groups.INHIBITIONS, values, {"id": inhibition_id})
     else:
         row = {"id": inhibition_id, "workspace_id": command.scope.workspace_id, "name": args.name, **values}
         tx.insert(groups.INHIBITIONS, {**row, "created_at": tx.now})

@@ -75,7 +75,7 @@ def set_sla(tx: Tx, command: Command, args: SetSla) -> dict[str, Any]:
         sla_id, verb = known["id"], "updated"
         if known["spec"] == spec:
             return {"id": sla_id, "name": args.name}
-        raw.change(tx, SLAS, {"spec": spec, "enabled": args.spec.enabled, "updated_at": tx.now}, {"id": sla_id})
+        raw.put(tx, SLAS, {"spec": spec, "enabled": args.spec.enabled, "updated_at": tx.now}, {"id": sla_id})
     events.append(tx, command.scope, f"hub.sla.{verb}", subject=sla_id, name=args.name)
     return {"id": sla_id, "name": args.name}
 

@@ -88,9 +88,9 @@ class World:
             with self.store.write() as tx:
                 tx.now = self.now
                 opening = Opening(new_id(), SCOPE.workspace_id, frozenset((self.name,)), slots)
-                bells, held_back = dispatch.open_attempts(tx, [opening])
+                bells, more = dispatch.open_attempts(tx, [opening])
             started += [bell.run_id for bell in bells]
-            if not bells and not held_back:
+            if not bells and not more:
                 return started
 
     def next_due(self) -> Micros | None:

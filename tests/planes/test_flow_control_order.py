@@ -161,7 +161,7 @@ def test_who_makes_many_runs_at_once_and_in_any_order_waits_for_nobody_who_waits
             Command("run.create", SCOPE, world.name, {"parameters": {"n": n % 5, "m": f"{order}{n}"}}) for n in numbers
         ]
         try:
-            apply_all(store, commands)
+            apply_all(store, [(command, None) for command in commands])
         except BaseException as error:
             problems.append(error)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hub.states import StateType
-from hub.store import Store, raw
+from hub.store import Store, open_store, raw, sending
 from hub.store.tables import Leader, RunRow, SiteValue
 
 LEADERS = Leader.__table__  # type: ignore[attr-defined]
@@ -55,10 +57,10 @@ def test_columns_that_are_left_out_get_their_defaults(store: Store) -> None:
 
 def test_what_belongs_together_is_made_at_the_end_of_the_block(store: Store) -> None:
     with store.write() as tx:
-        with raw.together(tx):
+        with sending.together(tx):
             raw.insert(tx, LEADERS, ROW)
             tx.upsert(VALUES, {"name": "v", "value": 1}, keys=["name"])
-        with raw.together(tx):
+        with sending.together(tx):
             raw.change(tx, LEADERS, {"fence": 7}, {"name": "a"})
     with store.read() as tx:
         assert raw.select_one(tx, LEADERS, ("fence",), {"name": "a"}) == {"fence": 7}
@@ -66,7 +68,7 @@ def test_what_belongs_together_is_made_at_the_end_of_the_block(store: Store) -> 
 
 
 def broken_off(store: Store) -> None:
-    with store.write() as tx, raw.together(tx):
+    with store.write() as tx, sending.together(tx):
         raw.insert(tx, LEADERS, ROW)
         raise ZeroDivisionError
 
@@ -88,3 +90,78 @@ def test_a_pinned_connection_answers_one_statement_at_a_time(store: Store) -> No
             assert raw.select_one(tx, LEADERS, ("fence",), {"name": "a"}) == {"fence": 4}
     finally:
         pinned.close()
+
+
+def test_what_nobody_looks_at_goes_with_what_is_asked_and_in_order(store: Store) -> None:
+    with store.write() as tx:
+        raw.insert(tx, LEADERS, ROW)
+        raw.put(tx, LEADERS, {"fence": 2}, {"name": "a"})
+        tx.insert_missing(LEADERS, {**ROW, "fence": 9})
+        asked = raw.ask_rows(tx, LEADERS, ("fence",), {"name": "a"})
+        raw.put(tx, LEADERS, {"fence": 3}, {"name": "a"})
+        later = raw.ask_rows(tx, LEADERS, ("fence",), {"name": "a"})
+        assert tx.conn.execute(LEADERS.select()).mappings().one()["fence"] == 3
+        assert (asked.all(), later.all()) == ([{"fence": 2}], [{"fence": 3}])
+
+
+def doubled(store: Store) -> None:
+    with store.write() as tx:
+        raw.insert(tx, VALUES, {"name": "v", "value": 1})
+        raw.insert(tx, LEADERS, ROW)
+        raw.insert(tx, LEADERS, ROW)
+
+
+def test_an_error_comes_up_at_the_commit_at_the_latest_and_undoes_all(store: Store) -> None:
+    with pytest.raises(Exception, match=r"(?i)unique"):
+        doubled(store)
+    with store.write() as tx:  # on whatever connection: it is a sound one
+        assert raw.select_rows(tx, LEADERS, NAMES, {"name": "a"}) == []
+        raw.insert(tx, LEADERS, ROW)
+    with store.read() as tx:
+        assert raw.select_one(tx, VALUES, ("value",), {"name": "v"}) is None
+        assert raw.select_one(tx, LEADERS, ("fence",), {"name": "a"}) == {"fence": 1}
+
+
+def test_new_rows_are_told_from_known_ones(store: Store) -> None:
+    with store.write() as tx:
+        raw.insert(tx, LEADERS, {**ROW, "name": "n3"})
+        rows = [{**ROW, "name": f"n{number}"} for number in range(11)]
+        new = raw.insert_new(tx, LEADERS, rows, ("name",))
+        assert new == {(row["name"],) for row in rows} - {("n3",)}
+
+
+def test_a_store_tells_whoever_asks_of_its_own_wake_ups_at_once_and_not_twice(store: Store) -> None:
+    heard: list[frozenset[str]] = []
+    listener, usual = store.listen("runs", "stamp", own=heard.append), store.listen("runs")
+    try:
+        with store.write() as tx:
+            tx.wake("runs")
+            tx.wake("logs")
+            assert heard == []
+        assert heard == [{"runs"}]
+        assert usual.wait(5.0) == {"runs"}
+        assert listener.wait(0.3) == frozenset()
+        store.wake(["stamp"])  # by hand: as anybody's
+        assert listener.wait(5.0) == {"stamp"}
+        assert heard == [{"runs"}]
+    finally:
+        listener.close()
+        usual.close()
+    with store.write() as tx:
+        tx.wake("runs")
+    assert heard == [{"runs"}]
+
+
+def test_others_are_heard_as_ever(store: Store, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    if "memory" in request.node.name:
+        pytest.skip("in memory there are no others")
+    sqlite = store.dialect == "sqlite"
+    other = open_store(f"sqlite:///{tmp_path}/store/hub.db" if sqlite else request.getfixturevalue("postgres_url"))
+    listener = store.listen("runs", own=lambda _: pytest.fail("it was somebody else"))
+    try:
+        with other.write() as tx:
+            tx.wake("runs")
+        assert listener.wait(5.0) == {"runs"}
+    finally:
+        listener.close()
+        other.close()

@@ -72,8 +72,9 @@ def apply(store: Store, command: Command, *, guard: Guard | None = None, then: T
     raise ContentionError(f"{command.op} met others three times in a row", hint="Try again.")
 
 
-def apply_all(store: Store, commands: Iterable[Command]) -> list[Outcome]:
-    """Carry out many commands of the hub's own in few transactions; the outcomes in their order.
+def apply_all(store: Store, commands: Iterable[tuple[Command, Then | None]]) -> list[Outcome]:
+    """Carry out many commands of the hub's own in few transactions, the first in one of its own; the outcomes in their
+    order. What is to be written with one is not written where it had been applied before.
 
     A power cut may take back the last of them: whoever gives them must give them again until he has kept that they are
     done. Raises what any of them raises. What those before it did may have been kept: give each to `apply` then, which
@@ -81,12 +82,12 @@ def apply_all(store: Store, commands: Iterable[Command]) -> list[Outcome]:
     """
     found: list[Outcome] = []
 
-    def carry_out(tx: Tx, some: Iterable[Command]) -> None:
-        for command in some:
+    def carry_out(tx: Tx, some: Iterable[tuple[Command, Then | None]]) -> None:
+        for command, then in some:
             op = find(command.op)
-            found.append(_once(tx, command, op, _checked(op, command)))
+            found.append(_once(tx, command, op, _checked(op, command), then=then))
 
-    in_portions(store, commands, carry_out)
+    in_portions(store, commands, carry_out, first=True)
     return found
 
 

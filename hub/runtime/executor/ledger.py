@@ -82,7 +82,7 @@ class StoreLedger:
     def added(self, row: Row) -> None:
         """See Ledger.added."""
         with self._write() as tx:
-            tx.insert_ignore(transactions.TABLE, row)
+            tx.insert_missing(transactions.TABLE, row)
 
     def move(self, key: Id, path: str) -> str | None:
         """See Ledger.move."""

@@ -141,7 +141,11 @@ class Store(Protocol):
         """
 
     def is_wanted(self) -> bool:
-        """Whether a transaction should end soon, since one that goes first waits for the file (SQLite only)."""
+        """Whether a transaction should end soon, since one that goes first waits for the file, or would have the
+        processor (PostgreSQL, on the same machine)."""
+
+    def give_way(self) -> None:
+        """Wait until nobody is wanted who goes first, but not for ever. On SQLite whoever writes has waited."""
 
     def pin(self) -> Pinned:
         """A connection of the caller's own, for the task journal."""

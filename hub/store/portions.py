@@ -34,12 +34,13 @@ def in_portions(
     left = deque(items)
     hold_s = 0.0 if first else HOLD_S
     while left:
+        store.give_way()
         began = time.monotonic()
         with store.write(durable=False) as tx:
             write(tx, _some(store, tx, left, began + hold_s))
             is_wanted = store.is_wanted()
         hold_s = HOLD_S
-        if left and store.dialect == "sqlite":
+        if left and (is_wanted or store.dialect == "sqlite"):
             held_s = time.monotonic() - began
             time.sleep(min(LONGEST_REST_S, 4 * held_s) if is_wanted else min(REST_S, held_s))
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import math
 import select
 import threading
-import time
 from asyncio import AbstractEventLoop
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import psycopg
-from psycopg import sql
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import InterfaceError, OperationalError
 
@@ -23,12 +21,13 @@ from hub.crypto import Keyring
 from hub.errors import SettingError, UnavailableError
 from hub.store import schema, sending
 from hub.store.base import Dialect, Heard, Listener, Pinned, T, Tx
+from hub.store.notifying import Notifications, calls
+from hub.store.precedence import Precedence
 from hub.store.turning import Turn, TurningConnection
 from hub.store.wake import Own
 from hub.types import new_id, now_us
 
 log = logging.getLogger("hub.store")
-_CHANNEL = "hub_wake_"
 _KEPT, _MOST = 16, 40
 """Connections that stay open while nobody needs them, and those that are open at a time, at most."""
 _MIGRATE_LOCK = 0x48554253
@@ -39,13 +38,15 @@ class PostgresStore:
 
     dialect: Dialect = "postgresql"
 
-    def __init__(self, url: str, keyring: Keyring) -> None:
+    def __init__(self, url: str, keyring: Keyring, *, home: Path | None = None) -> None:
         self.keyring = keyring
         try:
             self._url = make_url(url.replace("postgres://", "postgresql://", 1)).set(drivername="postgresql+psycopg")
         except Exception as error:
             raise SettingError("HUB_DATABASE_URL is not a URL", hint="postgresql://user@host:5432/name") from error
         self._closed = False
+        self._first_file = None if home is None else home / "hub.first.lock"
+        self._precedence = Precedence(self._first_file)
         # Without a transaction around it, a question is one round trip. Whoever writes begins one himself.
         self._engine = self._make_engine()
         # Ours to take and give back: a check-out from SQLAlchemy's pool costs as much as a question.
@@ -89,9 +90,13 @@ class PostgresStore:
             sending.flush(tx)
 
     @contextmanager
-    def write(self, *, durable: bool = True, first: bool = False) -> Iterator[Tx]:  # noqa: ARG002 - all are alike here
+    def write(self, *, durable: bool = True, first: bool = False) -> Iterator[Tx]:  # noqa: ARG002 - all are durable here
         """See Store.write."""
-        with self._connected() as conn, self._written(conn) as tx:
+        with (
+            self._precedence.taken() if first else contextlib.nullcontext(),
+            self._connected() as conn,
+            self._written(conn) as tx,
+        ):
             yield tx
         self._own.tell(tx.wakes)
 
@@ -162,7 +167,7 @@ class PostgresStore:
             try:
                 conn = self._taken_idle()
                 if conn is not None:
-                    with self._lent(conn), self._written(conn) as tx:
+                    with self._precedence.taken(), self._lent(conn), self._written(conn) as tx:
                         found = work(tx)
                     self._own.tell(tx.wakes)
             except Exception as error:  # noqa: BLE001 - it is done again where it can wait, and be told
@@ -173,8 +178,12 @@ class PostgresStore:
         Turn(loop, turn).switch()
 
     def is_wanted(self) -> bool:
-        """See Store.is_wanted."""
-        return False
+        """See Store.is_wanted. Of processes of the same machine, whose processors they share."""
+        return self._precedence.is_wanted()
+
+    def give_way(self) -> None:
+        """See Store.give_way."""
+        self._precedence.give()
 
     def pin(self) -> Pinned:
         """See Store.pin."""
@@ -184,14 +193,14 @@ class PostgresStore:
         """See Store.wake."""
         with self._connected() as conn:
             driver: Any = conn.connection.dbapi_connection
-            sending.ask(driver, *_calls(topics, ""))
+            sending.ask(driver, *calls(topics, ""))
 
     def listen(self, *topics: str, own: Heard | None = None) -> Listener:
         """See Store.listen."""
         url = self._url.set(drivername="postgresql").render_as_string(hide_password=False)
         if own is None:
-            return _Notifications(url, topics)
-        return self._own.listen(_Notifications(url, topics, but=self._token), frozenset(topics), own)
+            return Notifications(url, topics)
+        return self._own.listen(Notifications(url, topics, but=self._token), frozenset(topics), own)
 
     def migrate(self) -> None:
         """See Store.migrate. An advisory lock keeps two starting processes apart."""
@@ -205,6 +214,8 @@ class PostgresStore:
     def dispose_in_child(self) -> None:
         """See Store.dispose_in_child."""
         self._own.forget_all()
+        self._precedence.close()  # the parent's locks are not those of its own copies
+        self._precedence = Precedence(self._first_file)
         self._token = new_id()
         # Kept: what is thrown away would be closed, and with it the parent's.
         self._inherited.append(self._idle)
@@ -214,6 +225,7 @@ class PostgresStore:
     def close(self) -> None:
         """See Store.close."""
         self._closed = True
+        self._precedence.close()
         self._forget_idle()
         self._engine.dispose()
 
@@ -241,11 +253,6 @@ def _was_closed(conn: Connection) -> bool:
     return bool(poll.poll(0))
 
 
-def _channel(topic: str) -> str:
-    """A channel of its own for each topic, so that a process is only woken by what it listens to; of 63 bytes."""
-    return f"{_CHANNEL}{topic}"[:63]
-
-
 def _commit(tx: Tx, token: str) -> None:
     """Send what waits, commit and wake in one round trip. PostgreSQL sends a transaction's wake-ups at its commit,
     never without it."""
@@ -253,13 +260,7 @@ def _commit(tx: Tx, token: str) -> None:
         if tx.later != [_BEGIN]:
             sending.flush(tx, _COMMIT)
         return
-    sending.flush(tx, _calls(tx.wakes, token), _COMMIT)
-
-
-def _calls(topics: Iterable[str], token: str) -> tuple[str, Sequence[Any]]:
-    channels = [_channel(topic) for topic in sorted(topics)]
-    calls = ", ".join(["pg_notify(%s, %s)"] * len(channels))
-    return f"SELECT {calls}", [value for channel in channels for value in (channel, token)]
+    sending.flush(tx, calls(tx.wakes, token), _COMMIT)
 
 
 _BEGIN: tuple[str, Sequence[Any], None] = ("BEGIN", (), None)
@@ -326,58 +327,6 @@ class _Pinned:
         conn, self._conn = self._conn, None
         if conn is not None:
             conn.close()
-
-
-class _Notifications:
-    """A connection of its own that listens; a lost one is opened again, and counts as a wake-up of everything."""
-
-    def __init__(self, url: str, topics: Iterable[str], *, but: str | None = None) -> None:
-        self._url = url
-        self._but = but
-        self._topics = frozenset(topics)
-        self._channels = {_channel(topic): topic for topic in sorted(self._topics)}
-        self._conn: psycopg.Connection[tuple[object, ...]] | None = None
-        self._heard: set[str] = set()
-        with contextlib.suppress(psycopg.Error):
-            self._connect()
-
-    def wait(self, timeout: float) -> frozenset[str]:
-        """See Listener.wait."""
-        try:
-            if self._conn is None:
-                self._connect()
-                return self._topics
-            self._read(timeout)
-        except (psycopg.Error, OSError):
-            self.close()
-            time.sleep(min(timeout, 1.0))
-        heard = frozenset(self._heard & self._topics)
-        self._heard.clear()
-        return heard
-
-    def _connect(self) -> None:
-        self._conn = psycopg.connect(self._url, autocommit=True, connect_timeout=5)
-        for channel in self._channels:
-            self._conn.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
-
-    def _read(self, timeout: float) -> None:
-        assert self._conn is not None
-        deadline = time.monotonic() + timeout
-        while not (self._heard & self._topics):
-            left = deadline - time.monotonic()
-            if left < 0:
-                return
-            poll = select.poll()  # not select(), which knows descriptors up to 1023 only
-            poll.register(self._conn.fileno(), select.POLLIN)
-            poll.poll(math.ceil(left * 1000))
-            notices = self._conn.notifies(timeout=0)
-            self._heard.update(self._channels[one.channel] for one in notices if one.payload != self._but)
-
-    def close(self) -> None:
-        """See Listener.close."""
-        if self._conn is not None:
-            self._conn.close()
-            self._conn = None
 
 
 _AWAY = (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError)

@@ -1,7 +1,9 @@
-"""Who goes first at a SQLite file: webhooks, whose senders wait, before what processes the ones that came earlier.
+"""Who goes first: webhooks, whose senders wait, before what processes the ones that came earlier.
 
-One that goes first holds a shared lock on a file beside the database while it waits and writes; the others look before
-they begin, and leave it their turn for a while. The lock is the system's, so one that was killed holds up nobody.
+One that goes first holds a shared lock on a file while it waits and writes; the others look before they begin, and
+leave it their turn for a while. The lock is the system's, so one that was killed holds up nobody. The file is beside a
+SQLite database, for which all who write stand in line. On PostgreSQL it is in the home, and only work that is done in
+portions looks: it is the processors that processes of one machine share there.
 """
 
 from __future__ import annotations

@@ -172,6 +172,9 @@ class SqliteStore:
         """See Store.is_wanted."""
         return self._precedence.is_wanted()
 
+    def give_way(self) -> None:
+        """See Store.give_way."""
+
     def pin(self) -> Pinned:
         """See Store.pin."""
         return _Pinned(self)

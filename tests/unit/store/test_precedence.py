@@ -1,4 +1,4 @@
-"""Who goes first at a SQLite file."""
+"""Who goes first at a SQLite file, and on the machine that processes on PostgreSQL share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hub.store import Tx, open_store, portions
+from hub.store import Store, Tx, open_store, portions
 from hub.store.precedence import Precedence
 
 HOLDER = """
@@ -119,3 +119,32 @@ def test_threads_that_look_first_at_once_open_the_file_once(tmp_path: Path, monk
         list(pool.map(lambda _: look(), range(2)))
     assert len(opened) == 2
     one.close()
+
+
+def test_on_postgresql_much_work_gives_way_to_a_door_of_the_same_machine(
+    tmp_path: Path, own_postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(portions, "HOLD_S", 60.0)
+    door, bulk = (open_store(own_postgres_url, home=tmp_path) for _ in range(2))
+    elsewhere = open_store(own_postgres_url, home=tmp_path / "another-machine")
+
+    def sizes(store: Store) -> list[int]:
+        found: list[int] = []
+
+        def write(_tx: Tx, some: Iterator[int]) -> None:
+            found.append(len([time.sleep(2 * portions.LEAST_S) for _ in some]))
+
+        portions.in_portions(store, range(4), write)
+        return found
+
+    try:
+        assert sizes(bulk) == [4]
+        with door.write(first=True):
+            began = time.monotonic()
+            assert sizes(bulk) == [1, 1, 1, 1]
+            assert time.monotonic() - began >= 4 * 0.02  # it is held all the while: each waits as long as it may
+            assert sizes(elsewhere) == [4]
+        assert sizes(bulk) == [4]
+    finally:
+        for store in (door, bulk, elsewhere):
+            store.close()

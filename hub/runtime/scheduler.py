@@ -8,13 +8,13 @@ transaction with the schedule's next time. After a pause only the last missed ti
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import bindparam, func, select, update
 
-from hub.errors import HubError, UnavailableError, UsageError
+from hub.errors import ContentionError, HubError, UnavailableError, UsageError
 from hub.plugins import Loop
 from hub.runtime import calendar, ticking
 from hub.runtime.commands import Command, apply_in
@@ -23,6 +23,7 @@ from hub.runtime.commands.runs import create as create_run
 from hub.runtime.placement import OP, asked
 from hub.store import events
 from hub.store.base import Store, Tx
+from hub.store.portions import in_portions
 from hub.store.tables import Deployment, Schedule, Tick
 from hub.types import SECOND, Actor, Id, Micros, Scope, dated_id, derived_id
 
@@ -32,7 +33,7 @@ DEPLOYMENTS = Deployment.__table__
 TICKS = Tick.__table__
 BATCH = 50
 _IS_DUE = (SCHEDULES.c.active, SCHEDULES.c.next_at <= bindparam("now"))
-_DUE = select(SCHEDULES.c.id).where(*_IS_DUE).order_by(SCHEDULES.c.next_at).limit(BATCH)
+_DUE = select(SCHEDULES.c.id).where(*_IS_DUE).order_by(SCHEDULES.c.next_at, SCHEDULES.c.id).limit(BATCH)
 _NEXT = select(func.min(SCHEDULES.c.next_at)).where(SCHEDULES.c.active)
 
 
@@ -53,26 +54,28 @@ class Scheduler:
         for automation_id in automations:
             with self.store.write() as tx:
                 ticking.tick(tx, automation_id)
-        for schedule_id in due:
-            try:
-                self._tick(schedule_id)
-            except UsageError as error:
-                self._give_up(schedule_id, error)
+        try:
+            # What a power cut takes back is planned as before, and comes to the same ticks and runs.
+            in_portions(self.store, due, _tick_all)
+        except Exception as failure:
+            if isinstance(failure, UnavailableError) and not isinstance(failure, ContentionError):
+                raise
+            # Whose it is shows when each ticks by itself.
+            log.debug("%d schedules tick one by one: %s", len(due), failure)
+            for schedule_id in due:
+                self._tick_alone(schedule_id)
         return True
 
     def _until_next(self, tx: Tx) -> float:
         times = [when for when in (tx.conn.execute(_NEXT).scalar(), ticking.next_at(tx)) if when is not None]
         return min([self.poll, *(max(0.0, (when - tx.now) / SECOND) for when in times)])
 
-    def _tick(self, schedule_id: Id) -> None:
-        with self.store.write() as tx:
-            row = _due(tx, schedule_id)
-            if row is None:
-                return  # another scheduler was faster, or it was paused or removed
-            planned = calendar.last_time(row, first=row["next_at"], until=tx.now)
-            if row["deployment_paused"] is False and _first_to_tick(tx, row, planned):
-                _start(tx, row, planned)
-            _advance(tx, row)
+    def _tick_alone(self, schedule_id: Id) -> None:
+        try:
+            with self.store.write() as tx:
+                _tick(tx, schedule_id)
+        except UsageError as error:
+            self._give_up(schedule_id, error)
 
     def _give_up(self, schedule_id: Id, error: UsageError) -> None:
         """A schedule that cannot be planned any more (its time zone is gone) is switched off and says so."""
@@ -85,6 +88,23 @@ class Scheduler:
     def loop(self) -> Loop:
         """As an upkeep loop."""
         return Loop("scheduler", self.step, interval=self.poll)
+
+
+def _tick_all(tx: Tx, some: Iterable[Id]) -> None:
+    for schedule_id in some:
+        _tick(tx, schedule_id)
+
+
+def _tick(tx: Tx, schedule_id: Id) -> None:
+    row = _due(tx, schedule_id)
+    if row is None:
+        return  # another scheduler was faster, or it was paused or removed
+    planned = calendar.last_time(row, first=row["next_at"], until=tx.now)
+    if row["deployment_paused"] is False and _first_to_tick(tx, row, planned):
+        _start(tx, row, planned)
+        if row["place"] is not None:
+            tx.holds = True  # the row of its site
+    _advance(tx, row)
 
 
 def tick_run_id(schedule_id: Id, planned_at: Micros) -> Id:

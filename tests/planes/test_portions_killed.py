@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from hub.runtime.commands import Command, apply
 from hub.store import Store, inbox, receipts
-from hub.store.tables import AutomationAction, Event, Firing, RunRow
+from hub.store.tables import AutomationAction, Event, Firing, RunRow, Tick
 from tests.planes import automating as a
 from tests.planes.doors import SCOPE, make, rows
 from tests.planes.test_inbox import again, keep
+from tests.planes.test_scheduler import make_schedule
 from tests.processes import shared_store, until, upkeep
 
 pytestmark = pytest.mark.slow
@@ -99,6 +100,21 @@ def test_each_receipt_has_one_event_and_each_firing_one_run(
     made = [row["id"] for row in all_of(store, RunRow)]
     assert len(made) == MANY * RULES
     assert sorted(row["run_id"] for row in firings) == sorted(made)
+    store.close()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_each_time_of_a_schedule_has_one_run(
+    kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    store = shared_store(kind, request, monkeypatch, tmp_path)
+    made = [make_schedule(store, missed=0, step=3600) for _ in range(MANY)]
+    killed("hub.runtime.scheduler")
+    assert len(all_of(store, RunRow)) == 1
+    with upkeep():
+        until(lambda: len(all_of(store, Tick)) == MANY, 60)
+    origins = Counter(row["origin_id"] for row in all_of(store, RunRow))
+    assert origins == dict.fromkeys((row["id"] for row in made), 1)
     store.close()
 
 

@@ -73,6 +73,17 @@ def test_four_schedulers_tick_once(store: Store) -> None:
         assert len(runs.listing(tx, SCOPE).items) == 5
 
 
+def test_one_that_cannot_be_planned_does_not_keep_the_others_from_their_runs(store: Store) -> None:
+    made = [make_schedule(store, timezone="Atlantis/Gone" if number == 5 else "UTC", kind="cron", spec="* * * * *")
+            for number in range(12)]  # fmt: skip
+    while Scheduler(store).step() is True:
+        continue
+    assert [len(ticks(store, row["id"])) for row in made] == [number != 5 for number in range(12)]
+    assert [current(store, row["id"])["active"] for row in made] == [number != 5 for number in range(12)]
+    with store.read() as tx:
+        assert len(runs.listing(tx, SCOPE).items) == 11
+
+
 def test_only_the_last_missed_time_is_made_up_for(store: Store) -> None:
     row = make_schedule(store, missed=500)
     Scheduler(store).step()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from hub.cli import controls, output, parameters
+from hub.cli import controls, output, parameters, placement
 from hub.cli.connection import connect, path
 from hub.cli.output import AsJson
 from hub.cli.schedules import timing
+from hub.errors import UsageError
 
 
 def deploy(
@@ -20,6 +22,8 @@ def deploy(
     interval: Annotated[float | None, Parameter(help="Start it every so many seconds.")] = None,
     rrule: Annotated[str | None, Parameter(help="Start it as this recurrence rule says.")] = None,
     timezone: Annotated[str, Parameter(help="Time zone of the cron expression or the rule.")] = "UTC",
+    label: placement.Labels = (),
+    site: placement.Site = "",
     queue: Annotated[str, Parameter(help="The work queue of its runs.")] = "default",
     param: parameters.Pairs = (),
     params: parameters.File = None,
@@ -54,12 +58,24 @@ def deploy(
         "description": description,
         "paused": paused,
     }
+    place = placement.read(label, site)
     if (cron, interval, rrule) != (None, None, None):
-        options["schedule"] = {**timing(cron, interval, rrule), "timezone": timezone}
+        options["schedule"] = {**timing(cron, interval, rrule), "timezone": timezone, "place": place}
+    elif place is not None:
+        raise UsageError(
+            "--label and --site say where the runs of a schedule are made, and none is given",
+            hint="Add --cron, --interval or --rrule; one run is placed by `hub sites start`.",
+        )
     body = document(loaded, options)
     with connect() as client:
         made = client.put(path("deployments", options["name"]), body)
     if as_json:
         output.print_json(made)
     else:
-        output.say(f"Deployment {made['name']} stands. Start it: hub deployments run {made['name']}")
+        command = " ".join(["hub deployments run", made["name"], *(f"-p {one}=..." for one in _needed(made))])
+        output.say(f"Deployment {made['name']} stands. Start it: {command}")
+
+
+def _needed(made: Mapping[str, Any]) -> list[str]:
+    """The parameters without which no run of it starts."""
+    return [one for one in made["parameter_schema"].get("required", ()) if one not in made["parameters"]]

@@ -293,3 +293,7 @@ def test_the_commands_say_where(tmp_path: Path, capsys: Any, monkeypatch: pytest
     hub("schedules", "create", "scan", "--interval", "60", "-l", "floor=2")
     (one,) = hub.json("schedules", "ls")
     assert one["place"] == {"labels": {"floor": "2"}, "site": ""}
+    assert "Add --cron" in hub("deploy", f"{flow}:scan", "--site", "hall-2", code=2)
+    hub("deploy", f"{flow}:scan", "--cron", "0 2 * * *", "-l", "floor=3", "--site", "hall-2")
+    (own,) = [row for row in hub.json("schedules", "ls") if row["id"] != one["id"]]
+    assert own["place"] == {"labels": {"floor": "3"}, "site": "hall-2"}

@@ -86,9 +86,7 @@ def test_why_names_what_a_run_waits_for(hub: Shell, flow_file: str) -> None:
 
 def test_what_is_deployed_says_how_it_is_started(hub: Shell, tmp_path: Path) -> None:
     flow = tmp_path / "flows.py"
-    flow.write_text(
-        "from hub import flow\n\n@flow\ndef greet(name: str, times: int, loud: bool = True): ...\n"
-    )
+    flow.write_text("from hub import flow\n\n@flow\ndef greet(name: str, times: int, loud: bool = True): ...\n")
     assert "Start it: hub deployments run greet -p name=... -p times=...\n" in hub("deploy", f"{flow}:greet")
     assert "Start it: hub deployments run greet -p name=...\n" in hub("deploy", f"{flow}:greet", "-p", "times=2")
 

@@ -10,7 +10,7 @@ import pytest
 from hub.errors import TransientError
 from hub.events import LEVELS, allows
 from hub.runtime.commands import Command, apply
-from hub.store import open_store, runs
+from hub.store import open_store, runs, sending
 from hub.store.tables import Event
 from hub.types import new_id
 from sqlalchemy import select
@@ -198,6 +198,7 @@ def test_a_line_that_is_committed_after_later_ones_is_waited_for(
         with slow.store.write() as tx:
             row: dict[str, Any] = {"workspace_id": SCOPE.workspace_id, "run_id": run, "at": tx.now, "attempt": 1}
             tx.insert(LOGS, {**row, "logger": "x", "level": 20, "message": "late"})
+            sending.flush(tx)
             written.set()
             assert go.wait(30)
 

@@ -131,6 +131,8 @@ class Judge:
     def settle(self) -> None:
         """Write what the rules come to that fire whenever they match, of which `take` has only made a list."""
         plain, self._plain = self._plain, []
+        if not plain and not self._unwritten:
+            return
         fired = [
             (rule, event, key, depth, Verdict("fired", "it matched", (event["id"],)))
             for rule, event, key, depth in plain
@@ -160,6 +162,7 @@ class Judge:
             if len(self._plain) >= _TOGETHER:
                 self.settle()
             return
+        self.settle()  # of earlier events, for whose keys the actions of this one may stand in line
         if automations.firing(self._tx, rule.id, event["id"]) is not None:
             return
         self.end(rule, match.key, event["at"])

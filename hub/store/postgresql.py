@@ -15,7 +15,7 @@ from typing import Any
 
 import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from hub.crypto import Keyring
 from hub.errors import SettingError, UnavailableError
@@ -28,6 +28,8 @@ from hub.store.wake import Own
 from hub.types import new_id, now_us
 
 log = logging.getLogger("hub.store")
+# Of a pipeline that ends by an error psycopg tells the errors of what came behind, too: only the first one matters.
+logging.getLogger("psycopg").addFilter(lambda record: not record.msg.startswith("error ignored terminating"))
 _KEPT, _MOST = 16, 40
 """Connections that stay open while nobody needs them, and those that are open at a time, at most."""
 _MIGRATE_LOCK = 0x48554253
@@ -121,6 +123,9 @@ class PostgresStore:
             if isinstance(error, _AWAY):
                 conn.invalidate()
                 self._forget_idle(invalid=True)  # those that stood idle meanwhile are no better
+            elif isinstance(error, (psycopg.Error, DBAPIError)) and _is_idle(conn):
+                # No rollback is due, which would have psycopg forget what of a broken pipeline it takes for prepared.
+                conn.invalidate()
             conn.close()  # undoes what was begun
             raise
         if len(self._idle) >= _KEPT:
@@ -200,7 +205,7 @@ class PostgresStore:
         url = self._url.set(drivername="postgresql").render_as_string(hide_password=False)
         if own is None:
             return Notifications(url, topics)
-        return self._own.listen(Notifications(url, topics, but=self._token), frozenset(topics), own)
+        return self._own.listen(lambda: Notifications(url, topics, but=self._token), frozenset(topics), own)
 
     def migrate(self) -> None:
         """See Store.migrate. An advisory lock keeps two starting processes apart."""
@@ -241,6 +246,11 @@ def _refuse_other_encodings(connection: Any, _record: Any) -> None:
             f"the database {connection.info.dbname!r} of HUB_DATABASE_URL is encoded in {encoding}, not UTF8",
             hint="Make one that is: createdb --template template0 --encoding UTF8 NAME",
         )
+
+
+def _is_idle(conn: Connection) -> bool:
+    driver: Any = conn.connection.dbapi_connection
+    return bool(driver.info.transaction_status == psycopg.pq.TransactionStatus.IDLE)
 
 
 def _was_closed(conn: Connection) -> bool:

@@ -188,7 +188,7 @@ class SqliteStore:
         wanted = frozenset(topics)
         if own is None:
             return self._waker.listen(wanted)
-        return self._own.listen(self._waker.listen(wanted, others=True), wanted, own)
+        return self._own.listen(lambda: self._waker.listen(wanted, others=True), wanted, own)
 
     def migrate(self) -> None:
         """See Store.migrate. A lock file keeps two starting processes apart."""

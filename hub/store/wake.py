@@ -30,12 +30,16 @@ class Own:
         self._told: tuple[tuple[frozenset[str], Heard], ...] = ()
         self._changing = threading.Lock()
 
-    def listen(self, listener: Listener, topics: frozenset[str], heard: Heard) -> Listener:
+    def listen(self, make: Callable[[], Listener], topics: frozenset[str], heard: Heard) -> Listener:
         """A listener to the others, until whose end `heard` is told."""
         entry = (topics, heard)
         with self._changing:
-            self._told += (entry,)
-        return _Both(listener, lambda: self._forget(entry))
+            self._told += (entry,)  # first: whatever is committed from here on one of the two hears
+        try:
+            return _Both(make(), lambda: self._forget(entry))
+        except BaseException:
+            self._forget(entry)
+            raise
 
     def _forget(self, entry: tuple[frozenset[str], Heard]) -> None:
         with self._changing:
@@ -133,8 +137,8 @@ class SocketWaker:
         self._senders: dict[int, socket.socket] = {}
         """By process: a forked child must not use its parent's."""
         self._closed = False
-        self._to_others: set[str] = set()
-        """Names of sockets of this process that listen to the others only."""
+        self._to_others: set[tuple[int, str]] = set()
+        """Processes and the names of their sockets that listen to the others only; a fork has its parent's, too."""
 
     def wake(self, topics: Iterable[str], *, own: bool = False) -> None:
         """Send one datagram to every listener that wants one of the topics; never blocks, never raises.
@@ -148,7 +152,7 @@ class SocketWaker:
             for name in os.listdir(self._path):
                 parts = name.split(".")
                 heard = [wanted[topic] for topic in (*"".join(parts[1:2]), *parts[2:]) if topic in wanted]
-                if heard and not (own and name in self._to_others):
+                if heard and not (own and (os.getpid(), name) in self._to_others):
                     self._send(f"{self._path}/{name}", ",".join(heard).encode())
 
     def _send(self, path: str, message: bytes) -> None:
@@ -178,9 +182,10 @@ class SocketWaker:
         short = "".join(sorted(_SHORT[topic] for topic in topics if topic in _SHORT))
         shown = ".".join((short, *sorted(topic for topic in topics if topic not in _SHORT)))
         name = f"{new_id()[14:18]}{new_id()[-8:]}.{shown}"
+        listener = _SocketListener(self._folder / name, lambda: self._to_others.discard((os.getpid(), name)))
         if others:
-            self._to_others.add(name)
-        return _SocketListener(self._folder / name)
+            self._to_others.add((os.getpid(), name))
+        return listener
 
     def close(self) -> None:
         """Close the sending socket."""
@@ -191,8 +196,9 @@ class SocketWaker:
 
 
 class _SocketListener:
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, closed: Callable[[], None]) -> None:
         self._path = path
+        self._closed = closed
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:
             self._socket.bind(str(path))
@@ -212,6 +218,7 @@ class _SocketListener:
         return frozenset(heard)
 
     def close(self) -> None:
+        self._closed()
         self._socket.close()
         with contextlib.suppress(OSError):
             os.unlink(self._path)

@@ -165,3 +165,22 @@ def test_others_are_heard_as_ever(store: Store, request: pytest.FixtureRequest, 
     finally:
         listener.close()
         other.close()
+
+
+def broken_question(store: Store, text: str) -> None:
+    with store.read() as tx:
+        raw.execute(tx, "SELECT nothing_known()")
+        raw.fetch(tx, text, (1,))
+
+
+def test_a_question_that_fails_leaves_no_connection_behind_that_fails_others(store: Store) -> None:
+    """The third time psycopg would have it prepared, of which the server, in a broken pipeline, knows nothing."""
+    text = "SELECT name FROM leaders WHERE fence = ?"
+    for _ in range(3):
+        with store.read() as tx:
+            raw.fetch(tx, text, (1,))
+    with pytest.raises(Exception, match="nothing_known"):
+        broken_question(store, text)
+    for _ in range(3):
+        with store.read() as tx:
+            assert raw.fetch(tx, text, (1,)) == []

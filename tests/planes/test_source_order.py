@@ -330,6 +330,19 @@ def test_many_processes_and_runs_that_end_at_any_time(store: Store, ordered: Mad
     assert dict(seen) == dict(came)
 
 
+def test_rules_of_every_kind_keep_the_order(store: Store, ordered: Made) -> None:
+    automate(store, "plain", expect=["github.push"])
+    automate(store, "counting", expect=["github.push"], threshold=2, within=60)
+    send(store, ordered, "a", "a")
+    seen = []
+    for _ in range(3):
+        work(store)
+        (row,) = alive(store)
+        seen.append(row["order_no"])
+        end(store, row["run_id"])
+    assert seen == [1, 2, 2]
+
+
 @pytest.mark.parametrize("after", [False, True])
 def test_a_process_that_dies_at_any_commit_changes_nothing(store: Store, ordered: Made, after: bool) -> None:
     automate(store, expect=["github.push"])

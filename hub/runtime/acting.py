@@ -135,9 +135,9 @@ def carry_out(store: Store, planned: Planned | None = None) -> bool:
     return len(due) == _BATCH
 
 
-def _in_order(row: Row) -> tuple[Micros, int, int, Id]:
+def _in_order(row: Row) -> tuple[Micros, int, Id, int]:
     """As `due_actions` has them."""
-    return row["due_at"], row["seq"], row["number"], row["id"]
+    return row["due_at"], row["seq"], row["automation_id"], row["number"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,7 @@ def add_actions(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def due_actions(tx: Tx, *, limit: int) -> list[dict[str, Any]]:
     """Actions to carry out now, in the order of the events that they follow from."""
-    tail = f"ORDER BY due_at, seq, number, id LIMIT {int(limit)}"
+    tail = f"ORDER BY due_at, seq, automation_id, number LIMIT {int(limit)}"
     return raw.select_rows(tx, ACTIONS, raw.names_of(ACTIONS), {}, guard=_IS_DUE, also=(tx.now,), tail=tail)
 
 

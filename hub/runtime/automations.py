@@ -69,10 +69,9 @@ class Automations:
             acts = acting.let_next_go(self.store) or acts
         if late:
             acts = self._look_at_ends(late) or acts
-        more = acts and acting.carry_out(self.store)
-        if planned.rows and not acts:
-            more = acting.carry_out(self.store, planned)
-        return more or bool(batch)
+        if not acts and not planned.rows:
+            return bool(batch)
+        return acting.carry_out(self.store, None if acts else planned) or bool(batch)
 
     def _decide(self, batch: list[dict[str, Any]]) -> acting.Planned:
         """What is to be done."""

@@ -103,7 +103,7 @@ def over(tx: Tx, *, limit: int) -> list[tuple[Id, str]]:
 
 def ask_over(tx: Tx, *, limit: int) -> Callable[[], list[tuple[Id, str]]]:
     """The same, for whoever looks later."""
-    asked = raw.execute(tx, raw.marked(f"{_OVER} LIMIT {int(limit)}", tx.dialect), (tx.now,))
+    asked = raw.ask(tx, f"{_OVER} LIMIT {int(limit)}", (tx.now,))
     return lambda: [(row[0], row[1]) for row in asked.fetchall()]
 
 

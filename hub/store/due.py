@@ -90,10 +90,7 @@ def _due(tx: Tx, line: Line, limit: int, guard: str) -> list[dict[str, Any]]:
 
 def next_due(tx: Tx, names: Iterable[str]) -> Micros | None:
     """When the next run of these queues becomes due, or may start by its throttle; None when none waits for a time."""
-    asked = [
-        (raw.execute(tx, raw.marked(_NEXT_DUE, tx.dialect), (name, tx.now)), flow_states.ask_next_opening(tx, name))
-        for name in set(names)
-    ]
+    asked = [(raw.ask(tx, _NEXT_DUE, (name, tx.now)), flow_states.ask_next_opening(tx, name)) for name in set(names)]
     times = [time for due, opening in asked for time in (due.fetchone()[0], opening())]
     return min((int(time) for time in times if time is not None), default=None)
 

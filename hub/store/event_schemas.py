@@ -94,7 +94,7 @@ def note(tx: Tx, source: Mapping[str, Any], receipt_id: Id, counts: Mapping[Plac
         tx.insert_missing(DRIFTS, row)
     for place, (count, detail) in sorted(counts.items()):
         values = (count, tx.now, detail, receipt_id, _id(source["id"], place))
-        raw.execute(tx, raw.marked(_COUNT, tx.dialect), values)
+        raw.ask(tx, _COUNT, values)
     return new
 
 

@@ -64,7 +64,7 @@ def next_opening(tx: Tx, queue: str) -> Micros | None:
 
 def ask_next_opening(tx: Tx, queue: str) -> Callable[[], Micros | None]:
     """The same, for whoever looks later."""
-    asked = raw.execute(tx, raw.marked(_NEXT_OPENING, tx.dialect), (queue, tx.now))
+    asked = raw.ask(tx, _NEXT_OPENING, (queue, tx.now))
     return lambda: next((int(time) for (time,) in asked.fetchall() if time is not None), None)
 
 

@@ -26,7 +26,7 @@ def take(tx: Tx, name: str, holder: str, *, lease_s: float = 30) -> int | None:
 def ask(tx: Tx, name: str, holder: str, *, lease_s: float = 30) -> Callable[[], int | None]:
     """As `take`, for whoever looks later whether he has it: what is asked in between is asked under the lock."""
     until = tx.now + int(lease_s * SECOND)
-    taken = raw.execute(tx, raw.marked(_TAKE, tx.dialect), (holder, holder, until, name, holder, tx.now))
+    taken = raw.ask(tx, _TAKE, (holder, holder, until, name, holder, tx.now))
 
     def fence() -> int | None:
         found = taken.fetchone()

@@ -35,8 +35,13 @@ def mark(dialect: Dialect) -> str:
 
 def fetch(tx: Tx, text: str, values: Sequence[Any] = ()) -> list[Any]:
     """The rows of one statement, its parameters written as `?`; documents in them are still text."""
-    found: list[Any] = execute(tx, marked(text, tx.dialect), values).fetchall()
+    found: list[Any] = ask(tx, text, values).fetchall()
     return found
+
+
+def ask(tx: Tx, text: str, values: Sequence[Any] = ()) -> Any:
+    """The cursor of one statement, its parameters written as `?`, for whoever looks at it later."""
+    return execute(tx, marked(text, tx.dialect), values)
 
 
 @lru_cache(maxsize=256)

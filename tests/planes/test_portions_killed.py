@@ -70,8 +70,8 @@ def _over(store: Store) -> bool:
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 @pytest.mark.parametrize(
     "where",
-    ["hub.runtime.relay", "hub.runtime.automations", "hub.runtime.commands.apply"],
-    ids=["receipts", "firings", "runs"],
+    ["hub.runtime.relay", "hub.runtime.automations", "hub.runtime.commands.apply", "hub.runtime.acting"],
+    ids=["receipts", "firings", "runs", "what came of actions"],
 )
 def test_each_receipt_has_one_event_and_each_firing_one_run(
     kind: str, where: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -79,7 +79,10 @@ def test_each_receipt_has_one_event_and_each_firing_one_run(
     store = shared_store(kind, request, monkeypatch, tmp_path)
     apply(store, Command("queue.set", SCOPE, "", {"name": "waiting", "paused": True}))
     a.make_deployment(store, queue="waiting")
-    rules = [a.automate(store, f"rule-{number}", types=["github.push"]) for number in range(RULES)]
+    do: list[dict[str, Any]] = [{"run_deployment": "ci"}]
+    if where == "hub.runtime.acting":  # a run is noted where it is made, another action afterwards
+        do.append({"pause_deployment": "ci"})
+    rules = [a.automate(store, f"rule-{number}", types=["github.push"], do=do) for number in range(RULES)]
     source = make(store)
     kept = [keep(store, source, delivery_id=f"d-{number}") for number in range(MANY)]
     killed(where)
